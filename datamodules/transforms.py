@@ -1,0 +1,86 @@
+"""Augmentation: what is done to a training image is drawn once from (seed, epoch, index).
+
+Scale, crop and flip are one affine warp, bilinear for the image and nearest for the mask, of which
+only the crop is computed. Photometric changes are albumentations', seeded for each sample: its own
+seeding gives every transform the same stream and every epoch the same draws.
+"""
+
+import os
+import random
+from functools import cache
+from typing import TYPE_CHECKING, NamedTuple
+
+import cv2
+import numpy as np
+
+from datamodules.labels import IGNORE, UInt8
+
+if TYPE_CHECKING:
+    import albumentations
+
+cv2.setNumThreads(0)  # a thread pool in every forked worker can hang, and workers are the threads
+
+MEAN_COLOUR = (124, 116, 104)  # ImageNet's mean, which normalisation turns into zeros
+PHOTOMETRIC = ("none", "colour-jitter")
+
+
+class Draw(NamedTuple):
+    """The geometry of one augmented sample, in pixels of the scaled image."""
+
+    scale: float
+    top: float
+    left: float
+    flip: bool
+
+
+def draw(
+    rng: np.random.Generator,
+    size: tuple[int, int],
+    crop: tuple[int, int],
+    scale: tuple[float, float],
+    flip: bool,
+) -> Draw:
+    """Draw scale, crop offset and flip; `size` and `crop` are (height, width).
+
+    The scale is uniform in its range. Where the scaled image is smaller than the crop it is
+    placed at random inside it, and the rest is padding.
+    """
+    factor = float(rng.uniform(*scale))
+    slack = [round(side * factor) - want for side, want in zip(size, crop, strict=True)]
+    top, left = (float(rng.integers(min(s, 0), max(s, 0) + 1)) for s in slack)
+    return Draw(factor, top, left, bool(flip and rng.uniform() < 0.5))
+
+
+def apply(image: UInt8, mask: UInt8, crop: tuple[int, int], d: Draw) -> tuple[UInt8, UInt8]:
+    """Warp image (H, W, 3) and mask (H, W) to the crop; padding is mean colour and ignore."""
+    # Pixel centres lie at +0.5, so that scaling keeps corners in place as cv2.resize does.
+    x = [1 / d.scale, 0.0, (d.left + 0.5) / d.scale - 0.5]
+    if d.flip:
+        x = [-1 / d.scale, 0.0, (d.left + crop[1] - 0.5) / d.scale - 0.5]
+    matrix = np.array([x, [0.0, 1 / d.scale, (d.top + 0.5) / d.scale - 0.5]])
+    size = (crop[1], crop[0])
+    inverse = cv2.WARP_INVERSE_MAP
+    warped = cv2.warpAffine(
+        image, matrix, size, flags=cv2.INTER_LINEAR | inverse, borderValue=MEAN_COLOUR
+    )
+    labels = cv2.warpAffine(
+        mask, matrix, size, flags=cv2.INTER_NEAREST | inverse, borderValue=IGNORE
+    )
+    return warped.astype(np.uint8, copy=False), labels.astype(np.uint8, copy=False)
+
+
+@cache
+def _photometric() -> "albumentations.Compose":
+    os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # its import looks for a newer version online
+    import albumentations as A
+
+    return A.Compose([A.ColorJitter(0.4, 0.4, 0.4, 0.1, p=0.8)])
+
+
+def photometric(image: UInt8, entropy: tuple[int, ...]) -> UInt8:
+    """Brightness, contrast, saturation within 40 %, hue within 10 %, on four images of five."""
+    compose = _photometric()
+    rng = np.random.default_rng([*entropy, 1])
+    compose.set_random_state(rng, random.Random(int(rng.integers(2**32))))
+    changed: UInt8 = compose(image=image)["image"]
+    return changed

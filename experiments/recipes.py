@@ -1,0 +1,296 @@
+"""Recipes: everything that can change a number, except the network, its seed and the code.
+
+A recipe is a frozen dataclass made by a function; a variant uses `dataclasses.replace`. A single
+value is changed for one run with `--set lr=0.02`, and shows in the recipe's name.
+"""
+
+import dataclasses
+import hashlib
+import importlib.util
+import json
+import types
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Union, get_args, get_origin
+
+from models import nearest
+
+Value = bool | int | float | str | None | tuple[int, ...] | tuple[float, ...]
+
+PRECISIONS = ("32-true", "bf16-mixed")
+_PHOTOMETRIC = ("none", "colour-jitter")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """What every network of a comparison shares. Sizes are (height, width) in pixels."""
+
+    name: str
+    data: str
+    """Data set with its options, as `streets:height=96:width=128`."""
+    crop: tuple[int, int]
+    batch: int
+    """Global batch, split over all processes."""
+    steps: int
+    lr: float
+    precision: str
+    micro_batch: int | None = None
+    """Images a process passes at once; None passes its whole share of the batch."""
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    power: float = 0.9
+    """Of the polynomial decay from `lr` to 0, step by step."""
+    scale: tuple[float, float] = (0.5, 2.0)
+    flip: bool = True
+    photometric: str = "none"
+    class_weights: tuple[float, ...] | None = None
+    """Of the cross-entropy, in the order of the classes."""
+    bn_momentum: float = 0.1
+    init: str = "random"
+    init_seed: int | None = None
+    """None takes the trial's seed, as does `data_seed`."""
+    data_seed: int | None = None
+    val_every: int = 500
+    """Steps between points of the validation curve; nothing is selected on it."""
+    train_split: str = "train"
+    val_split: str = "val"
+    test_split: str = "test"
+    """The split that is predicted and scored after the last step."""
+
+    def __post_init__(self) -> None:
+        checks = {
+            "crop (two sides of at least 33)": min(self.crop) >= 33,
+            "batch (at least 1)": self.batch >= 1,
+            "steps (at least 1)": self.steps >= 1,
+            "val_every (at least 1)": self.val_every >= 1,
+            "lr (above 0)": self.lr > 0,
+            "momentum (0 to 1)": 0 <= self.momentum < 1,
+            "bn_momentum (0 to 1)": 0 < self.bn_momentum <= 1,
+            "weight_decay (at least 0)": self.weight_decay >= 0,
+            "scale (0 < low <= high)": 0 < self.scale[0] <= self.scale[1],
+            "micro_batch (1 to batch)": 1 <= (self.micro_batch or 1) <= self.batch,
+            f"precision (one of {', '.join(PRECISIONS)})": self.precision in PRECISIONS,
+            f"photometric (one of {', '.join(_PHOTOMETRIC)})": self.photometric in _PHOTOMETRIC,
+            "init (random)": self.init == "random",
+        }
+        for need, fine in checks.items():
+            if not fine:
+                field = need.split()[0]
+                raise ValueError(
+                    f"recipe {self.name}: {field} is {getattr(self, field)!r}, needed is {need}: "
+                    f"change it with --set {field}=..."
+                )
+
+    @property
+    def protocol(self) -> dict[str, str]:
+        """How predictions are made and scored; part of every result."""
+        return {
+            "split": self.test_split,
+            "mode": "whole image, single scale, no flip",
+            "size": "the label file's own",
+            "selection": "none: the last step's weights",
+        }
+
+    def hash(self) -> str:
+        """Of every field but the name."""
+        fields = dataclasses.asdict(self)
+        del fields["name"]
+        return short_hash(fields)
+
+
+def short_hash(value: object) -> str:
+    text = json.dumps(value, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def smoke() -> Recipe:
+    """A dozen steps on 24 tiny procedural images: that everything runs, for tests.
+
+    Command: `python -m experiments.compare --recipe smoke --models unet:width=8`
+    Hardware and time: 2 CPU cores, about 15 seconds a network.
+    Expected: nothing; twelve steps teach no network anything.
+    """
+    return Recipe(
+        name="smoke",
+        data="streets:height=48:width=64:train=24:val=4:test=6",
+        crop=(48, 64),
+        batch=4,
+        steps=12,
+        lr=0.01,
+        val_every=6,
+        precision="32-true",
+    )
+
+
+def demo() -> Recipe:
+    """The default: procedural streets, which need no download, on any two CPU cores.
+
+    Command: `python -m experiments.compare`
+    """
+    return Recipe(
+        name="demo",
+        data="streets:height=96:width=128",
+        crop=(64, 96),
+        batch=4,
+        steps=240,
+        lr=0.02,
+        val_every=80,
+        scale=(0.75, 1.25),
+        precision="bf16-mixed",
+    )
+
+
+def camvid_quick() -> Recipe:
+    """CamVid from scratch at half of its size, for small networks on a CPU.
+
+    Paper: none; crop, batch and length are what two cores can do in an evening.
+    Command: `python -m experiments.compare --recipe camvid-quick --data-root CamVid
+        --models hrnetv2_w18_small_v1,deeplabv3p:trunk=mobilenetv2_100,unet:width=9`
+    Hardware and time: 2 CPU cores with bf16 instructions, about 75 minutes for the three.
+    Expected: the table in the README, made from `experiments/results/camvid-quick`.
+    """
+    return Recipe(
+        name="camvid-quick",
+        data="camvid",
+        crop=(240, 320),
+        batch=8,
+        steps=4000,
+        lr=0.05,
+        weight_decay=5e-4,
+        precision="bf16-mixed",
+    )
+
+
+def camvid() -> Recipe:
+    """CamVid from scratch, a full schedule for one GPU.
+
+    Paper: the optimiser and schedule of HRNet (arXiv 1908.07919, section 5) at the size and
+    length that careful from-scratch work on these 367 images uses.
+    Command: `python -m experiments.compare --recipe camvid --data-root CamVid`
+    Hardware and time: one GPU; not run yet, so no time is stated.
+    Expected: 60 to 67 mIoU on test for a good network from scratch (a judgement from published
+        from-scratch rows, 58.9 to 66.9, not a measurement).
+    """
+    return Recipe(
+        name="camvid",
+        data="camvid",
+        crop=(360, 480),
+        batch=16,
+        steps=40_000,
+        lr=0.02,
+        photometric="colour-jitter",
+        val_every=1000,
+        precision="bf16-mixed",
+    )
+
+
+def cityscapes() -> Recipe:
+    """The paper's recipe on Cityscapes; its data set class is not here yet.
+
+    Paper: HRNet, arXiv 1908.07919, section 5 and Table III; class weights and the scale range are
+    the official code's (0.5 to 2.1; the paper says 2).
+    Command: `python -m experiments.compare --recipe cityscapes --models hrnet --devices 4`
+    Hardware and time: the authors' 4 V100, 0.692 s a step (appendix C), so about 23 hours.
+    Expected: 81.1 mIoU on val with ImageNet weights, 76.4 from scratch as here (section 7).
+    """
+    return Recipe(
+        name="cityscapes",
+        data="cityscapes",
+        crop=(512, 1024),
+        batch=12,
+        steps=120_000,
+        lr=0.01,
+        scale=(0.5, 2.1),
+        bn_momentum=0.01,
+        class_weights=(
+            *(0.8373, 0.918, 0.866, 1.0345, 1.0166, 0.9969, 0.9754, 1.0489, 0.8786, 1.0023),
+            *(0.9539, 0.9843, 1.1116, 0.9037, 1.0865, 1.0955, 1.0865, 1.1529, 1.0507),
+        ),
+        val_every=2000,
+        test_split="val",
+        precision="bf16-mixed",
+    )
+
+
+RECIPES: dict[str, Callable[[], Recipe]] = {
+    "smoke": smoke,
+    "demo": demo,
+    "camvid-quick": camvid_quick,
+    "camvid": camvid,
+    "cityscapes": cityscapes,
+}
+
+
+def load_recipe(text: str, changes: list[str] | None = None, data: str | None = None) -> Recipe:
+    """A recipe by name or as `file.py:function`, with `--set` and `--data` applied.
+
+    Raises:
+        ValueError: an unknown recipe, file, function or field, or a value that does not fit.
+    """
+    if text in RECIPES:
+        recipe = RECIPES[text]()
+    elif ".py:" in text:
+        recipe = _from_file(text)
+    else:
+        raise ValueError(f"unknown recipe {text!r}; {nearest(text, RECIPES)}; or file.py:function")
+    values = dict(_parse_change(change) for change in changes or [])
+    if data is not None and data != recipe.data:
+        values["data"] = data
+    if not values:
+        return recipe
+    name = "+".join([recipe.name, *(f"{k}={_show(v)}" for k, v in sorted(values.items()))])
+    return dataclasses.replace(recipe, **{**values, "name": name})
+
+
+def _from_file(text: str) -> Recipe:
+    path, _, function = text.rpartition(":")
+    if not Path(path).is_file():
+        raise ValueError(f"no recipe file at {Path(path).absolute()}: give file.py:function")
+    spec = importlib.util.spec_from_file_location("user_recipe", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    known = [name for name, value in vars(module).items() if isinstance(value, types.FunctionType)]
+    if function not in known:
+        raise ValueError(f"{path} has no function {function!r}; {nearest(function, known)}")
+    recipe = getattr(module, function)()
+    if not isinstance(recipe, Recipe):
+        raise ValueError(f"{text} returned {type(recipe).__name__}: a Recipe is needed")
+    return recipe
+
+
+def _parse_change(change: str) -> tuple[str, Any]:
+    field, equals, text = change.partition("=")
+    types_ = {f.name: f.type for f in dataclasses.fields(Recipe) if f.name != "name"}
+    if field not in types_:
+        raise ValueError(f"recipes have no field {field!r}; {nearest(field, types_)}")
+    try:
+        if not equals:
+            raise ValueError
+        return field, _convert(text, types_[field])
+    except (KeyError, ValueError):
+        kind = getattr(types_[field], "__name__", str(types_[field]))
+        raise ValueError(f"--set {change}: {field} takes a value of type {kind}") from None
+
+
+def _convert(text: str, kind: Any) -> Value:
+    """Text to the type of a field; sides and ranges are written 240x320 or 0.5,2."""
+    if get_origin(kind) in (types.UnionType, Union):
+        if text.lower() == "none":
+            return None
+        return _convert(text, get_args(kind)[0])
+    if get_origin(kind) is tuple:
+        item, *rest = get_args(kind)
+        values = tuple(item(part) for part in text.replace("x", ",").split(","))
+        if rest[0] is not Ellipsis and len(values) != 1 + len(rest):
+            raise ValueError
+        return values
+    if kind is bool:
+        return {"true": True, "false": False}[text.lower()]
+    value: Value = kind(text)
+    return value
+
+
+def _show(value: Value) -> str:
+    return "x".join(map(str, value)) if isinstance(value, tuple) else str(value)

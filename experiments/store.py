@@ -1,0 +1,123 @@
+"""Results on disk: one JSON a trial, with a compressed array of per-image counts beside it.
+
+Nothing here imports torch, so that a report or a notebook starts anywhere in a second.
+"""
+
+import json
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+SCHEMA = 1
+Counts = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished or failed trial as `result.json` holds it.
+
+    Keys of `record`: schema, status ("done" or "failed"), reason, recipe, model, seed, hashes
+    (recipe, data, protocol, code), data, protocol, confusion (rows truth, columns prediction),
+    metrics, cost, timing, environment, curve.
+    """
+
+    path: Path
+    record: dict[str, Any]
+
+    def __getitem__(self, key: str) -> Any:
+        return self.record[key]
+
+    @property
+    def done(self) -> bool:
+        return bool(self.record["status"] == "done")
+
+    @property
+    def predictions(self) -> Path:
+        return self.path.parent / "predictions"
+
+    def per_image(self) -> dict[str, Any]:
+        """ids (n,), groups (n,) and tp, fp, fn (n, K) of the scored split."""
+        with np.load(self.path.parent / "per_image.npz") as arrays:
+            return dict(arrays)
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write a whole JSON file or nothing: to a neighbour first, then renamed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w") as file:
+            json.dump(value, file, indent=1, allow_nan=False)
+            file.write("\n")
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def read_result(path: Path) -> Result | None:
+    """The result of a trial, or None where there is none.
+
+    Raises:
+        ValueError: a file of another schema, or one that is not JSON.
+    """
+    if not path.is_file():
+        return None
+    try:
+        record = json.loads(path.read_text())
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path} is not JSON ({error}): delete it to run the trial again") from None
+    if record.get("schema") != SCHEMA:
+        raise ValueError(
+            f"{path} has schema {record.get('schema')}, this code reads {SCHEMA}: "
+            "read it with the version that wrote it, or delete it to run the trial again"
+        )
+    return Result(path, record)
+
+
+def load_results(folder: Path) -> list[Result]:
+    """Every result below a folder, finished or failed, in the order of their paths.
+
+    Raises:
+        ValueError: no such folder, or a result that cannot be read.
+    """
+    if not folder.is_dir():
+        raise ValueError(f"no results folder at {folder.absolute()}: run a comparison first")
+    found = (read_result(path) for path in sorted(folder.rglob("result.json")))
+    return [result for result in found if result is not None]
+
+
+def check_comparable(results: list[Result]) -> None:
+    """Refuse to put rows into one table whose recipe, data or protocol differ.
+
+    Raises:
+        ValueError: naming the first two rows that differ, and in which fields.
+    """
+    done = [r for r in results if r.done]
+    for other in done[1:]:
+        for part in ("recipe", "data", "protocol"):
+            if other["hashes"][part] != done[0]["hashes"][part]:
+                a, b = done[0][part], other[part]
+                keys = [k for k in sorted({*a, *b}) if k != "name" and a.get(k) != b.get(k)]
+                differ = "; ".join(f"{k}: {a.get(k)!r} against {b.get(k)!r}" for k in keys)
+                raise ValueError(
+                    f"{done[0]['model']} and {other['model']} differ in {part} "
+                    f"({differ or 'content of the files'}): they cannot share a table"
+                )
+
+
+def publish(results: list[Result], folder: Path, panel: list[str]) -> None:
+    """Copy finished results, with the panel's predictions, into a folder that is kept."""
+    for result in results:
+        source = result.path.parent
+        target = folder / source.parent.name / source.name
+        (target / "predictions").mkdir(parents=True, exist_ok=True)
+        for name in ("result.json", "per_image.npz", *(f"predictions/{id}.png" for id in panel)):
+            shutil.copyfile(source / name, target / name)

@@ -1,0 +1,113 @@
+"""Networks by name, with their options: `build_model("unet:width=9", num_classes=11)`.
+
+Every network maps a float image (N, 3, H, W), RGB normalised by the ImageNet mean and standard
+deviation, to logits (N, K, H, W) of the input's own size, for any H and W from 33 up.
+"""
+
+import ast
+import difflib
+import importlib
+import importlib.util
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from models.table import MODELS
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Option = bool | int | float | str
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The end of a sentence about an unknown name: the nearest match and the list."""
+    known = sorted(known)
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    return f"{hint}Known: {', '.join(known) or 'none'}"
+
+
+@cache
+def model_options(name: str) -> dict[str, str]:
+    """Option names of a network and their types, read from its builder's source without running it.
+
+    Raises:
+        ValueError: no network has this name.
+    """
+    if name not in MODELS:
+        raise ValueError(f"unknown model {name!r}; {nearest(name, MODELS)}")
+    module, function = MODELS[name].split(":")
+    spec = importlib.util.find_spec(module)
+    assert spec is not None and spec.origin is not None
+    tree = ast.parse(Path(spec.origin).read_text())
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef) and node.name == function:
+            return {
+                argument.arg: ast.unparse(argument.annotation) if argument.annotation else "str"
+                for argument in node.args.kwonlyargs
+            }
+    raise AssertionError(f"{module} has no function {function}")
+
+
+def parse_model(text: str) -> tuple[str, dict[str, Option]]:
+    """Split `name:option=value:option=value` into the name and its typed options.
+
+    Raises:
+        ValueError: an unknown name or option, or a value of another type.
+    """
+    name, *parts = text.strip().split(":")
+    known = model_options(name)
+    options: dict[str, Option] = {}
+    for part in parts:
+        key, equals, value = part.partition("=")
+        if not equals or key not in known:
+            raise ValueError(f"{name} has no option {part!r} (key=value); {nearest(key, known)}")
+        options[key] = _typed(f"{name}:{key}", value, known[key])
+    return name, options
+
+
+def _typed(what: str, value: str, kind: str) -> Option:
+    try:
+        if kind == "bool":
+            return {"true": True, "false": False}[value.lower()]
+        return int(value) if kind == "int" else float(value) if kind == "float" else value
+    except (KeyError, ValueError):
+        raise ValueError(f"{what} takes a value of type {kind}, got {value!r}") from None
+
+
+def build_model(
+    name: str, num_classes: int, weights: Path | str | None = None, **options: Option
+) -> "nn.Module":
+    """Build the network `name`, which may carry its options (`unet:width=9`).
+
+    Args:
+        weights: a state dict to load, strictly, from a file made by `torch.save`; tensors only.
+
+    Raises:
+        ValueError: an unknown name or option, or a weights file that does not fit.
+    """
+    name, parsed = parse_model(name)
+    unknown = set(options) - set(model_options(name))
+    if unknown:
+        raise ValueError(f"{name} has no option {min(unknown)!r}; {nearest(min(unknown), model_options(name))}")
+    module, function = MODELS[name].split(":")
+    model: nn.Module = getattr(importlib.import_module(module), function)(
+        num_classes, **{**parsed, **options}
+    )
+    if weights is not None:
+        _load(model, Path(weights))
+    return model
+
+
+def _load(model: "nn.Module", path: Path) -> None:
+    import torch
+
+    if not path.is_file():
+        raise ValueError(f"no weights file at {path.absolute()}: give the path of a state dict")
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        model.load_state_dict(state)
+    except RuntimeError as error:
+        raise ValueError(f"{path} does not fit the network: {error}") from None

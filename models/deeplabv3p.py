@@ -1,0 +1,132 @@
+"""DeepLabv3+ (Chen et al., arXiv 1802.02611, Fig. 2 and section 3) on an ImageNet trunk of timm.
+
+Modified Xception (section 3.2) with dilation in place of its last strides, atrous spatial pyramid
+pooling on the deepest map, and a decoder that concatenates a 1/4 map reduced to 48 channels.
+Layer sizes and the batch norm + ReLU between depthwise and pointwise convolutions are those of the
+authors' code; with them Xception-71 and 19 classes count 43.48M parameters, as in the HRNet
+paper's Table III.
+
+Differs from the paper: nothing known in the network; trunks other than Xception are options.
+"""
+
+import timm
+import torch
+from timm.models import FeatureInfo
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+_RATES = {16: (6, 12, 18), 8: (12, 24, 36)}  # section 3.1 of the paper: doubled at stride 8
+_ADVICE = "name a convolutional timm network, such as xception71, mobilenetv2_100 or resnet50"
+
+
+def deeplabv3p(
+    num_classes: int, *, trunk: str = "xception71", output_stride: int = 16
+) -> nn.Module:
+    """DeepLabv3+; `trunk` is any timm network that gives features and takes an output stride.
+
+    Raises:
+        ValueError: a trunk that timm does not have or cannot dilate, or a stride not 8 or 16.
+    """
+    return DeepLabV3Plus(num_classes, trunk, output_stride)
+
+
+def deeplabv3p_os8(num_classes: int, *, trunk: str = "xception71") -> nn.Module:
+    """DeepLabv3+ at output stride 8: the same parameters and names, about three times the work."""
+    return DeepLabV3Plus(num_classes, trunk, output_stride=8)
+
+
+class DeepLabV3Plus(nn.Module):
+    min_train_batch = 2  # the image pooling's batch norm sees one value a channel and image
+
+    def __init__(self, num_classes: int, trunk: str, output_stride: int) -> None:
+        super().__init__()
+        if output_stride not in _RATES:
+            raise ValueError(f"output_stride is 8 or 16, got {output_stride}: choose one of them")
+        self.trunk, self.low = _build_trunk(trunk, output_stride)
+        channels = self.trunk.feature_info.channels()
+        self.aspp = ASPP(channels[-1], _RATES[output_stride])
+        self.reduce = _conv_bn_relu(channels[self.low], 48, 1)
+        self.decoder = nn.Sequential(_separable(48 + 256, 256), _separable(256, 256))
+        self.classifier = nn.Conv2d(256, num_classes, 1)
+
+    def forward(self, image: Tensor) -> Tensor:
+        features = self.trunk(image)  # the deepest at 1/output_stride
+        low = self.reduce(features[self.low])  # 1/4
+        x = F.interpolate(self.aspp(features[-1]), low.shape[-2:], mode="bilinear")
+        logits = self.classifier(self.decoder(torch.cat([x, low], dim=1)))  # 1/4
+        return F.interpolate(logits, image.shape[-2:], mode="bilinear")
+
+
+class ASPP(nn.Module):
+    """Atrous spatial pyramid pooling: a 1x1, three dilated separable 3x3 and the image's mean."""
+
+    def __init__(self, inputs: int, rates: tuple[int, int, int], outputs: int = 256) -> None:
+        super().__init__()
+        self.branches = nn.ModuleList(
+            [
+                _conv_bn_relu(inputs, outputs, 1),
+                *(_separable(inputs, outputs, dilation=rate) for rate in rates),
+            ]
+        )
+        self.pool = _conv_bn_relu(inputs, outputs, 1)
+        self.project = _conv_bn_relu(outputs * 5, outputs, 1)
+        self.dropout = nn.Dropout(0.1)  # as in the authors' code
+
+    def forward(self, x: Tensor) -> Tensor:
+        pooled: Tensor = self.pool(x.mean(dim=(2, 3), keepdim=True))
+        branches = [branch(x) for branch in self.branches]
+        y = torch.cat([*branches, pooled.expand(-1, -1, *x.shape[-2:])], dim=1)
+        z: Tensor = self.dropout(self.project(y))
+        return z
+
+
+def _build_trunk(name: str, output_stride: int) -> tuple[nn.Module, int]:
+    """A timm feature network, and which of its maps is the one of stride 4."""
+    # timm's Xception built at stride 8 drops a 728 -> 728 shortcut, so that weights of stride 16
+    # do not fit; built at 16 and dilated afterwards both strides have the same tensors.
+    dilate_later = name.startswith("xception") and output_stride == 8
+    built_stride = 16 if dilate_later else output_stride
+    try:
+        trunk: nn.Module = timm.create_model(name, features_only=True, output_stride=built_stride)
+    except (RuntimeError, ValueError, TypeError, AttributeError, NotImplementedError) as error:
+        raise ValueError(f"trunk {name!r} cannot serve ({error}): {_ADVICE}") from None
+    info: FeatureInfo = trunk.feature_info  # type: ignore[assignment]
+    strides = info.reduction()
+    if 4 not in strides or strides[-1] != built_stride:
+        raise ValueError(
+            f"trunk {name!r} has maps of stride {strides}, and DeepLabv3+ needs one of 4 and "
+            f"the last of {output_stride}: {_ADVICE}"
+        )
+    if dilate_later:
+        _halve_stride(trunk)
+    return trunk, strides.index(4)
+
+
+def _halve_stride(trunk: nn.Module) -> None:
+    """Remove the last stride of a trunk and double every later dilation; no tensor changes."""
+    convs = [m for m in trunk.modules() if isinstance(m, nn.Conv2d)]
+    last = max(i for i, conv in enumerate(convs) if conv.stride == (2, 2))
+    for i, conv in enumerate(convs):
+        if i > last and conv.kernel_size != (1, 1):
+            conv.dilation = (conv.dilation[0] * 2, conv.dilation[1] * 2)
+            assert not isinstance(conv.padding, str)
+            conv.padding = (conv.padding[0] * 2, conv.padding[1] * 2)
+    shortcut = max(i for i, c in enumerate(convs[:last]) if c.stride == (2, 2))
+    for conv in (convs[shortcut], convs[last]):  # both sides of the residual unit
+        conv.stride = (1, 1)
+
+
+def _conv_bn_relu(inputs: int, outputs: int, kernel: int, **kwargs: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, kernel, bias=False, **kwargs),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(inplace=True),
+    )
+
+
+def _separable(inputs: int, outputs: int, dilation: int = 1) -> nn.Sequential:
+    """A 3x3 depthwise and a 1x1 convolution, batch norm and ReLU after both."""
+    return nn.Sequential(
+        _conv_bn_relu(inputs, inputs, 3, padding=dilation, dilation=dilation, groups=inputs),
+        _conv_bn_relu(inputs, outputs, 1),
+    )

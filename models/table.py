@@ -1,0 +1,15 @@
+"""The networks by name. A new one is one file and one line here; nothing here imports torch."""
+
+MODELS = {
+    "hrnet": "models.hrnet:hrnetv2_w48",
+    "hrnetv2_w18_small_v1": "models.hrnet:hrnetv2_w18_small_v1",
+    "hrnetv2_w18_small_v2": "models.hrnet:hrnetv2_w18_small_v2",
+    "hrnetv2_w18": "models.hrnet:hrnetv2_w18",
+    "hrnetv2_w32": "models.hrnet:hrnetv2_w32",
+    "hrnetv2_w40": "models.hrnet:hrnetv2_w40",
+    "hrnetv2_w48": "models.hrnet:hrnetv2_w48",
+    "unet": "models.unet:unet",
+    "deeplabv3p": "models.deeplabv3p:deeplabv3p",
+    "deeplabv3p_os8": "models.deeplabv3p:deeplabv3p_os8",
+    "dilated_resnet": "models.dilated_resnet:dilated_resnet",
+}
