@@ -1,15 +1,14 @@
 """Data sets by name. Listing, checking names and scoring import no torch."""
 
+import difflib
 import importlib
+import inspect
+from functools import cache
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
-from datamodules.labels import LabelSet, UInt8
-
-DATASETS = {
-    "camvid": "datamodules.camvid:CamVid",
-    "streets": "datamodules.streets:Streets",
-}
+from datamodules.labels import DataError, LabelSet, UInt8
+from datamodules.table import DATASETS
 
 
 class Dataset(Protocol):
@@ -34,3 +33,43 @@ class Dataset(Protocol):
     def fingerprint(self) -> str:
         """A hash of everything that this split holds: file names, bytes, or the generator."""
         ...
+
+
+def open_data(spec: str, split: str, root: Path | None = None) -> Dataset:
+    """Open a split of the data set that `spec` names, with its options (`streets:height=96`).
+
+    Raises:
+        DataError: an unknown data set, option or split, or files that are not there.
+    """
+    name, *parts = spec.split(":")
+    constructor = _constructor(name)
+    known = {
+        p.name: p.annotation
+        for p in inspect.signature(constructor).parameters.values()
+        if p.kind is p.KEYWORD_ONLY
+    }
+    options: dict[str, int] = {}
+    for part in parts:
+        key, equals, value = part.partition("=")
+        if not equals or key not in known:
+            raise DataError(
+                f"data set {name} has no option {part!r} (key=value); known: {', '.join(known)}"
+            )
+        try:
+            options[key] = known[key](value)
+        except ValueError:
+            raise DataError(
+                f"{name}:{key} takes a value of type {known[key].__name__}, got {value!r}"
+            ) from None
+    dataset: Dataset = constructor(split, root, **options)
+    return dataset
+
+
+@cache
+def _constructor(name: str) -> Any:
+    if name not in DATASETS:
+        close = difflib.get_close_matches(name, DATASETS, n=1)
+        hint = f"did you mean {close[0]!r}? " if close else ""
+        raise DataError(f"unknown data set {name!r}; {hint}Known: {', '.join(sorted(DATASETS))}")
+    module, cls = DATASETS[name].split(":")
+    return getattr(importlib.import_module(module), cls)

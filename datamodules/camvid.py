@@ -86,7 +86,9 @@ def _read(path: Path, kind: str) -> UInt8:
     try:
         with Image.open(path) as file:
             if kind == "ids" and file.mode not in ("L", "P"):
-                raise DataError(f"{path} has mode {file.mode}: labels are single-channel ids (L, P)")
+                raise DataError(
+                    f"{path} has mode {file.mode}: labels are single-channel ids (L, P)"
+                )
             return np.array(file.convert("RGB") if kind == "RGB" else file, dtype=np.uint8)
     except (OSError, SyntaxError, UnidentifiedImageError) as error:
         raise DataError(f"{path} cannot be read ({error}): fetch the file again") from None

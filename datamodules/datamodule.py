@@ -62,9 +62,7 @@ class EvalData(torch.utils.data.Dataset[Batch]):
 
     def __getitem__(self, position: int) -> Batch:
         if not self.indices:
-            return _sample(
-                np.zeros((64, 64, 3), np.uint8), np.full((64, 64), IGNORE, np.uint8), -1
-            )
+            return _sample(np.zeros((64, 64, 3), np.uint8), np.full((64, 64), IGNORE, np.uint8), -1)
         index = self.indices[position]
         return _sample(*self.data[index], index)
 

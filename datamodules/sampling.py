@@ -51,16 +51,6 @@ class TrainSampler(Sampler[list[tuple[int, int]]]):
         ranks: int = 1,
         start: Callable[[], int] = lambda: 0,
     ) -> None:
-        if size < batch:
-            raise ValueError(
-                f"the training set has {size} images and a batch takes {batch}: "
-                "use a smaller batch (--set batch=...) or more images"
-            )
-        if batch % ranks:
-            raise ValueError(
-                f"a global batch of {batch} does not divide over {ranks} processes: "
-                f"set batch to a multiple of {ranks}, or devices to a divisor of {batch}"
-            )
         self.size, self.batch, self.steps, self.seed = size, batch, steps, seed
         self.rank, self.ranks, self.start = rank, ranks, start
 

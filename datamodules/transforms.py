@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 cv2.setNumThreads(0)  # a thread pool in every forked worker can hang, and workers are the threads
 
 MEAN_COLOUR = (124, 116, 104)  # ImageNet's mean, which normalisation turns into zeros
-PHOTOMETRIC = ("none", "colour-jitter")
 
 
 class Draw(NamedTuple):

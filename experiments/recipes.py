@@ -248,7 +248,8 @@ def _from_file(text: str) -> Recipe:
     if not Path(path).is_file():
         raise ValueError(f"no recipe file at {Path(path).absolute()}: give file.py:function")
     spec = importlib.util.spec_from_file_location("user_recipe", path)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     known = [name for name, value in vars(module).items() if isinstance(value, types.FunctionType)]

@@ -7,15 +7,15 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
-import numpy.typing as npt
 
 SCHEMA = 1
-Counts = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -48,13 +48,26 @@ class Result:
 
 
 def write_json(path: Path, value: object) -> None:
-    """Write a whole JSON file or nothing: to a neighbour first, then renamed."""
+    """Write a whole JSON file or nothing."""
+    text = json.dumps(value, indent=1, allow_nan=False) + "\n"
+    with _replacing(path) as file:
+        file.write(text.encode())
+
+
+def write_arrays(path: Path, arrays: dict[str, Any]) -> None:
+    """Write a whole compressed `.npz` or nothing."""
+    with _replacing(path) as file:
+        np.savez_compressed(file, **arrays)
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[IO[bytes]]:
+    """A neighbour of `path` to write to, renamed to it at the end, gone if anything fails."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(handle, "w") as file:
-            json.dump(value, file, indent=1, allow_nan=False)
-            file.write("\n")
+        with os.fdopen(handle, "wb") as file:
+            yield file
         os.chmod(name, 0o644)
         os.replace(name, path)
     except BaseException:
@@ -73,7 +86,9 @@ def read_result(path: Path) -> Result | None:
     try:
         record = json.loads(path.read_text())
     except json.JSONDecodeError as error:
-        raise ValueError(f"{path} is not JSON ({error}): delete it to run the trial again") from None
+        raise ValueError(
+            f"{path} is not JSON ({error}): delete it to run the trial again"
+        ) from None
     if record.get("schema") != SCHEMA:
         raise ValueError(
             f"{path} has schema {record.get('schema')}, this code reads {SCHEMA}: "

@@ -2,18 +2,18 @@
 
 import csv
 import statistics
+from collections.abc import Set
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich import box
-from rich.console import Group, RenderableType
 from rich.table import Table
-from rich.text import Text
 
 from experiments.store import Result, check_comparable
 
 REFERENCE = Path(__file__).parent / "reference.csv"
 COLUMNS = ("params M", "GMACs", "lat ms", "train s", "mem GB", "mIoU %")
+_NO_PATHS: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -59,11 +59,11 @@ class Published:
     locator: str
 
 
-def rows(results: list[Result], stale: set[str] = frozenset()) -> list[Row]:  # type: ignore[assignment]
+def rows(results: list[Result], stale: Set[str] = _NO_PATHS) -> list[Row]:
     """One row a model in the order of first appearance, finished trials only.
 
     Args:
-        stale: code hashes are compared by the caller; paths of results made by other code.
+        stale: paths of results that other code made, as the caller found by their hashes.
 
     Raises:
         ValueError: results that differ in recipe, data or protocol.
@@ -76,7 +76,7 @@ def rows(results: list[Result], stale: set[str] = frozenset()) -> list[Row]:  # 
     return [_row(model, group, stale) for model, group in by_model.items()]
 
 
-def _row(model: str, group: list[Result], stale: set[str]) -> Row:
+def _row(model: str, group: list[Result], stale: Set[str]) -> Row:
     def mean(part: str, key: str) -> float:
         return statistics.fmean(r[part][key] for r in group)
 
@@ -107,3 +107,84 @@ def published(path: Path = REFERENCE) -> list[Published]:
             Published(**{**line, "value": float(line["value"])})  # type: ignore[arg-type]
             for line in csv.DictReader(file)
         ]
+
+
+def published_cost(model: str) -> dict[str, float]:
+    """A paper's figures for a network without options, by metric; empty where there are none."""
+    name = {"hrnet": "hrnetv2_w48"}.get(model, model)
+    return {p.metric: p.value for p in published() if p.model == name}
+
+
+def paper_table(results: list[Result]) -> Table | None:
+    """Row 0: published parameters and GFLOPs of the compared networks, and ours counted alike."""
+    table = Table(
+        title="Published cost at 1024x2048, 19 classes; GFLOPs are the paper's, MACs / 2^30",
+        box=box.SIMPLE,
+        caption="arXiv 1908.07919 Table III and the authors' README; their mIoU is on other data",
+    )
+    table.add_column("model", overflow="fold")
+    for name in ("params M", "GFLOPs", "ours: params M", "GFLOPs"):
+        table.add_column(name, justify="right")
+    shown: set[str] = set()
+    for result in results:
+        theirs = published_cost(result["model"])
+        if not result.done or not theirs or result["model"] in shown:
+            continue
+        shown.add(result["model"])
+        ours = result["cost"]
+        table.add_row(
+            result["model"],
+            f"{theirs['params_m']:.1f}",
+            f"{theirs['paper_gflops_1024x2048']:.1f}",
+            f"{ours['params_paper'] / 1e6:.2f}",
+            f"{ours['paper_gflops_1024x2048']:.1f}",
+        )
+    return table if shown else None
+
+
+def main_table(results: list[Result], stale: Set[str] = _NO_PATHS) -> Table:
+    """A row a model, failed trials with their reason; fits 80 columns."""
+    first = next(r for r in results if r.done) if any(r.done for r in results) else None
+    title = "No trial has finished"
+    if first is not None:
+        height, width = first["cost"]["size"]
+        data = first["data"]
+        title = (
+            f"{first['recipe']['name']}: {data['name'].split(':')[0]} {data['split']}, "
+            f"{data['num_images']} images, costs at {height}x{width}"
+        )
+    table = Table(title=title, box=box.SIMPLE, pad_edge=False)
+    table.add_column("model", overflow="fold", min_width=14)
+    for name in COLUMNS:
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in rows(results, stale):
+        table.add_row(row.model, *row.cells())
+    for result in results:
+        if not result.done:
+            table.add_row(f"{result['model']} seed {result['seed']}", *["-"] * 5, "failed")
+    return table
+
+
+def class_table(results: list[Result]) -> Table:
+    """Per-class IoU in percent, a row a class; `-` where truth and prediction lack the class."""
+    shown = rows(results)
+    table = Table(title="IoU % per class", box=box.SIMPLE, pad_edge=False)
+    table.add_column("class")
+    for row in shown:
+        table.add_column(row.model, justify="right", overflow="fold")
+    for name in shown[0].iou if shown else ():
+        values = [row.iou[name] for row in shown]
+        table.add_row(name, *("-" if v is None else f"{100 * v:.1f}" for v in values))
+    return table
+
+
+def markdown(results: list[Result], prior: dict[str, float] | None) -> str:
+    """The main table for a README."""
+    lines = [
+        f"| model | {' | '.join(COLUMNS)} |",
+        f"|---|{'---:|' * len(COLUMNS)}",
+        *(f"| `{row.model}` | {' | '.join(row.cells())} |" for row in rows(results)),
+    ]
+    if prior is not None:
+        lines.append(f"| position prior |{' |' * 5} {100 * prior['miou']:.1f} |")
+    return "\n".join(lines)

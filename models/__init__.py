@@ -40,7 +40,8 @@ def model_options(name: str) -> dict[str, str]:
         raise ValueError(f"unknown model {name!r}; {nearest(name, MODELS)}")
     module, function = MODELS[name].split(":")
     spec = importlib.util.find_spec(module)
-    assert spec is not None and spec.origin is not None
+    assert spec is not None
+    assert spec.origin is not None
     tree = ast.parse(Path(spec.origin).read_text())
     for node in tree.body:
         if isinstance(node, ast.FunctionDef) and node.name == function:
@@ -89,9 +90,10 @@ def build_model(
         ValueError: an unknown name or option, or a weights file that does not fit.
     """
     name, parsed = parse_model(name)
-    unknown = set(options) - set(model_options(name))
-    if unknown:
-        raise ValueError(f"{name} has no option {min(unknown)!r}; {nearest(min(unknown), model_options(name))}")
+    known = model_options(name)
+    for key in options:
+        if key not in known:
+            raise ValueError(f"{name} has no option {key!r}; {nearest(key, known)}")
     module, function = MODELS[name].split(":")
     model: nn.Module = getattr(importlib.import_module(module), function)(
         num_classes, **{**parsed, **options}

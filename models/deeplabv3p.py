@@ -43,7 +43,7 @@ class DeepLabV3Plus(nn.Module):
         if output_stride not in _RATES:
             raise ValueError(f"output_stride is 8 or 16, got {output_stride}: choose one of them")
         self.trunk, self.low = _build_trunk(trunk, output_stride)
-        channels = self.trunk.feature_info.channels()
+        channels = _info(self.trunk).channels()
         self.aspp = ASPP(channels[-1], _RATES[output_stride])
         self.reduce = _conv_bn_relu(channels[self.low], 48, 1)
         self.decoder = nn.Sequential(_separable(48 + 256, 256), _separable(256, 256))
@@ -90,8 +90,7 @@ def _build_trunk(name: str, output_stride: int) -> tuple[nn.Module, int]:
         trunk: nn.Module = timm.create_model(name, features_only=True, output_stride=built_stride)
     except (RuntimeError, ValueError, TypeError, AttributeError, NotImplementedError) as error:
         raise ValueError(f"trunk {name!r} cannot serve ({error}): {_ADVICE}") from None
-    info: FeatureInfo = trunk.feature_info  # type: ignore[assignment]
-    strides = info.reduction()
+    strides = _info(trunk).reduction()
     if 4 not in strides or strides[-1] != built_stride:
         raise ValueError(
             f"trunk {name!r} has maps of stride {strides}, and DeepLabv3+ needs one of 4 and "
@@ -100,6 +99,12 @@ def _build_trunk(name: str, output_stride: int) -> tuple[nn.Module, int]:
     if dilate_later:
         _halve_stride(trunk)
     return trunk, strides.index(4)
+
+
+def _info(trunk: nn.Module) -> FeatureInfo:
+    info = trunk.feature_info
+    assert isinstance(info, FeatureInfo)
+    return info
 
 
 def _halve_stride(trunk: nn.Module) -> None:
@@ -116,9 +121,12 @@ def _halve_stride(trunk: nn.Module) -> None:
         conv.stride = (1, 1)
 
 
-def _conv_bn_relu(inputs: int, outputs: int, kernel: int, **kwargs: int) -> nn.Sequential:
+def _conv_bn_relu(
+    inputs: int, outputs: int, kernel: int, dilation: int = 1, groups: int = 1
+) -> nn.Sequential:
+    padding = dilation * (kernel // 2)
     return nn.Sequential(
-        nn.Conv2d(inputs, outputs, kernel, bias=False, **kwargs),
+        nn.Conv2d(inputs, outputs, kernel, 1, padding, dilation, groups, bias=False),
         nn.BatchNorm2d(outputs),
         nn.ReLU(inplace=True),
     )
@@ -127,6 +135,6 @@ def _conv_bn_relu(inputs: int, outputs: int, kernel: int, **kwargs: int) -> nn.S
 def _separable(inputs: int, outputs: int, dilation: int = 1) -> nn.Sequential:
     """A 3x3 depthwise and a 1x1 convolution, batch norm and ReLU after both."""
     return nn.Sequential(
-        _conv_bn_relu(inputs, inputs, 3, padding=dilation, dilation=dilation, groups=inputs),
+        _conv_bn_relu(inputs, inputs, 3, dilation, groups=inputs),
         _conv_bn_relu(inputs, outputs, 1),
     )

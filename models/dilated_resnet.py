@@ -7,6 +7,7 @@ and ReLU, a 1x1 classifier and bilinear upsampling. The paper names no layers; t
 """
 
 import timm
+from timm.models import FeatureInfo
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -26,7 +27,9 @@ class DilatedResNet(nn.Module):
         if not trunk.startswith("resnet") or trunk not in timm.list_models():
             raise ValueError(f"trunk {trunk!r} is not a ResNet of timm: name one, as resnet101s")
         self.trunk = timm.create_model(trunk, features_only=True, output_stride=8, out_indices=(4,))
-        (channels,) = self.trunk.feature_info.channels()
+        info = self.trunk.feature_info
+        assert isinstance(info, FeatureInfo)
+        (channels,) = info.channels()
         self.head = nn.Sequential(
             nn.Conv2d(channels, channels // 4, 3, padding=1, bias=False),
             nn.BatchNorm2d(channels // 4),

@@ -133,9 +133,8 @@ class HighResolutionModule(nn.Module):
         fused = []
         for own, layers in zip(streams, self.fuse_layers, strict=True):
             assert isinstance(layers, nn.ModuleList)
-            terms = (
-                self._fit(layer(x), own.shape[-2:]) for layer, x in zip(layers, streams, strict=True)
-            )
+            size = own.shape[-2:]
+            terms = (self._fit(layer(x), size) for layer, x in zip(layers, streams, strict=True))
             fused.append(F.relu(reduce(torch.add, terms)))
         return fused
 

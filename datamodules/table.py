@@ -1,0 +1,6 @@
+"""The data sets by name. A new one is one file and one line here."""
+
+DATASETS = {
+    "camvid": "datamodules.camvid:CamVid",
+    "streets": "datamodules.streets:Streets",
+}

@@ -1,0 +1,205 @@
+"""From a trial to predictions on disk: what a trial's numbers come from, with what it imports."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.loggers import Logger
+from lightning.pytorch.strategies import DDPStrategy
+from PIL import Image
+from torch import Tensor, nn
+
+from datamodules import Dataset, open_data
+from datamodules.datamodule import Batch, SegmentationData, TrainData
+from experiments.recipes import Recipe
+from experiments.trial import Trial
+from lightning_modules.segmentation import Segmentation
+from models import build_model
+
+
+def open_splits(recipe: Recipe, root: Path | None) -> tuple[Dataset, Dataset, Dataset]:
+    """Training, validation and evaluation split of a recipe."""
+    splits = (recipe.train_split, recipe.val_split, recipe.test_split)
+    train, val, test = (open_data(recipe.data, split, root) for split in splits)
+    return train, val, test
+
+
+def build_module(trial: Trial, data: Dataset) -> Segmentation:
+    """The trial's network at its initial weights, ready for training."""
+    recipe = trial.recipe
+    torch.manual_seed(trial.init_seed)
+    model: nn.Module = build_model(trial.model, data.labels.num_classes)
+    return Segmentation(
+        model,
+        data.labels.names,
+        lr=recipe.lr,
+        momentum=recipe.momentum,
+        weight_decay=recipe.weight_decay,
+        power=recipe.power,
+        steps=recipe.steps,
+        seed=trial.data_seed,
+        bn_momentum=recipe.bn_momentum,
+        micro_batch=recipe.micro_batch,
+        class_weights=recipe.class_weights,
+    )
+
+
+def build_data(trial: Trial, splits: Sequence[Dataset], workers: int) -> SegmentationData:
+    recipe = trial.recipe
+    train, val, test = splits
+    stream = TrainData(
+        train,
+        seed=trial.data_seed,
+        crop=recipe.crop,
+        scale=recipe.scale,
+        flip=recipe.flip,
+        photometric=recipe.photometric,
+    )
+    return SegmentationData(
+        stream, len(train.ids), val, test, batch=recipe.batch, steps=recipe.steps, workers=workers
+    )
+
+
+def check_batch(recipe: Recipe, model: nn.Module, size: int, ranks: int) -> None:
+    """Refuse, before training, a batch that the data, these ranks or this network cannot take.
+
+    Args:
+        size: number of training images.
+
+    Raises:
+        ValueError: what came, what is needed, what to set.
+    """
+    if size < recipe.batch:
+        raise ValueError(
+            f"the training set has {size} images and a batch takes {recipe.batch}: "
+            "use a smaller batch (--set batch=...) or more images"
+        )
+    if recipe.batch % ranks:
+        raise ValueError(
+            f"a global batch of {recipe.batch} does not divide over {ranks} processes: "
+            f"set batch to a multiple of {ranks}, or devices to a divisor of {recipe.batch}"
+        )
+    share = recipe.batch // ranks
+    micro = recipe.micro_batch or share
+    if share % micro:
+        raise ValueError(
+            f"a process has {share} images a step, which micro_batch={micro} does not divide: "
+            f"--set micro_batch= a divisor of {share}"
+        )
+    need = int(getattr(model, "min_train_batch", 1))
+    if micro < need:
+        raise ValueError(
+            f"this network trains on at least {need} images a pass (the batch norm after its "
+            f"image pooling sees one value an image), got {micro}: raise batch or micro_batch"
+        )
+
+
+def build_trainer(
+    trial: Trial,
+    *,
+    devices: int = 1,
+    num_nodes: int = 1,
+    loggers: Sequence[Logger] = (),
+    callbacks: Sequence[Callback] = (),
+) -> L.Trainer:
+    recipe, gpu = trial.recipe, torch.cuda.is_available()
+    strategy: Any = "auto"
+    if devices * num_nodes > 1:
+        backend = "nccl" if gpu else "gloo"
+        # Half an hour: rank 0 may score a large split while others wait.
+        strategy = DDPStrategy(process_group_backend=backend, timeout=timedelta(minutes=30))
+    return L.Trainer(
+        accelerator="cuda" if gpu else "cpu",
+        devices=devices,
+        num_nodes=num_nodes,
+        strategy=strategy,
+        sync_batchnorm=gpu and devices * num_nodes > 1,
+        precision=recipe.precision,  # type: ignore[arg-type]
+        max_steps=recipe.steps,
+        val_check_interval=min(recipe.val_every, recipe.steps),
+        log_every_n_steps=max(1, recipe.steps // 200),
+        use_distributed_sampler=False,  # the stream and the shards are ours
+        num_sanity_val_steps=0,
+        logger=list(loggers),
+        callbacks=[Checkpoints(trial), Predictions(trial.folder / "predictions"), *callbacks],
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        default_root_dir=trial.folder,
+    )
+
+
+class Checkpoints(Callback):
+    """Keeps the last two states of training, each written whole or not at all.
+
+    Where a validation follows a step, its state is saved after the validation, so that a resumed
+    curve has every point.
+    """
+
+    def __init__(self, trial: Trial) -> None:
+        self.folder, recipe = trial.folder / "checkpoints", trial.recipe
+        self.every = max(1, min(recipe.steps // 50, 500))
+        self.steps, self.val_every = recipe.steps, min(recipe.val_every, recipe.steps)
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, batch: Any, index: int
+    ) -> None:
+        step = trainer.global_step
+        due = step % self.every == 0 or step == self.steps
+        if due and step % self.val_every:
+            self._save(trainer)
+
+    def on_validation_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        self._save(trainer)
+
+    def _save(self, trainer: L.Trainer) -> None:
+        trainer.save_checkpoint(self.folder / f"step{trainer.global_step:08d}.ckpt")
+        if trainer.is_global_zero:
+            for old in sorted(self.folder.glob("step*.ckpt"))[:-2]:
+                old.unlink(missing_ok=True)
+
+
+def last_checkpoint(folder: Path) -> Path | None:
+    """The newest state that can be read; damaged ones are passed over."""
+    for path in sorted(folder.glob("checkpoints/step*.ckpt"), reverse=True):
+        try:
+            torch.load(path, map_location="cpu", weights_only=True)
+        except Exception:  # whatever a damaged file makes the reader raise
+            continue
+        return path
+    return None
+
+
+class Predictions(Callback):
+    """Writes each predicted map as a palette PNG named by its image's id."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def on_predict_batch_end(
+        self,
+        trainer: L.Trainer,
+        module: L.LightningModule,
+        outputs: Tensor,
+        batch: Batch,
+        index: int,
+        dataloader: int = 0,
+    ) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        data = trainer.datamodule.test  # type: ignore[attr-defined]
+        for position, ids in zip(batch["index"].tolist(), outputs.cpu().numpy(), strict=True):
+            if position >= 0:  # not the dummy of an empty shard
+                picture = Image.fromarray(ids, mode="P")
+                picture.putpalette(data.labels.palette)
+                picture.save(self.folder / f"{data.ids[position]}.png")
+
+
+def fit(trial: Trial, trainer: L.Trainer, module: Segmentation, data: SegmentationData) -> None:
+    """Train from the last checkpoint there is, then predict the evaluation split."""
+    trainer.fit(module, data, ckpt_path=last_checkpoint(trial.folder), weights_only=True)
+    trainer.predict(module, data, return_predictions=False)
+    trainer.strategy.barrier("predictions")

@@ -1,0 +1,117 @@
+"""What a trial says while it runs: its history, where it is, and how long it trained."""
+
+import json
+import time
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.loggers import Logger
+from lightning.pytorch.utilities import rank_zero_only
+
+from experiments.store import write_json
+
+
+class History(Logger):
+    """Appends every logged point to a JSON-lines file: the truth that other loggers mirror.
+
+    A resumed run repeats the steps since its checkpoint; the last point of a step counts.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path = path
+
+    @property
+    def name(self) -> str:
+        return "history"
+
+    @property
+    def version(self) -> int:
+        return 0
+
+    def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kw: Any) -> None:
+        """The recipe is in the result already."""
+
+    @rank_zero_only
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        point = {k: v for k, v in metrics.items() if k != "epoch"}
+        with self.path.open("a") as file:
+            file.write(json.dumps({"step": int(step or 0), **point}) + "\n")
+
+    def curve(self) -> dict[str, list[list[float]]]:
+        """Points [step, value] of the training loss and of the validation mIoU."""
+        names = {"train": "train/loss", "val": "val/miou"}
+        points: dict[str, dict[int, float]] = {name: {} for name in names}
+        for line in self.path.read_text().splitlines() if self.path.is_file() else ():
+            try:
+                point = json.loads(line)
+            except json.JSONDecodeError:  # a line that a kill cut short; its step came again
+                continue
+            for name, key in names.items():
+                if key in point:
+                    points[name][point["step"]] = point[key]
+        return {
+            name: [[s, v] for s, v in sorted(values.items())] for name, values in points.items()
+        }
+
+
+class Clock(Callback):
+    """Seconds of training alone, over all resumed parts; validation does not count."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._since: float | None = None
+
+    def _stop(self) -> None:
+        if self._since is not None:
+            self.seconds += time.perf_counter() - self._since
+            self._since = None
+
+    def _go(self) -> None:
+        self._since = time.perf_counter()
+
+    def on_train_start(self, *_: Any) -> None:
+        self._go()
+
+    def on_validation_start(self, *_: Any) -> None:
+        self._stop()
+
+    def on_validation_end(self, *_: Any) -> None:
+        self._go()
+
+    def on_train_end(self, *_: Any) -> None:
+        self._stop()
+
+    def state_dict(self) -> dict[str, Any]:
+        running = 0.0 if self._since is None else time.perf_counter() - self._since
+        return {"seconds": self.seconds + running}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.seconds = state_dict["seconds"]
+
+
+class Progress(Callback):
+    """Writes where a trial is, at most once a second, for whoever watches."""
+
+    def __init__(self, path: Path, steps: int) -> None:
+        self.path, self.steps, self._last = path, steps, 0.0
+
+    def _write(self, trainer: L.Trainer, stage: str) -> None:
+        now = time.time()
+        if trainer.is_global_zero and now - self._last >= 1:
+            self._last = now
+            state = {"stage": stage, "step": trainer.global_step, "steps": self.steps, "time": now}
+            write_json(self.path, state)
+
+    def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
+        self._write(trainer, "train")
+
+    def on_validation_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
+        self._write(trainer, "validate")
+
+    def on_predict_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
+        self._write(trainer, "predict")

@@ -1,0 +1,229 @@
+"""Run one trial: train, predict, score, measure, and write one result file.
+
+`python -m experiments.run --model unet:width=9 --recipe camvid-quick --data-root CamVid`
+`compare` starts one such process for every cell of its table.
+"""
+
+import argparse
+import ctypes
+import os
+import signal
+import sys
+import traceback
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from experiments.mirror import WANDB_HELP
+from experiments.recipes import load_recipe, short_hash
+from experiments.store import write_arrays, write_json
+from experiments.trial import BusyError, Trial
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import torch
+
+    from datamodules import Dataset
+    from experiments.progress import Clock, History
+    from lightning_modules.segmentation import Segmentation
+
+
+def parser() -> argparse.ArgumentParser:
+    p = argparse.ArgumentParser(prog="python -m experiments.run", description=__doc__)
+    p.add_argument("--model", required=True, help="network with its options, as unet:width=9")
+    p.add_argument("--recipe", default="demo", help="name, or file.py:function")
+    p.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", dest="changes")
+    p.add_argument("--data", help="data set with its options instead of the recipe's")
+    p.add_argument("--data-root", type=Path, help="folder of the data set")
+    p.add_argument("--seed", type=int, default=0)
+    p.add_argument("--devices", type=int, default=1, help="processes on this machine")
+    p.add_argument("--num-nodes", type=int, default=1)
+    p.add_argument("--workers", type=int, help="processes that read data; speed only")
+    p.add_argument("--out", type=Path, default=Path("runs"))
+    p.add_argument("--wandb", choices=("online", "offline", "off"), help=WANDB_HELP)
+    p.add_argument("--group", help="W&B group: the comparison's id")
+    return p
+
+
+def main(argv: list[str] | None = None) -> int:
+    """0 when the result is there, 1 when the trial failed (its reason is in the result), 2 for
+    arguments that name nothing, 3 when another process holds the trial."""
+    args = parser().parse_args(argv)
+    _die_with_parent()
+    try:
+        recipe = load_recipe(args.recipe, args.changes, args.data)
+        trial = Trial(recipe, args.model, args.seed, args.out)
+        identity = trial.identity()
+        if _rank() > 0:
+            _train(trial, args)
+            return 0
+        with trial.lock():
+            return _run(trial, identity, args)
+    except BusyError as error:
+        print(f"{error}; wait for it, or end it and try again", file=sys.stderr)
+        return 3
+    except (ValueError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 2
+
+
+def _run(trial: Trial, identity: dict[str, Any], args: argparse.Namespace) -> int:
+    try:
+        record = _train(trial, args)
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on from the last checkpoint", file=sys.stderr)
+        return 130
+    except Exception as error:
+        traceback.print_exc()
+        reason = _one_sentence(error)
+        write_json(trial.result_path, {**identity, "status": "failed", "reason": reason})
+        print(f"failed: {reason}", file=sys.stderr)
+        return 1
+    write_json(trial.result_path, {**identity, "status": "done", "reason": None, **record})
+    return 0
+
+
+def _train(trial: Trial, args: argparse.Namespace) -> dict[str, Any]:
+    """The whole work of a trial; returns what a finished result holds beyond the identity."""
+
+    from experiments import fit, mirror
+    from experiments.progress import Clock, History, Progress
+
+    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    # The stream is resumable by itself: it starts at the step that training has reached.
+    warnings.filterwarnings("ignore", message=".*ended before the epoch ended.*")
+    recipe = trial.recipe
+    splits = fit.open_splits(recipe, args.data_root)
+    module = fit.build_module(trial, splits[0])
+    fit.check_batch(recipe, module.model, len(splits[0].ids), args.devices * args.num_nodes)
+    workers = _workers(args.devices) if args.workers is None else args.workers
+    data = fit.build_data(trial, splits, workers)
+    _warn_emulated(recipe.precision)
+    clock, history = Clock(), History(trial.folder / "metrics.jsonl")
+    loggers = [history, *mirror.loggers(trial, args.wandb, args.group, splits)]
+    trainer = fit.build_trainer(
+        trial,
+        devices=args.devices,
+        num_nodes=args.num_nodes,
+        loggers=loggers,
+        callbacks=[clock, Progress(trial.folder / "progress.json", recipe.steps)],
+    )
+    fit.fit(trial, trainer, module, data)
+    if trainer.global_rank > 0:
+        return {}
+    return _finish(trial, module, splits, clock, history)
+
+
+def _finish(
+    trial: Trial,
+    module: "Segmentation",
+    splits: "Sequence[Dataset]",
+    clock: "Clock",
+    history: "History",
+) -> dict[str, Any]:
+    """Score the predictions and measure the cost, on rank 0 alone."""
+    import torch
+
+    from experiments import cost
+    from experiments.score import score_folder
+
+    train, _, test = splits
+    recipe, device = trial.recipe, torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    memory = cost.peak_memory(device)
+    scores = score_folder(trial.folder / "predictions", test)
+    write_arrays(
+        trial.folder / "per_image.npz",
+        {"ids": scores.ids, "groups": scores.groups}
+        | {"tp": scores.tp, "fp": scores.fp, "fn": scores.fn},
+    )
+    size = test.mask(0).shape
+    fingerprint = short_hash([split.fingerprint() for split in (train, test)])
+    return {
+        "hashes": {**trial.identity()["hashes"], "data": fingerprint},
+        "data": {
+            "name": recipe.data,
+            "split": recipe.test_split,
+            "num_images": len(test.ids),
+            "classes": list(test.labels.names),
+        },
+        "confusion": scores.confusion.tolist(),
+        "metrics": scores.metrics(),
+        "cost": {
+            **cost.count(trial.model, test.labels.num_classes, (size[0], size[1])),
+            **cost.paper_row(trial.model),
+            "size": list(size),
+            **cost.latency(module, (size[0], size[1]), recipe.precision, device),
+            **memory,
+            "threads": torch.get_num_threads(),
+            "device": device.type,
+            "precision": recipe.precision,
+        },
+        "timing": {"train_seconds": round(clock.seconds, 1), "steps": recipe.steps},
+        "environment": {**trial.identity()["environment"], **_environment(device)},
+        "curve": history.curve(),
+    }
+
+
+def _environment(device: "torch.device") -> dict[str, Any]:
+    import lightning
+    import timm
+    import torch
+
+    gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else None
+    return {
+        "torch": torch.__version__,
+        "lightning": lightning.__version__,
+        "timm": timm.__version__,
+        "device": gpu or f"{torch.get_num_threads()} CPU threads",
+        "jobs": int(os.environ.get("COMPARE_JOBS", "1")),
+    }
+
+
+def _workers(devices: int) -> int:
+    """Reading processes for each training process: one where they share its cores."""
+    import torch
+
+    cores = os.cpu_count() or 1
+    jobs = int(os.environ.get("COMPARE_JOBS", "1"))
+    return min(8, max(1, cores // (devices * jobs) - 1)) if torch.cuda.is_available() else 1
+
+
+def _warn_emulated(precision: str) -> None:
+    import torch
+
+    if precision != "bf16-mixed":
+        return
+    if torch.cuda.is_available():
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        native = any(has for name, has in torch.cpu.get_capabilities().items() if "bf16" in name)
+    if not native:
+        print(
+            "warning: this hardware only emulates bf16, which is slower than fp32; "
+            "the numbers stay the recipe's (--set precision=32-true is another recipe)",
+            file=sys.stderr,
+        )
+
+
+def _rank() -> int:
+    """The rank that Lightning or torchrun gave this process; 0 for the one a user starts."""
+    node, local = int(os.environ.get("NODE_RANK", "0")), int(os.environ.get("LOCAL_RANK", "0"))
+    return int(os.environ.get("RANK", node + local))
+
+
+def _die_with_parent() -> None:
+    """On Linux, end with the process that started this one, where that was one of ours."""
+    ours = "COMPARE_PID" in os.environ or "LOCAL_RANK" in os.environ
+    if ours and sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # 1 is PR_SET_PDEATHSIG
+
+
+def _one_sentence(error: Exception) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    known = isinstance(error, ValueError | OSError)
+    return text if known else f"{type(error).__name__}: {text}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

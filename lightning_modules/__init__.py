@@ -1,0 +1,1 @@
+"""Training: the LightningModule, its loss and the confusion matrix of the validation curve."""

@@ -1,0 +1,147 @@
+"""The one LightningModule: how any network is trained, validated and asked for predictions."""
+
+from contextlib import nullcontext
+from typing import Any
+
+import lightning as L
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.optim import SGD
+
+from datamodules.datamodule import Batch
+from lightning_modules.losses import cross_entropy_sum, denominator
+from lightning_modules.metrics import ConfusionMatrix
+
+_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, of RGB in 0..1
+
+
+class NonFiniteLossError(ValueError):
+    """Training left the numbers; the weights were not touched by that step."""
+
+
+class Segmentation(L.LightningModule):
+    """SGD with polynomial decay on a cross-entropy whose mean is over the whole global batch.
+
+    Optimisation is manual, because that mean needs the valid pixels of every micro-batch and
+    rank before the first backward pass.
+
+    Args:
+        seed: dropout is reseeded from (seed, step, rank), so that a resumed run repeats it.
+        micro_batch: images a process passes at once; None passes its whole share.
+        class_weights: of the cross-entropy; None for equal ones.
+    """
+
+    mean: Tensor
+    std: Tensor
+    class_weights: Tensor | None
+
+    def __init__(
+        self,
+        model: nn.Module,
+        class_names: tuple[str, ...],
+        *,
+        lr: float,
+        momentum: float,
+        weight_decay: float,
+        power: float,
+        steps: int,
+        seed: int,
+        bn_momentum: float,
+        micro_batch: int | None = None,
+        class_weights: tuple[float, ...] | None = None,
+    ) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.model = model.to(memory_format=torch.channels_last)
+        self.class_names = class_names
+        self.lr, self.momentum, self.weight_decay = lr, momentum, weight_decay
+        self.power, self.steps, self.seed, self.micro_batch = power, steps, seed, micro_batch
+        for module in model.modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                module.momentum = bn_momentum
+        weights = None if class_weights is None else torch.tensor(class_weights)
+        self.register_buffer("class_weights", weights, persistent=False)
+        self.register_buffer("mean", 255 * torch.tensor(_MEAN), persistent=False)
+        self.register_buffer("std", 255 * torch.tensor(_STD), persistent=False)
+        self.confusion = ConfusionMatrix(len(class_names))
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Logits (N, K, H, W) of images (N, H, W, 3) in bytes."""
+        normalised = (image.float() - self.mean) / self.std
+        logits: Tensor = self.model(normalised.permute(0, 3, 1, 2))  # channels-last in memory
+        return logits
+
+    def training_step(self, batch: Batch, batch_idx: int) -> None:
+        step = self.global_step
+        torch.manual_seed((self.seed * 1_000_003 + step) * 4096 + self.global_rank)
+        optimizer = self.optimizers()
+        assert not isinstance(optimizer, list)
+        for group in optimizer.param_groups:
+            group["lr"] = self.lr_at(step)
+        optimizer.zero_grad()
+        loss = self._backward(batch["image"], batch["mask"])
+        if not loss.isfinite():
+            raise NonFiniteLossError(
+                f"the loss is {loss.item()} at step {step}: the weights before it are kept; "
+                "lower the learning rate (--set lr=...) or use --set precision=32-true"
+            )
+        optimizer.step()
+        self.log("step", float(step + 1))  # what loggers take as the abscissa
+        self.log("train/loss", loss)
+        self.log("train/lr", self.lr_at(step))
+
+    def lr_at(self, step: int) -> float:
+        """lr * (1 - step / steps) ** power: the base rate at step 0, above 0 at the last."""
+        decay: float = (1 - step / self.steps) ** self.power
+        return self.lr * decay
+
+    def _backward(self, image: Tensor, mask: Tensor) -> Tensor:
+        """Accumulate the gradients of the global batch's mean; return that mean, on every rank."""
+        total = self.trainer.strategy.reduce(
+            denominator(mask, self.class_weights), reduce_op="sum"
+        ).clamp(min=1)  # an all-void batch has loss 0 and gradients 0
+        size = self.micro_batch or len(image)
+        loss = torch.zeros((), dtype=torch.float64, device=mask.device)
+        for start in range(0, len(image), size):
+            with nullcontext() if start + size >= len(image) else self._no_sync():
+                logits = self(image[start : start + size])
+                part = cross_entropy_sum(logits, mask[start : start + size], self.class_weights)
+                # DDP averages gradients over ranks; the sum is wanted.
+                self.manual_backward(part / total.to(part.dtype) * self.trainer.world_size)
+                loss += part.detach().double() / total
+        return self.trainer.strategy.reduce(loss, reduce_op="sum")
+
+    def _no_sync(self) -> Any:
+        model = self.trainer.strategy.model
+        return model.no_sync() if isinstance(model, DistributedDataParallel) else nullcontext()
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Count the batch; class indices (N, H, W) for whoever shows them."""
+        prediction: Tensor = self(batch["image"]).argmax(1)
+        self.confusion.update(prediction, batch["mask"])
+        return prediction
+
+    def on_validation_epoch_end(self) -> None:
+        matrix = self.confusion.compute().double()
+        self.confusion.reset()
+        union = matrix.sum(0) + matrix.sum(1) - matrix.diag()
+        iou = matrix.diag() / union  # NaN where a class occurs in neither
+        self.log("step", float(self.global_step))
+        self.log("val/miou", iou.nanmean())
+        for name, value in zip(self.class_names, iou, strict=True):
+            if value.isfinite():
+                self.log(f"val/iou/{name}", value)
+
+    def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Class indices (N, H, W) as bytes, at the label's own size."""
+        prediction: Tensor = self(batch["image"]).argmax(1)
+        return prediction.byte()
+
+    def configure_optimizers(self) -> SGD:
+        return SGD(
+            self.parameters(),
+            lr=self.lr,
+            momentum=self.momentum,
+            weight_decay=self.weight_decay,
+        )
