@@ -44,11 +44,18 @@ class CamVid:
             raise DataError(f"{listing} lists no images: {_HOW}")
         self.ids = [image.stem for image, _ in self.pairs]
         self.groups = [name.split("_")[0] for name in self.ids]
+        # Decoding takes 11 ms an image, augmenting it 1 ms; decoded, the training set is 0.25 GB.
+        self._decoded: dict[int, tuple[UInt8, UInt8]] = {}
 
     def __len__(self) -> int:
         return len(self.pairs)
 
     def __getitem__(self, index: int) -> tuple[UInt8, UInt8]:
+        if index not in self._decoded:
+            self._decoded[index] = self._decode(index)
+        return self._decoded[index]
+
+    def _decode(self, index: int) -> tuple[UInt8, UInt8]:
         image, mask = _read(self.pairs[index][0], "RGB"), self.mask(index)
         if image.shape[:2] != mask.shape:
             raise DataError(
