@@ -27,6 +27,7 @@ class Cell:
     """One trial of the comparison and where it is."""
 
     trial: Trial
+    identity: dict[str, Any]  # for the result of a process that dies without writing one
     command: list[str]
     state: str = "waiting"  # waiting, running, done, failed, held, stopped
     note: str = ""
@@ -128,9 +129,8 @@ def _reason(cell: Cell, code: int) -> str:
         reason = f"ended by {name}{hint}; see {cell.log.name} in its folder"
     else:
         reason = _last_line(cell.log) or f"exit status {code}"
-    write_json(
-        cell.trial.result_path, {**cell.trial.identity(), "status": "failed", "reason": reason}
-    )
+    record = {**cell.identity, "status": "failed", "reason": reason}
+    write_json(cell.trial.result_path, record)
     return reason
 
 

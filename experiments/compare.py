@@ -7,18 +7,24 @@ what was stopped goes on from its last checkpoint when the same command is given
 """
 
 import argparse
+import json
 import os
-import shutil
 import sys
+import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from datamodules import open_data
 from datamodules.table import DATASETS
-from experiments.recipes import RECIPES, Recipe, load_recipe
-from experiments.store import Result, write_json
-from experiments.trial import BusyError, State, Trial
+from experiments.recipes import RECIPES, Recipe, load_recipe, short_hash
+from experiments.score import position_prior
+from experiments.store import read_result, write_json
+from experiments.trial import BusyError, State, Trial, data_hash, slug
 from models import model_options, parse_model
 from models.table import MODELS
+
+if TYPE_CHECKING:
+    from experiments.cells import Cell
 
 DEFAULT_MODELS = "hrnet,deeplabv3p,unet"
 
@@ -113,40 +119,125 @@ def _compare(trials: list[Trial], args: argparse.Namespace) -> int:
 
     from experiments.cells import Cell, run_cells
 
-    console = Console()
+    console = Console(highlight=False)
     recipe = trials[0].recipe
+    args.group = short_hash([trial.id() for trial in trials])
+    leader = int(os.environ.get("NODE_RANK", "0")) == 0  # other machines lend processors only
     data = data_hash(recipe, args.data_root)
     _check_writable(args.out)
-    leader = int(os.environ.get("NODE_RANK", "0")) == 0  # others only lend their processors
-    cells = []
-    for trial in trials:
-        state = trial.state(data)
-        if _redo(state, args.rerun):
-            with trial.lock():
-                trial.clear()
-        elif state in (State.OTHER, State.STALE_START):
-            raise ValueError(trial.explain(state))
-        if state not in (State.DONE, State.STALE) or _redo(state, args.rerun):
-            if leader:
-                with trial.lock():  # names whoever holds it before anything starts
-                    pass
-            cells.append(Cell(trial, _command(trial, args)))
-    done = len(trials) - len(cells)
-    if done:
-        console.print(f"{done} of {len(trials)} trials are done already and kept", highlight=False)
+    todo = [trial for trial in trials if _prepare(trial, data, args.rerun, leader)]
+    if len(todo) < len(trials):
+        kept = len(trials) - len(todo)
+        console.print(f"{kept} of {len(trials)} trials are done already and kept")
+    cells = [Cell(trial, trial.identity(data), _command(trial, args)) for trial in todo]
     if cells:
         threads = max(1, (os.cpu_count() or 1) // (args.jobs * args.devices))
         run_cells(cells, jobs=args.jobs, threads=threads, console=console)
+    failed = any(cell.state != "done" for cell in cells)
+    if leader:
+        _show(trials, cells, args, console, data)
+    return int(failed)
+
+
+def _prepare(trial: Trial, data: str, rerun: str, leader: bool) -> bool:
     if not leader:
-        return int(any(cell.state != "done" for cell in cells))
-    held = [cell for cell in cells if cell.state == "held"]
-    return _show(trials, args, console, new=bool(cells), data=data) or int(bool(held))
+        return trial.state(data) not in (State.DONE, State.STALE)
+    with trial.lock():  # names whoever holds it before anything starts
+        return trial.prepare(data, rerun)
 
 
-def _redo(state: State, rerun: str) -> bool:
-    again = {
-        "failed": (State.FAILED,),
-        "stale": (State.FAILED, State.STALE, State.OTHER, State.STALE_START),
-        "all": tuple(set(State) - {State.NEW, State.STARTED}),
-    }
-    return state in again[rerun]
+def _check_writable(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out):
+            pass
+    except OSError as error:
+        raise ValueError(
+            f"cannot write to {out.absolute()} ({error.strerror}): name another folder with --out"
+        ) from None
+
+
+def _command(trial: Trial, args: argparse.Namespace) -> list[str]:
+    command = ["--model", trial.model, "--recipe", args.recipe, "--seed", str(trial.seed)]
+    for change in args.changes:
+        command += ["--set", change]
+    for flag, value in {
+        "--data": args.data,
+        "--data-root": args.data_root,
+        "--devices": args.devices,
+        "--num-nodes": args.num_nodes,
+        "--out": args.out,
+        "--wandb": args.wandb,
+        "--group": args.group,
+    }.items():
+        if value is not None:
+            command += [flag, str(value)]
+    return command
+
+
+def _show(
+    trials: list[Trial], cells: "list[Cell]", args: argparse.Namespace, console: Any, data: str
+) -> None:
+    """Tables on the terminal, report.html, and the comparison's own W&B run."""
+    from experiments import report, table
+
+    recipe = trials[0].recipe
+    found = [read_result(trial.result_path) for trial in trials]
+    results = [result for result in found if result is not None]
+    stale = {str(t.result_path) for t in trials if t.state(data) is State.STALE}
+    for part in table.tables(results, stale):
+        console.print(part)
+    for cell in cells:
+        if cell.state != "done":
+            console.print(f"{cell.name} {cell.state}: {cell.note}", markup=False, soft_wrap=True)
+    if not any(result.done for result in results):
+        return
+    prior = _prior(recipe, args, data)
+    console.print(f"position prior (no image needed): mIoU {100 * prior['miou']:.1f} %")
+    page = args.out / slug(recipe.name) / "report.html"
+    panel = report.make_panel(results, args.data_root)
+    report.write_report(results, page, stale=stale, prior=prior, panel=panel)
+    console.print(f"report: {page}", soft_wrap=True, highlight=False)
+    if cells and args.wandb != "off":
+        from experiments import mirror
+
+        mirror.comparison(results, args.out, args.wandb, args.group)
+
+
+def _prior(recipe: Recipe, args: argparse.Namespace, data: str) -> dict[str, Any]:
+    """Scores of the most frequent training class at each position; kept for the next call."""
+    path = args.out / slug(recipe.name) / "position-prior.json"
+    if path.is_file():
+        kept: dict[str, Any] = json.loads(path.read_text())
+        if kept["data"] == data:
+            return kept
+    splits = (recipe.train_split, recipe.test_split)
+    train, test = (open_data(recipe.data, split, args.data_root) for split in splits)
+    prior = {**position_prior(train, test).metrics(), "data": data}
+    write_json(path, prior)
+    return prior
+
+
+def _dry_run(trials: list[Trial], args: argparse.Namespace) -> int:
+    """What would run, and what it would cost by one timed step of each network here."""
+    from rich.console import Console
+
+    from experiments import cost, table
+
+    data = data_hash(trials[0].recipe, args.data_root)
+    console = Console()
+    console.print("counting operations and timing one training step of each network ...")
+    estimates = {m: cost.estimate(m, trials[0].recipe) for m in {t.model: 0 for t in trials}}
+    states = [(trial, trial.state(data)) for trial in trials]
+    console.print(table.plan_table([(t, s.value, estimates[t.model]) for t, s in states]))
+    left = sum(
+        estimates[t.model]["train_hours"] for t, s in states if s not in (State.DONE, State.STALE)
+    )
+    console.print(
+        f"about {left / args.jobs:.2g} h of training for what is not done, {args.jobs} at a time"
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

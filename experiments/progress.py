@@ -11,6 +11,8 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
+from datamodules import Dataset
+from experiments.mirror import Mirror
 from experiments.store import write_json
 
 
@@ -115,3 +117,72 @@ class Progress(Callback):
 
     def on_predict_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
         self._write(trainer, "predict")
+
+
+class Dashboard(Logger):
+    """Mirrors the history to W&B, with a panel of four fixed validation images."""
+
+    def __init__(self, mirror: Mirror, val: Dataset) -> None:
+        super().__init__()
+        self.mirror = mirror
+        self.panel = Panel(mirror, val)
+
+    @property
+    def name(self) -> str:
+        return "dashboard"
+
+    @property
+    def version(self) -> int:
+        return 0
+
+    def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kw: Any) -> None:
+        """The recipe is the run's config."""
+
+    @rank_zero_only
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        points = {k: v for k, v in metrics.items() if k != "epoch"}
+        self.mirror.log({**points, "step": int(step or 0)})
+
+    def close(self, record: dict[str, Any]) -> None:
+        """Send the scores and costs, and end the run."""
+        scores = {f"test/{k}": v for k, v in record["metrics"].items() if k != "groups"}
+        self.mirror.close({**scores, **{f"cost/{k}": v for k, v in record["cost"].items()}})
+
+
+class Panel(Callback):
+    """Shows predictions of four images, evenly spaced over the validation split, with names."""
+
+    def __init__(self, mirror: Mirror, val: Dataset) -> None:
+        self.mirror, self.val = mirror, val
+        self.indices = {(2 * i + 1) * len(val.ids) // 8 for i in range(4)}
+        self.shown: dict[int, Any] = {}
+
+    def on_validation_batch_end(
+        self,
+        trainer: L.Trainer,
+        module: L.LightningModule,
+        outputs: Any,
+        batch: Any,
+        index: int,
+        dataloader: int = 0,
+    ) -> None:
+        for position, prediction in zip(batch["index"].tolist(), outputs, strict=True):
+            if position in self.indices and self.mirror.run:
+                self.shown[position] = prediction.byte().cpu().numpy()
+
+    def on_validation_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        names = dict(enumerate(self.val.labels.names)) | {255: "ignore"}
+
+        def make(wandb: Any) -> list[Any]:
+            pictures = []
+            for position, prediction in sorted(self.shown.items()):
+                image, mask = self.val[position]
+                masks = {
+                    "prediction": {"mask_data": prediction, "class_labels": names},
+                    "truth": {"mask_data": mask, "class_labels": names},
+                }
+                pictures.append(wandb.Image(image, masks=masks, caption=self.val.ids[position]))
+            return pictures
+
+        if self.shown and trainer.is_global_zero:
+            self.mirror.images("val/panel", make, trainer.global_step)

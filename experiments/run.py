@@ -14,10 +14,10 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments.mirror import WANDB_HELP
-from experiments.recipes import load_recipe, short_hash
+from experiments.recipes import load_recipe
 from experiments.store import write_arrays, write_json
-from experiments.trial import BusyError, Trial
+from experiments.trial import BusyError, Trial, data_hash
+from models import parse_model
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,7 +41,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--num-nodes", type=int, default=1)
     p.add_argument("--workers", type=int, help="processes that read data; speed only")
     p.add_argument("--out", type=Path, default=Path("runs"))
-    p.add_argument("--wandb", choices=("online", "offline", "off"), help=WANDB_HELP)
+    p.add_argument("--wandb", choices=("online", "offline", "off"))
     p.add_argument("--group", help="W&B group: the comparison's id")
     return p
 
@@ -53,12 +53,17 @@ def main(argv: list[str] | None = None) -> int:
     _die_with_parent()
     try:
         recipe = load_recipe(args.recipe, args.changes, args.data)
+        parse_model(args.model)
         trial = Trial(recipe, args.model, args.seed, args.out)
-        identity = trial.identity()
+        identity = trial.identity(data_hash(recipe, args.data_root))
         if _rank() > 0:
             _train(trial, args)
             return 0
         with trial.lock():
+            if not trial.prepare(identity["hashes"]["data"]):
+                print(f"done already: {trial.result_path}")
+                return 0
+            write_json(trial.folder / "trial.json", identity)
             return _run(trial, identity, args)
     except BusyError as error:
         print(f"{error}; wait for it, or end it and try again", file=sys.stderr)
@@ -88,7 +93,7 @@ def _train(trial: Trial, args: argparse.Namespace) -> dict[str, Any]:
     """The whole work of a trial; returns what a finished result holds beyond the identity."""
 
     from experiments import fit, mirror
-    from experiments.progress import Clock, History, Progress
+    from experiments.progress import Clock, Dashboard, History, Progress
 
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     # The stream is resumable by itself: it starts at the step that training has reached.
@@ -101,18 +106,20 @@ def _train(trial: Trial, args: argparse.Namespace) -> dict[str, Any]:
     data = fit.build_data(trial, splits, workers)
     _warn_emulated(recipe.precision)
     clock, history = Clock(), History(trial.folder / "metrics.jsonl")
-    loggers = [history, *mirror.loggers(trial, args.wandb, args.group, splits)]
+    dashboard = Dashboard(mirror.of_trial(trial, args.group, args.wandb), splits[1])
     trainer = fit.build_trainer(
         trial,
         devices=args.devices,
         num_nodes=args.num_nodes,
-        loggers=loggers,
-        callbacks=[clock, Progress(trial.folder / "progress.json", recipe.steps)],
+        loggers=[history, dashboard],
+        callbacks=[clock, Progress(trial.folder / "progress.json", recipe.steps), dashboard.panel],
     )
     fit.fit(trial, trainer, module, data)
     if trainer.global_rank > 0:
         return {}
-    return _finish(trial, module, splits, clock, history)
+    record = _finish(trial, module, splits, clock, history)
+    dashboard.close(record)
+    return record
 
 
 def _finish(
@@ -128,7 +135,7 @@ def _finish(
     from experiments import cost
     from experiments.score import score_folder
 
-    train, _, test = splits
+    test = splits[2]
     recipe, device = trial.recipe, torch.device("cuda" if torch.cuda.is_available() else "cpu")
     memory = cost.peak_memory(device)
     scores = score_folder(trial.folder / "predictions", test)
@@ -138,9 +145,7 @@ def _finish(
         | {"tp": scores.tp, "fp": scores.fp, "fn": scores.fn},
     )
     size = test.mask(0).shape
-    fingerprint = short_hash([split.fingerprint() for split in (train, test)])
     return {
-        "hashes": {**trial.identity()["hashes"], "data": fingerprint},
         "data": {
             "name": recipe.data,
             "split": recipe.test_split,

@@ -66,7 +66,8 @@ def class_iou(tp: Counts, fp: Counts, fn: Counts) -> npt.NDArray[np.float64]:
     """
     union = tp + fp + fn
     iou: npt.NDArray[np.float64] = np.full(tp.shape, np.nan)
-    return np.divide(tp, union, out=iou, where=union > 0)
+    np.divide(tp, union, out=iou, where=union > 0)
+    return iou
 
 
 def _summary(tp: Counts, fp: Counts, fn: Counts) -> dict[str, float | None]:

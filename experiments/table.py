@@ -10,6 +10,7 @@ from rich import box
 from rich.table import Table
 
 from experiments.store import Result, check_comparable
+from experiments.trial import Trial
 
 REFERENCE = Path(__file__).parent / "reference.csv"
 COLUMNS = ("params M", "GMACs", "lat ms", "train s", "mem GB", "mIoU %")
@@ -32,16 +33,23 @@ class Row:
     iou: dict[str, float | None]  # per class, None where no seed has the class
     stale: bool  # made by other code than is here now
 
-    def cells(self) -> list[str]:
-        spread = "" if self.spread is None else f" ±{100 * self.spread:.1f}"
+    def numbers(self) -> list[float]:
+        """In the order and units of COLUMNS."""
         return [
-            f"{self.params_m:.2f}",
-            f"{self.gmacs:.2f}",
-            f"{self.latency_ms:.0f}",
-            f"{self.train_s:.0f}",
-            f"{self.memory_gb:.1f}",
-            f"{100 * self.miou:.1f}{spread}{'*' if self.stale else ''}",
+            self.params_m,
+            self.gmacs,
+            self.latency_ms,
+            self.train_s,
+            self.memory_gb,
+            100 * self.miou,
         ]
+
+    def cells(self) -> list[str]:
+        digits = (2, 2, 0, 0, 1, 1)
+        texts = [f"{value:.{n}f}" for value, n in zip(self.numbers(), digits, strict=True)]
+        spread = "" if self.spread is None else f" ±{100 * self.spread:.1f}"
+        texts[-1] += f"{spread}{'*' if self.stale else ''}"
+        return texts
 
 
 @dataclass(frozen=True)
@@ -188,3 +196,28 @@ def markdown(results: list[Result], prior: dict[str, float] | None) -> str:
     if prior is not None:
         lines.append(f"| position prior |{' |' * 5} {100 * prior['miou']:.1f} |")
     return "\n".join(lines)
+
+
+def tables(results: list[Result], stale: Set[str] = _NO_PATHS) -> list[Table]:
+    """Everything a terminal shows, top to bottom."""
+    shown = [paper_table(results), main_table(results, stale)]
+    if any(result.done for result in results):
+        shown.append(class_table(results))
+    return [table for table in shown if table is not None]
+
+
+def plan_table(plan: list[tuple[Trial, str, dict[str, float]]]) -> Table:
+    """Trials to come: state, and the estimates of `cost.estimate`."""
+    table = Table(title="plan", box=box.SIMPLE, pad_edge=False)
+    table.add_column("trial", overflow="fold")
+    for name in ("state", "params M", "GMACs a crop", "hours"):
+        table.add_column(name, justify="right")
+    for trial, state, cost in plan:
+        table.add_row(
+            f"{trial.model} seed {trial.seed}",
+            state,
+            f"{cost['params'] / 1e6:.2f}",
+            f"{cost['gmacs']:.2f}",
+            f"{cost['train_hours']:.2g}",
+        )
+    return table

@@ -6,24 +6,40 @@ import json
 import os
 import platform
 import re
+import shutil
 import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from enum import Enum
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
+from datamodules import open_data
 from datamodules.table import DATASETS
 from experiments.recipes import Recipe, short_hash
-from experiments.store import SCHEMA
+from experiments.store import SCHEMA, read_result
 from models import parse_model
 from models.table import MODELS
 
 ROOT = Path(__file__).parents[1]
+
+
+class State(Enum):
+    """What a trial's folder holds, against what is asked for now."""
+
+    NEW = "new"
+    STARTED = "goes on"  # a checkpoint to resume from
+    FAILED = "failed before"  # goes on from its last checkpoint
+    REDO = "failed under other code"
+    DONE = "done"
+    STALE = "done by other code"
+    OTHER = "of another recipe or data set"
+    OUTDATED = "started by other code"
 
 
 class BusyError(RuntimeError):
@@ -55,8 +71,8 @@ class Trial:
     def data_seed(self) -> int:
         return self.seed if self.recipe.data_seed is None else self.recipe.data_seed
 
-    def identity(self) -> dict[str, Any]:
-        """What every result says, however the trial ended."""
+    def identity(self, data: str | None = None) -> dict[str, Any]:
+        """What every result says, however the trial ended; `data` is the data set's hash."""
         return {
             "schema": SCHEMA,
             "recipe": json.loads(json.dumps(asdict(self.recipe))),
@@ -67,6 +83,7 @@ class Trial:
             "protocol": self.recipe.protocol,
             "hashes": {
                 "recipe": self.recipe.hash(),
+                "data": data,
                 "protocol": short_hash(self.recipe.protocol),
                 "code": code_hash(self.model, self.recipe.data),
             },
@@ -76,6 +93,54 @@ class Trial:
     def id(self) -> str:
         """Names the trial in W&B and in comparisons, on any machine."""
         return short_hash([self.recipe.hash(), self.model, self.seed])
+
+    def state(self, data: str) -> State:
+        """What is there, given the hash of the data set as it is now."""
+        result = read_result(self.result_path)
+        if result is not None:
+            found = result["hashes"]
+        elif (self.folder / "trial.json").is_file():
+            found = json.loads((self.folder / "trial.json").read_text())["hashes"]
+        else:
+            return State.NEW
+        now = self.identity(data)["hashes"]
+        if result is not None and not result.done:
+            return State.FAILED if found == now else State.REDO
+        if {**found, "code": None} != {**now, "code": None}:
+            return State.OTHER
+        if result is None:
+            return State.STARTED if found == now else State.OUTDATED
+        return State.DONE if found == now else State.STALE
+
+    def prepare(self, data: str, rerun: str = "failed") -> bool:
+        """Whether there is work to do; clears away what is to be done again. Needs the lock.
+
+        Raises:
+            ValueError: what is there belongs to another recipe, data set or code.
+        """
+        again = {
+            "failed": {State.REDO},
+            "stale": {State.REDO, State.STALE, State.OTHER, State.OUTDATED},
+            "all": set(State) - {State.NEW},
+        }
+        state = self.state(data)
+        if state in again[rerun]:
+            self._clear()
+        elif state in (State.OTHER, State.OUTDATED):
+            raise ValueError(
+                f"{self.folder} holds a trial {state.value}, which cannot be mixed with this "
+                "one: do it again with --rerun stale, or keep it and name another --out"
+            )
+        elif state in (State.DONE, State.STALE):
+            return False
+        return True
+
+    def _clear(self) -> None:
+        for path in self.folder.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path)
+            elif path.name not in ("lock", "holder.json"):
+                path.unlink()
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -100,6 +165,16 @@ class Trial:
         finally:
             holder.unlink(missing_ok=True)
             lock.release()
+
+
+def data_hash(recipe: Recipe, root: Path | None) -> str:
+    """Hash of the content of the training and the evaluation split.
+
+    Raises:
+        DataError: the data set is not there, with where it was looked for and how to get it.
+    """
+    splits = (recipe.train_split, recipe.test_split)
+    return short_hash([open_data(recipe.data, split, root).fingerprint() for split in splits])
 
 
 def _describe(holder: Path) -> str:
