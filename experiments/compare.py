@@ -18,8 +18,8 @@ from datamodules import open_data
 from datamodules.table import DATASETS
 from experiments.recipes import RECIPES, Recipe, load_recipe, short_hash
 from experiments.score import position_prior
-from experiments.store import read_result, write_json
-from experiments.trial import BusyError, State, Trial, data_hash, slug
+from experiments.store import PRIOR, load_results, read_result, write_json
+from experiments.trial import BusyError, State, Trial, data_hash, slug, stale_results
 from models import model_options, parse_model
 from models.table import MODELS
 
@@ -180,11 +180,14 @@ def _show(
 ) -> None:
     """Tables on the terminal, report.html, and the comparison's own W&B run."""
     from experiments import report, table
+    from experiments.panel import make_panel
 
     recipe = trials[0].recipe
     found = [read_result(trial.result_path) for trial in trials]
     results = [result for result in found if result is not None]
-    stale = {str(t.result_path) for t in trials if t.state(data) is State.STALE}
+    scored = args.out / slug(recipe.name) / "scored"  # predictions from elsewhere
+    results += load_results(scored) if scored.is_dir() else []
+    stale = stale_results(results)
     for part in table.tables(results, stale):
         console.print(part)
     for cell in cells:
@@ -195,7 +198,7 @@ def _show(
     prior = _prior(recipe, args, data)
     console.print(f"position prior (no image needed): mIoU {100 * prior['miou']:.1f} %")
     page = args.out / slug(recipe.name) / "report.html"
-    panel = report.make_panel(results, args.data_root)
+    panel = make_panel(results, args.data_root)
     report.write_report(results, page, stale=stale, prior=prior, panel=panel)
     console.print(f"report: {page}", soft_wrap=True, highlight=False)
     if cells and args.wandb != "off":
@@ -206,7 +209,7 @@ def _show(
 
 def _prior(recipe: Recipe, args: argparse.Namespace, data: str) -> dict[str, Any]:
     """Scores of the most frequent training class at each position; kept for the next call."""
-    path = args.out / slug(recipe.name) / "position-prior.json"
+    path = args.out / slug(recipe.name) / PRIOR
     if path.is_file():
         kept: dict[str, Any] = json.loads(path.read_text())
         if kept["data"] == data:

@@ -3,6 +3,7 @@
 Online with an account, offline without one; an error of W&B is said once, and the run goes on.
 """
 
+import netrc
 import os
 import sys
 from collections.abc import Callable
@@ -14,50 +15,43 @@ from experiments.store import Result
 from experiments.trial import Trial
 
 PROJECT = "segmentation-lab"
-HELP = "W&B (default: online with an account, else offline)"
-MODES = ("online", "offline", "off")
 
 
 class Mirror:
     """One W&B run, to which nothing is sent any more after its first error.
 
     Args:
-        id: names the run for ever: the same trial goes to the same run.
+        folder: where offline files go, below `wandb`.
         mode: online, offline, off, or None to go online where there is an account.
+        init: what `wandb.init` takes; its id names the run for ever.
     """
 
-    def __init__(
-        self, id: str, name: str, group: str | None, config: dict[str, Any], folder: Path,
-        mode: str | None, job: str = "trial",
-    ) -> None:  # fmt: skip
+    def __init__(self, folder: Path, mode: str | None, **init: Any) -> None:
         self.run: Any = None
         if mode != "off":
-            self._try(lambda: self._start(id, name, group, config, folder, mode, job))
+            self._try(lambda: self._start(folder, mode, init))
 
-    def _start(
-        self, id: str, name: str, group: str | None, config: dict[str, Any], folder: Path,
-        mode: str | None, job: str,
-    ) -> None:  # fmt: skip
+    def _start(self, folder: Path, mode: str | None, init: dict[str, Any]) -> None:
         import wandb
 
-        mode = (
-            mode or os.environ.get("WANDB_MODE") or ("online" if wandb.api.api_key else "offline")
-        )
-        if mode == "online" and not wandb.api.api_key:
-            raise RuntimeError("no account: log in with `wandb login`, or use --wandb offline")
+        account = _has_account()
+        mode = mode or os.environ.get("WANDB_MODE") or ("online" if account else "offline")
+        if mode == "online" and not account:
+            print("W&B has no account here (`wandb login`): going offline", file=sys.stderr)
+            mode = "offline"
         folder.mkdir(parents=True, exist_ok=True)
-        self.run = wandb.init(
-            project=PROJECT,
-            id=id,
-            name=name,
-            group=group,
-            job_type=job,
-            config=config,
-            dir=folder,
-            mode="online" if mode == "online" else "offline",
-            resume="allow" if mode == "online" else None,  # offline runs cannot resume; sync merges
-            settings=wandb.Settings(console="off", silent=True, init_timeout=30, disable_git=True),
-        )
+        settings = wandb.Settings(console="off", silent=True, init_timeout=30, disable_git=True)
+        init = {**init, "project": PROJECT, "dir": folder, "settings": settings}
+        try:
+            # Only online runs can be resumed; `wandb sync` joins offline parts by their id.
+            self.run = wandb.init(
+                mode="online" if mode == "online" else "offline",
+                resume="allow" if mode == "online" else None,
+                **init,
+            )
+        except wandb.errors.CommError as error:
+            print(f"W&B cannot be reached ({error}): going offline", file=sys.stderr)
+            self.run = wandb.init(mode="offline", **init)
         self.run.define_metric("step")
         self.run.define_metric("*", step_metric="step")
 
@@ -92,17 +86,32 @@ class Mirror:
             print(f"W&B is left out from here: {error}", file=sys.stderr)
 
 
+def _has_account() -> bool:
+    """Whether W&B finds a key, without asking its server or the user."""
+    try:
+        logins = netrc.netrc().hosts
+    except (OSError, netrc.NetrcParseError):
+        logins = {}
+    host = os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai").split("://")[-1].split("/")[0]
+    return bool(os.environ.get("WANDB_API_KEY")) or host in logins
+
+
 def of_trial(trial: Trial, group: str | None, mode: str | None) -> Mirror:
-    config = {**trial.identity(), "model": trial.model}
     name = f"{trial.model} seed {trial.seed}"
-    return Mirror(trial.id(), name, group, config, trial.folder, mode)
+    identity = trial.identity()
+    return Mirror(
+        trial.folder, mode, id=trial.id(), name=name, group=group, job_type="trial", config=identity
+    )
 
 
 def comparison(results: list[Result], folder: Path, group: str, mode: str | None) -> None:
     """The comparison's own run: its table, and accuracy against cost."""
     done = [result for result in results if result.done]
     config = {"recipe": done[0]["recipe"], "models": [r["model"] for r in done]}
-    mirror = Mirror(group, f"comparison {group}", group, config, folder, mode, "comparison")
+    name = f"comparison {group}"
+    mirror = Mirror(
+        folder, mode, id=group, name=name, group=group, job_type="comparison", config=config
+    )
 
     def send() -> None:
         import wandb
@@ -110,14 +119,8 @@ def comparison(results: list[Result], folder: Path, group: str, mode: str | None
         columns: list[str | int] = ["model", "seeds", *table.COLUMNS]
         data: list[Any] = [[r.model, len(r.seeds), *r.numbers()] for r in table.rows(done)]
         shown = wandb.Table(columns=columns, data=data)
-        mirror.run.log(
-            {
-                "comparison": shown,
-                "accuracy against cost": wandb.plot.scatter(
-                    shown, "GMACs", "mIoU %", title="accuracy against cost"
-                ),
-            }
-        )
+        plot = wandb.plot.scatter(shown, "GMACs", "mIoU %", title="accuracy against cost")
+        mirror.run.log({"comparison": shown, "accuracy against cost": plot})
 
     if mirror.run:
         mirror._try(send)

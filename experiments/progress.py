@@ -43,6 +43,8 @@ class History(Logger):
         point = {k: v for k, v in metrics.items() if k != "epoch"}
         with self.path.open("a") as file:
             file.write(json.dumps({"step": int(step or 0), **point}) + "\n")
+        if "val/miou" in point:
+            print(f"step {step}: validation mIoU {100 * point['val/miou']:.1f} %", flush=True)
 
     def curve(self) -> dict[str, list[list[float]]]:
         """Points [step, value] of the training loss and of the validation mIoU."""

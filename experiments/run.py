@@ -6,6 +6,7 @@
 
 import argparse
 import ctypes
+import logging
 import os
 import signal
 import sys
@@ -95,7 +96,10 @@ def _train(trial: Trial, args: argparse.Namespace) -> dict[str, Any]:
     from experiments import fit, mirror
     from experiments.progress import Clock, Dashboard, History, Progress
 
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # no tips in the log
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    # Lightning 2.6 calls a name that torch 2.14 renames; nothing here can change it.
+    warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
     # The stream is resumable by itself: it starts at the step that training has reached.
     warnings.filterwarnings("ignore", message=".*ended before the epoch ended.*")
     recipe = trial.recipe
@@ -105,8 +109,9 @@ def _train(trial: Trial, args: argparse.Namespace) -> dict[str, Any]:
     workers = _workers(args.devices) if args.workers is None else args.workers
     data = fit.build_data(trial, splits, workers)
     _warn_emulated(recipe.precision)
+    mode = args.wandb if _rank() == 0 else "off"
     clock, history = Clock(), History(trial.folder / "metrics.jsonl")
-    dashboard = Dashboard(mirror.of_trial(trial, args.group, args.wandb), splits[1])
+    dashboard = Dashboard(mirror.of_trial(trial, args.group, mode), splits[1])
     trainer = fit.build_trainer(
         trial,
         devices=args.devices,

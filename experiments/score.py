@@ -3,6 +3,8 @@
 `python -m experiments.score PREDICTIONS --data camvid --split test` scores any folder of id PNGs.
 """
 
+import argparse
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +13,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
+from rich.console import Console
 
-from datamodules import Dataset
+from datamodules import Dataset, open_data
 from datamodules.labels import IGNORE, UInt8
+from experiments.recipes import short_hash
+from experiments.store import SCHEMA, Result, check_comparable, load_results, write_json
+from experiments.table import tables
+from experiments.trial import slug, stale_results
 
 Counts = npt.NDArray[np.int64]
 
@@ -165,3 +172,71 @@ def _resample(mask: UInt8, height: int, width: int) -> UInt8:
     columns = (np.arange(width) + 0.5) * mask.shape[1] // width
     resampled: UInt8 = mask[rows.astype(int)[:, None], columns.astype(int)]
     return resampled
+
+
+def main(argv: list[str] | None = None) -> int:
+    """0 with a table on the terminal, 2 for a request or predictions that cannot be scored."""
+    parser = argparse.ArgumentParser(
+        prog="python -m experiments.score",
+        description="Score a folder of label-map PNGs, from whatever made them.",
+    )
+    add = parser.add_argument
+    add("predictions", type=Path, help="PNGs of class ids, one an image, named by the image's id")
+    add("--data", required=True, help="data set with its options, as camvid")
+    add("--split", default="test", help="(default: test)")
+    add("--data-root", type=Path, help="folder that holds the data set")
+    add("--name", help="what to call them in tables (default: the folder's name)")
+    add("--add", type=Path, metavar="DIR", help="show them with this comparison, as runs/demo")
+    args = parser.parse_args(argv)
+    try:
+        data = open_data(args.data, args.split, args.data_root)
+        record = _record(args, score_folder(args.predictions, data), data)
+        result = Result(args.predictions / "result.json", record)
+        others = load_results(args.add) if args.add else []
+        check_comparable([*others, result])
+        if args.add:
+            folder = args.add / "scored" / slug(record["model"]) / "seed0"
+            write_json(folder / "result.json", record)
+            others = load_results(args.add)
+    except (ValueError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    console = Console(highlight=False)
+    for shown in tables(others or [result], stale_results(others)):
+        console.print(shown)
+    return 0
+
+
+def _record(args: argparse.Namespace, scores: Scores, data: Dataset) -> dict[str, Any]:
+    """A result without recipe, code and cost, which nobody told."""
+    train = open_data(args.data, "train", args.data_root)
+    return {
+        "schema": SCHEMA,
+        "status": "done",
+        "reason": None,
+        "recipe": {"name": "unknown", "data": args.data, "test_split": args.split},
+        "model": args.name or args.predictions.resolve().name,
+        "seed": 0,
+        "hashes": {
+            "recipe": None,
+            "protocol": None,
+            "code": None,
+            "data": short_hash([train.fingerprint(), data.fingerprint()]),
+        },
+        "data": {
+            "name": args.data,
+            "split": args.split,
+            "num_images": len(data.ids),
+            "classes": list(data.labels.names),
+        },
+        "protocol": {"split": args.split, "size": "the label file's own"},
+        "confusion": scores.confusion.tolist(),
+        "metrics": scores.metrics(),
+        "cost": None,
+        "timing": None,
+        "environment": {},
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

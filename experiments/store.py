@@ -16,6 +16,7 @@ from typing import IO, Any
 import numpy as np
 
 SCHEMA = 1
+PRIOR = "position-prior.json"
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,13 @@ def load_results(folder: Path) -> list[Result]:
     return [result for result in found if result is not None]
 
 
+def read_prior(folder: Path) -> dict[str, Any] | None:
+    """Scores of the position prior that `compare` left beside the results."""
+    path = folder / PRIOR
+    prior: dict[str, Any] | None = json.loads(path.read_text()) if path.is_file() else None
+    return prior
+
+
 def check_comparable(results: list[Result]) -> None:
     """Refuse to put rows into one table whose recipe, data or protocol differ.
 
@@ -118,7 +126,9 @@ def check_comparable(results: list[Result]) -> None:
     done = [r for r in results if r.done]
     for other in done[1:]:
         for part in ("recipe", "data", "protocol"):
-            if other["hashes"][part] != done[0]["hashes"][part]:
+            ours, theirs = done[0]["hashes"][part], other["hashes"][part]
+            unknown = part != "data" and None in (ours, theirs)  # predictions from elsewhere
+            if ours != theirs and not unknown:
                 a, b = done[0][part], other[part]
                 keys = [k for k in sorted({*a, *b}) if k != "name" and a.get(k) != b.get(k)]
                 differ = "; ".join(f"{k}: {a.get(k)!r} against {b.get(k)!r}" for k in keys)
@@ -131,8 +141,13 @@ def check_comparable(results: list[Result]) -> None:
 def publish(results: list[Result], folder: Path, panel: list[str]) -> None:
     """Copy finished results, with the panel's predictions, into a folder that is kept."""
     for result in results:
+        if not result.done:
+            continue
         source = result.path.parent
         target = folder / source.parent.name / source.name
         (target / "predictions").mkdir(parents=True, exist_ok=True)
         for name in ("result.json", "per_image.npz", *(f"predictions/{id}.png" for id in panel)):
             shutil.copyfile(source / name, target / name)
+        prior = source.parent.parent / PRIOR
+        if prior.is_file():
+            shutil.copyfile(prior, folder / PRIOR)

@@ -12,6 +12,7 @@ from rich.table import Table
 from experiments.store import Result, check_comparable
 from experiments.trial import Trial
 
+ALIASES = {"hrnet": "hrnetv2_w48"}
 REFERENCE = Path(__file__).parent / "reference.csv"
 COLUMNS = ("params M", "GMACs", "lat ms", "train s", "mem GB", "mIoU %")
 _NO_PATHS: frozenset[str] = frozenset()
@@ -22,18 +23,18 @@ class Row:
     """A model of the comparison, over its finished seeds; all figures are means over them."""
 
     model: str
-    params_m: float
-    gmacs: float
-    latency_ms: float
-    train_s: float
-    memory_gb: float
+    params_m: float | None  # costs are None for predictions that came from elsewhere
+    gmacs: float | None
+    latency_ms: float | None
+    train_s: float | None
+    memory_gb: float | None
     miou: float  # a fraction
     spread: float | None  # sample standard deviation over seeds; None for one seed
     seeds: tuple[int, ...]
     iou: dict[str, float | None]  # per class, None where no seed has the class
     stale: bool  # made by other code than is here now
 
-    def numbers(self) -> list[float]:
+    def numbers(self) -> list[float | None]:
         """In the order and units of COLUMNS."""
         return [
             self.params_m,
@@ -46,7 +47,10 @@ class Row:
 
     def cells(self) -> list[str]:
         digits = (2, 2, 0, 0, 1, 1)
-        texts = [f"{value:.{n}f}" for value, n in zip(self.numbers(), digits, strict=True)]
+        texts = [
+            "-" if value is None else f"{value:.{n}f}"
+            for value, n in zip(self.numbers(), digits, strict=True)
+        ]
         spread = "" if self.spread is None else f" ±{100 * self.spread:.1f}"
         texts[-1] += f"{spread}{'*' if self.stale else ''}"
         return texts
@@ -85,8 +89,9 @@ def rows(results: list[Result], stale: Set[str] = _NO_PATHS) -> list[Row]:
 
 
 def _row(model: str, group: list[Result], stale: Set[str]) -> Row:
-    def mean(part: str, key: str) -> float:
-        return statistics.fmean(r[part][key] for r in group)
+    def mean(part: str, key: str, unit: float = 1) -> float | None:
+        values = [r[part][key] / unit for r in group if r[part] is not None]
+        return statistics.fmean(values) if values else None
 
     mious = [r["metrics"]["miou"] for r in group]
     iou = {}
@@ -96,7 +101,7 @@ def _row(model: str, group: list[Result], stale: Set[str]) -> Row:
         iou[name] = statistics.fmean(present) if present else None
     return Row(
         model=model,
-        params_m=mean("cost", "params") / 1e6,
+        params_m=mean("cost", "params", 1e6),
         gmacs=mean("cost", "gmacs"),
         latency_ms=mean("cost", "latency_ms"),
         train_s=mean("timing", "train_seconds"),
@@ -119,7 +124,7 @@ def published(path: Path = REFERENCE) -> list[Published]:
 
 def published_cost(model: str) -> dict[str, float]:
     """A paper's figures for a network without options, by metric; empty where there are none."""
-    name = {"hrnet": "hrnetv2_w48"}.get(model, model)
+    name = ALIASES.get(model, model)
     return {p.metric: p.value for p in published() if p.model == name}
 
 
@@ -136,7 +141,7 @@ def paper_table(results: list[Result]) -> Table | None:
     shown: set[str] = set()
     for result in results:
         theirs = published_cost(result["model"])
-        if not result.done or not theirs or result["model"] in shown:
+        if not result.done or not result["cost"] or not theirs or result["model"] in shown:
             continue
         shown.add(result["model"])
         ours = result["cost"]
@@ -152,7 +157,7 @@ def paper_table(results: list[Result]) -> Table | None:
 
 def main_table(results: list[Result], stale: Set[str] = _NO_PATHS) -> Table:
     """A row a model, failed trials with their reason; fits 80 columns."""
-    first = next(r for r in results if r.done) if any(r.done for r in results) else None
+    first = next((r for r in results if r.done and r["cost"]), None)
     title = "No trial has finished"
     if first is not None:
         height, width = first["cost"]["size"]

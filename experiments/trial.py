@@ -22,7 +22,7 @@ from filelock import FileLock, Timeout
 from datamodules import open_data
 from datamodules.table import DATASETS
 from experiments.recipes import Recipe, short_hash
-from experiments.store import SCHEMA, read_result
+from experiments.store import SCHEMA, Result, read_result
 from models import parse_model
 from models.table import MODELS
 
@@ -206,6 +206,22 @@ def code_hash(model: str, data: str) -> str:
         digest.update(module.encode())
         digest.update(_meaning(module).encode())
     return digest.hexdigest()[:12]
+
+
+def stale_results(results: list[Result]) -> set[str]:
+    """Paths of finished results that other code than the present made."""
+    return {
+        str(r.path)
+        for r in results
+        if r.done and r["hashes"]["code"] not in (None, _code_hash_now(r))
+    }
+
+
+def _code_hash_now(result: Result) -> str | None:
+    try:
+        return code_hash(result["model"], result["recipe"]["data"])
+    except (KeyError, ValueError):  # a network or data set that is no more
+        return None
 
 
 _NOT_NUMBERS = ("experiments.recipes", "experiments.trial", "models.table", "datamodules.table")
