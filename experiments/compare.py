@@ -1,9 +1,10 @@
-"""Compare segmentation networks: same recipe, same batches, same protocol, cost beside accuracy.
+"""Compare segmentation networks: same recipe, batches and protocol, with costs.
 
   python -m experiments.compare --models hrnet,deeplabv3p,unet
 
-Every network and seed is a trial in a process of its own. What has finished is kept and skipped;
-what was stopped goes on from its last checkpoint when the same command is given again.
+Every network and seed is a trial in a process of its own. What has finished is
+kept and skipped; what was stopped goes on from its last checkpoint when the same
+command is given again.
 """
 
 import argparse

@@ -105,7 +105,7 @@ def short_hash(value: object) -> str:
 
 
 def smoke() -> Recipe:
-    """A dozen steps on 24 tiny procedural images: that everything runs, for tests.
+    """A dozen steps on tiny procedural images: that it all runs.
 
     Command: `python -m experiments.compare --recipe smoke --models unet:width=8`
     Hardware and time: 2 CPU cores, about 15 seconds a network.
@@ -124,9 +124,12 @@ def smoke() -> Recipe:
 
 
 def demo() -> Recipe:
-    """The default: procedural streets, which need no download, on any two CPU cores.
+    """The default: procedural streets, no download, two CPU cores.
 
     Command: `python -m experiments.compare`
+    Hardware and time: 2 CPU cores, about 5 minutes for the three networks.
+    Expected: every network at least 10 mIoU points above the position prior, which the command
+        prints too; no more, because it is far too short to rank them.
     """
     return Recipe(
         name="demo",
@@ -142,7 +145,7 @@ def demo() -> Recipe:
 
 
 def camvid_quick() -> Recipe:
-    """CamVid from scratch at half of its size, for small networks on a CPU.
+    """CamVid from scratch in quarter crops, small nets on a CPU.
 
     Paper: none; crop, batch and length are what two cores can do in an evening.
     Command: `python -m experiments.compare --recipe camvid-quick --data-root CamVid
@@ -186,7 +189,7 @@ def camvid() -> Recipe:
 
 
 def cityscapes() -> Recipe:
-    """The paper's recipe on Cityscapes; its data set class is not here yet.
+    """The paper's; its data set's class is not here yet.
 
     Paper: HRNet, arXiv 1908.07919, section 5 and Table III; class weights and the scale range are
     the official code's (0.5 to 2.1; the paper says 2).
@@ -271,7 +274,8 @@ def _parse_change(change: str) -> tuple[str, Any]:
             raise ValueError
         return field, _convert(text, types_[field])
     except (KeyError, ValueError):
-        kind = getattr(types_[field], "__name__", str(types_[field]))
+        kind = types_[field]
+        kind = str(kind) if get_origin(kind) else kind.__name__
         raise ValueError(f"--set {change}: {field} takes a value of type {kind}") from None
 
 

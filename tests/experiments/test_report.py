@@ -13,8 +13,10 @@ from PIL import Image
 
 from datamodules.labels import CAMVID, IGNORE, DataError, UInt8
 from experiments import report
+from experiments.entries import pareto_front
+from experiments.figure import pareto_figure
+from experiments.panel import Panel, error_map, make_panel
 from experiments.recipes import camvid_quick
-from experiments.report import Panel, error_map, make_panel, pareto_figure, pareto_front
 from experiments.store import Result, load_results
 
 IDS = [f"{clip}_{i:03d}" for clip in ("A", "B") for i in range(8)]
@@ -128,7 +130,7 @@ def results(folder: Path) -> list[Result]:
 
 @pytest.fixture
 def data(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("datamodules.open_data", lambda spec, split, root: Streets())
+    monkeypatch.setattr("experiments.panel.open_data", lambda spec, split, root: Streets())
 
 
 @pytest.fixture
@@ -136,7 +138,7 @@ def no_data(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(spec: str, split: str, root: Path | None) -> None:
         raise DataError("camvid needs a folder and none was given")
 
-    monkeypatch.setattr("datamodules.open_data", refuse)
+    monkeypatch.setattr("experiments.panel.open_data", refuse)
 
 
 def page(results: list[Result], panel: Panel | None = None, **changes: Any) -> str:

@@ -1,0 +1,42 @@
+# make compare   the main job on procedural data        make test    everything CI checks
+# make check     lint, types and the fast tests         make lock    renew requirements.lock
+# Arguments pass through: make compare ARGS="--models hrnetv2_w18 --seeds 0,1"
+# A variable from the command line wins: make test PYTHON=python3.12
+
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: compare test check lock
+.DELETE_ON_ERROR:
+
+compare: .venv/installed
+	@$(BIN)/python -m experiments.compare $(ARGS)
+
+test: .venv/installed lint
+	$(BIN)/python -m pytest $(ARGS)
+
+check: .venv/installed lint
+	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+
+.PHONY: lint
+lint: .venv/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# The mark is written last, so that a broken install is done again.
+.venv/installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed, $$($(PYTHON) --version) is here: make PYTHON=..."; exit 1; }
+	@echo "installing the locked versions into .venv (about 6 GB, once)"
+	$(PYTHON) -m venv .venv
+	$(PIP) -r requirements.lock
+	$(PIP) --no-deps --editable .
+	@touch $@
+
+lock:
+	rm -rf .venv-lock && $(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/python -m pip install --quiet --editable ".[dev]"
+	.venv-lock/bin/python -m pip freeze --exclude-editable > requirements.lock
+	rm -rf .venv-lock

@@ -1,0 +1,46 @@
+"""Starts the real commands, as a user would, in processes of their own."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+# One thread each: the tests compare bits, which depend on it, and run beside each other.
+ENVIRONMENT = {
+    **os.environ,
+    "OMP_NUM_THREADS": "1",
+    "OMP_WAIT_POLICY": "PASSIVE",
+    "NO_ALBUMENTATIONS_UPDATE": "1",
+    "COLUMNS": "80",
+}
+
+
+def start(
+    module: str, *args: object, output: Path | None = None, **environment: str
+) -> "subprocess.Popen[str]":
+    """`python -m module args`; prints go to `output`, or to a pipe."""
+    return subprocess.Popen(
+        [sys.executable, "-m", module, *map(str, args)],
+        cwd=ROOT,
+        env={**ENVIRONMENT, **environment},
+        stdin=subprocess.DEVNULL,
+        stdout=output.open("w") if output else subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,  # also sets SIGINT back to what an interactive shell gives
+    )
+
+
+def run(module: str, *args: object, **environment: str) -> tuple[int, str]:
+    """Exit status and everything printed."""
+    process = start(module, *args, **environment)
+    text, _ = process.communicate(timeout=600)
+    return process.returncode, text
+
+
+def free_port() -> str:
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return str(s.getsockname()[1])

@@ -1,0 +1,26 @@
+"""Fixtures that several packages share."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+
+@pytest.fixture
+def camvid(tmp_path: Path) -> Path:
+    """A small CamVid of random images in the SegNet tutorial's layout."""
+    root, rng = tmp_path / "CamVid", np.random.default_rng(0)
+    for split, count in {"train": 6, "val": 2, "test": 2}.items():
+        lines = []
+        for kind in (split, f"{split}annot"):
+            (root / kind).mkdir(parents=True)
+        for i in range(count):
+            name = f"0001TP_{split}{i}.png"
+            image = rng.integers(0, 256, (48, 64, 3), dtype=np.uint8)
+            Image.fromarray(image).save(root / split / name)
+            mask = rng.integers(0, 12, (48, 64), dtype=np.uint8)
+            Image.fromarray(mask).save(root / f"{split}annot" / name)
+            lines.append(f"/SegNet/CamVid/{split}/{name} /SegNet/CamVid/{split}annot/{name}")
+        (root / f"{split}.txt").write_text("\n".join(lines) + "\n")
+    return root

@@ -1,0 +1,225 @@
+"""The main command as a user meets it: right, wrong, interrupted, and again."""
+
+import json
+import os
+import resource
+import signal
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from PIL import Image
+
+from experiments import compare
+from experiments.store import load_results
+from experiments.trial import slug
+from tests.commands import ROOT, free_port, run, start
+
+SMOKE = ("--recipe", "smoke", "--wandb", "off")
+
+
+def _wrong(capsys: pytest.CaptureFixture[str], *args: object) -> str:
+    """What a request that is refused before any work says, in one line."""
+    assert compare.main([str(a) for a in args]) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert len(shown.err.strip().splitlines()) == 1
+    return shown.err
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (("--models", "hrnt"), "unknown model 'hrnt'; did you mean 'hrnet'? Known: deeplabv3p,"),
+        (("--models", "unet:widht=9"), "unet has no option 'widht=9' (key=value); did you mean"),
+        (("--models", "unet:width=big"), "unet:width takes a value of type int, got 'big'"),
+        (("--models", ","), "--models names no network"),
+        (("--models", "unet,unet"), "unet is named twice"),
+        (("--recipe", "dmo"), "unknown recipe 'dmo'; did you mean 'demo'?"),
+        (("--set", "learn=1"), "recipes have no field 'learn'"),
+        (("--data", "camvd"), "unknown data set 'camvd'; did you mean 'camvid'?"),
+        (("--recipe", "cityscapes"), "unknown data set 'cityscapes'"),
+        (("--recipe", "camvid-quick"), "camvid needs a folder and none was given: get it from"),
+        (("--data", "camvid", "--data-root", "nowhere"), "no CamVid at "),
+        (("--seeds", "0;1"), "--seeds takes whole numbers as 0,1,2; got '0;1'"),
+        (("--jobs", "0"), "--devices, --num-nodes and --jobs are at least 1"),
+    ],
+)
+def test_wrong_requests_name_what_is_needed(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, args: tuple[str, ...], says: str
+) -> None:
+    assert says in _wrong(capsys, *args, "--out", tmp_path / "runs")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_folder_that_cannot_be_written(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    text = _wrong(capsys, *SMOKE, "--models", "unet", "--out", tmp_path / "file" / "runs")
+    assert "cannot write to" in text
+    assert "name another folder with --out" in text
+
+
+def test_list_and_help_start_at_once() -> None:
+    """Processor seconds, since a wall clock would measure what else the machine does."""
+    for flag in ("--help", "--list"):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        status, text = run("experiments.compare", flag)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        assert status == 0
+        assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 1.0
+        assert max(map(len, text.splitlines())) <= 80
+    for name in ("hrnetv2_w18_small_v2", "camvid-quick", "streets", "output_stride"):
+        assert name in text
+
+
+@pytest.mark.slow
+def test_a_comparison_from_start_to_end(tmp_path: Path) -> None:
+    """A cell that fails costs its row alone; the second call repeats nothing but the failure."""
+    models = "unet:width=4,deeplabv3p:trunk=nonsense,hrnetv2_w18_small_v1"
+    command = (*SMOKE, "--models", models, "--seeds", "0,1", "--jobs", 2, "--out", tmp_path)
+    status, text = run("experiments.compare", *command)
+    assert status == 1, text
+    assert "seed 0: done mIoU" in text
+    assert "deeplabv3p:trunk=nonsense seed 0 failed: trunk 'nonsense' cannot serve" in text
+    table = text[text.index("smoke: streets test") :]
+    assert max(len(line) for line in table.splitlines() if "/" not in line) <= 80
+    assert "31.1" in text  # the published cost of small_v1, and ours
+    results = load_results(tmp_path)
+    assert [r["status"] for r in results].count("done") == 4
+    assert [r["status"] for r in results].count("failed") == 2
+    for result in results:
+        if result.done:
+            assert len(list(result.predictions.glob("*.png"))) == 6
+            assert sum(map(sum, result["confusion"])) > 6 * 48 * 64 * 0.9
+            with Image.open(next(result.predictions.glob("*.png"))) as picture:
+                assert (picture.mode, picture.size) == ("P", (64, 48))
+        else:
+            assert "name a convolutional timm network" in result["reason"]
+        assert str(ROOT) not in json.dumps(result.record)
+    assert (tmp_path / "smoke" / "report.html").stat().st_size > 100_000
+    written = {r.path: r.path.stat().st_mtime_ns for r in results if r.done}
+    status, text = run("experiments.compare", *command)
+    assert status == 1
+    assert "4 of 6 trials are done already and kept" in text
+    assert written == {path: path.stat().st_mtime_ns for path in written}
+
+
+@pytest.mark.slow
+def test_interrupted_held_and_continued(tmp_path: Path) -> None:
+    """Ctrl-C ends everything it started; while it ran, a second call was told who was there."""
+    command = (*SMOKE, "--models", "unet:width=4", "--set", "steps=2000", "--out", tmp_path)
+    log = tmp_path / "first.txt"
+    first = start("experiments.compare", *command, "--devices", 2, output=log)
+    _until(lambda: any(tmp_path.glob("*/*/*/checkpoints/*.ckpt")), first.pid)
+    children = psutil.Process(first.pid).children(recursive=True)
+    assert len(children) >= 2
+
+    status, text = run("experiments.compare", *command)
+    assert status == 2
+    assert f"unet:width=4 seed 0 is held by process {children[0].pid} on" in text
+
+    first.send_signal(signal.SIGINT)
+    assert first.wait(60) == 130
+    assert "the same command goes on from here" in log.read_text()
+    _, alive = psutil.wait_procs(children, timeout=10)
+    assert not alive
+    assert not list(tmp_path.rglob("result.json"))
+    status, text = run("experiments.compare", *command, "--dry-run")
+    assert status == 0
+    assert "goes on" in text
+
+    second = start("experiments.compare", *command, "--devices", 2, output=log)
+    saved = max(tmp_path.rglob("step*.ckpt"))
+    _until(lambda: max(tmp_path.rglob("step*.ckpt")) > saved, second.pid)
+    os.kill(second.pid, signal.SIGKILL)  # not even then is a process left behind
+    second.wait(60)
+    _until(lambda: not _running(tmp_path))
+
+
+def _until(condition: object, pid: int | None = None) -> None:
+    deadline = time.monotonic() + 240
+    while not condition():  # type: ignore[operator]
+        assert time.monotonic() < deadline
+        assert pid is None or psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+        time.sleep(0.1)
+
+
+def _running(folder: Path) -> list[int]:
+    everything = psutil.process_iter(["cmdline"])
+    return [p.pid for p in everything if str(folder) in (p.info["cmdline"] or [])]
+
+
+@pytest.mark.slow
+def test_failures_inside_training(tmp_path: Path) -> None:
+    """A loss that is no number stops the run, names the step and keeps the state before it."""
+    command = (*SMOKE, "--models", "unet:width=4", "--out", tmp_path)
+    status, text = run("experiments.compare", *command, "--set", "lr=1e30")
+    assert status == 1
+    assert "failed: the loss is" in text
+    assert " at step " in text
+    assert list(tmp_path.rglob("step*.ckpt"))
+    assert not [p for p in tmp_path.rglob(".*") if p.is_file()]  # nothing half-written
+
+
+@pytest.mark.slow
+def test_batches_that_cannot_be_are_refused_before_training(tmp_path: Path) -> None:
+    base = ("--recipe", "smoke", "--wandb", "off", "--out", tmp_path, "--model")
+    for args, says in {
+        ("unet:width=4", "--set", "batch=25"): "the training set has 24 images and a batch takes",
+        ("unet:width=4", "--devices", "3"): "a global batch of 4 does not divide over 3 processes",
+        ("unet:width=4", "--set", "micro_batch=3"): "which micro_batch=3 does not divide",
+        ("deeplabv3p:trunk=mobilenetv2_100", "--set", "micro_batch=1"): "at least 2 images a pass",
+    }.items():
+        status, text = run("experiments.run", *base, *args)
+        assert status == 1
+        assert says in text
+        assert not list(tmp_path.rglob("*.ckpt"))
+
+
+@pytest.mark.slow
+def test_bad_images_are_named(tmp_path: Path, camvid: Path) -> None:
+    """Met while training or scoring: the cell fails with the file's name, the rest goes on."""
+    mask = next((camvid / "trainannot").glob("*.png"))
+    with Image.open(mask) as picture:
+        broken = picture.copy()
+    broken.putpixel((0, 0), 77)
+    broken.save(mask)
+    command = (*SMOKE, "--data", "camvid", "--data-root", camvid, "--models", "unet:width=4")
+    status, text = run("experiments.compare", *command, "--out", tmp_path / "runs")
+    assert status == 1
+    assert f"{mask.name} has label values outside the table: 77 (1 pixels)" in text
+
+
+@pytest.mark.slow
+def test_two_nodes_give_what_two_devices_give(tmp_path: Path) -> None:
+    command = (*SMOKE, "--models", "unet:width=4")
+    status, text = run("experiments.compare", *command, "--devices", 2, "--out", tmp_path / "one")
+    assert status == 0, text
+    nodes = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port()}
+    two = (*command, "--num-nodes", 2, "--out", tmp_path / "two")
+    second = start("experiments.compare", *two, NODE_RANK="1", **nodes)
+    status, text = run("experiments.compare", *two, NODE_RANK="0", **nodes)
+    assert status == 0, text
+    assert second.wait(120) == 0
+    one_device, two_nodes = load_results(tmp_path / "one"), load_results(tmp_path / "two")
+    assert len(two_nodes) == 1
+    assert one_device[0]["confusion"] == two_nodes[0]["confusion"]
+    assert one_device[0]["curve"] == two_nodes[0]["curve"]
+
+
+@pytest.mark.slow
+def test_dry_run_prints_the_plan_and_does_nothing(tmp_path: Path) -> None:
+    out = tmp_path / "runs"
+    status, text = run("experiments.compare", *SMOKE, "--models", "unet:width=4", "--dry-run",
+                       "--seeds", "0,1", "--out", out)  # fmt: skip
+    assert status == 0, text
+    assert "unet:width=4 seed 1" in text
+    assert "h of training left" in text
+    assert not out.exists()
+
+
+def test_slugs_are_folders() -> None:
+    assert slug("smp/fpn/resnet34:a=b c") == "smp-fpn-resnet34-a=b-c"

@@ -1,0 +1,98 @@
+"""Recipes: what is in the hash, and what a wrong one says."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from experiments.recipes import RECIPES, Recipe, load_recipe, smoke
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_each_recipe_is_valid_and_says_what_it_is(name: str) -> None:
+    recipe = load_recipe(name)
+    assert recipe.name == name
+    text = RECIPES[name].__doc__ or ""
+    for part in ("Command: `python -m experiments.compare", "Hardware and time:", "Expected:"):
+        assert part in text, f"{name} does not state {part}"
+    assert "Paper:" in text or name in ("smoke", "demo")
+
+
+def test_the_papers_cityscapes_recipe() -> None:
+    """HRNet's official configuration; the sum of its 19 class weights is added up by hand."""
+    recipe = load_recipe("cityscapes")
+    assert (recipe.crop, recipe.batch, recipe.steps) == ((512, 1024), 12, 120_000)
+    assert (recipe.lr, recipe.weight_decay, recipe.power) == (0.01, 5e-4, 0.9)
+    assert recipe.bn_momentum == 0.01
+    assert recipe.class_weights is not None
+    assert len(recipe.class_weights) == 19
+    assert sum(recipe.class_weights) == pytest.approx(19.0001, abs=1e-6)
+
+
+def test_every_field_but_the_name_is_in_the_hash() -> None:
+    base = smoke()
+    changed = {
+        "data": "camvid", "crop": (40, 40), "batch": 2, "steps": 3, "lr": 0.5,
+        "precision": "bf16-mixed", "micro_batch": 2, "momentum": 0.5, "weight_decay": 0.1,
+        "power": 1.0, "scale": (1.0, 1.0), "flip": False, "photometric": "colour-jitter",
+        "class_weights": (1.0,), "bn_momentum": 0.5, "init_seed": 1, "data_seed": 1,
+        "val_every": 1, "train_split": "val", "val_split": "test", "test_split": "val",
+    }  # fmt: skip
+    fields = {f.name for f in dataclasses.fields(Recipe)}
+    assert fields == {*changed, "name", "init"}  # init has one value so far
+    hashes = {dataclasses.replace(base, **{k: v}).hash() for k, v in changed.items()}  # type: ignore[arg-type]
+    assert len(hashes) == len(changed)
+    assert base.hash() not in hashes
+    assert dataclasses.replace(base, name="other").hash() == base.hash()
+
+
+def test_set_is_typed_and_shows_in_the_name() -> None:
+    recipe = load_recipe(
+        "smoke",
+        ["lr=0.5", "crop=40x56", "scale=0.5,1", "flip=false", "micro_batch=2", "data_seed=none"],
+    )
+    assert (recipe.lr, recipe.crop, recipe.scale) == (0.5, (40, 56), (0.5, 1.0))
+    assert (recipe.flip, recipe.micro_batch, recipe.data_seed) == (False, 2, None)
+    assert recipe.name.startswith("smoke+crop=40x56+")
+    assert "+lr=0.5" in recipe.name
+    assert load_recipe("smoke", data="streets:height=64").name == "smoke+data=streets:height=64"
+
+
+@pytest.mark.parametrize(
+    ("recipe", "change", "says"),
+    [
+        ("smok", "", "unknown recipe 'smok'; did you mean 'smoke'?"),
+        ("smoke", "learning_rate=1", "recipes have no field 'learning_rate'"),
+        ("smoke", "stesp=1", "did you mean 'steps'?"),
+        ("smoke", "steps=many", "--set steps=many: steps takes a value of type int"),
+        ("smoke", "crop=40", "--set crop=40: crop takes a value of type tuple[int, int]"),
+        ("smoke", "flip=maybe", "flip takes a value of type bool"),
+        ("smoke", "lr", "--set lr: lr takes a value of type float"),
+        ("smoke", "lr=-1", "lr is -1.0, needed is lr (above 0)"),
+        ("smoke", "batch=0", "batch is 0, needed is batch (at least 1)"),
+        ("smoke", "crop=16x64", "crop is (16, 64), needed is crop (two sides of at least 33)"),
+        ("smoke", "precision=fp16", "precision (one of 32-true, bf16-mixed)"),
+        ("smoke", "micro_batch=9", "micro_batch (1 to batch)"),
+        ("missing.py:mine", "", "no recipe file at"),
+    ],
+)
+def test_wrong_requests_say_what_is_needed(recipe: str, change: str, says: str) -> None:
+    with pytest.raises(ValueError, match=r".") as raised:
+        load_recipe(recipe, [change] if change else None)
+    assert says in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_users_own_file(tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "from dataclasses import replace\n"
+        "from experiments.recipes import smoke\n"
+        "def short():\n    return replace(smoke(), name='short', steps=2)\n"
+        "def wrong():\n    return 3\n"
+    )
+    assert load_recipe(f"{path}:short").steps == 2
+    with pytest.raises(ValueError, match="has no function 'shrot'; did you mean 'short'"):
+        load_recipe(f"{path}:shrot")
+    with pytest.raises(ValueError, match="returned int: a Recipe is needed"):
+        load_recipe(f"{path}:wrong")

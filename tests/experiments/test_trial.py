@@ -1,0 +1,144 @@
+"""A trial's folder: what is kept, what is done again, who holds it, and when code is other."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from experiments import trial as module
+from experiments.recipes import smoke
+from experiments.store import write_json
+from experiments.trial import BusyError, State, Trial, code_hash, data_hash
+from tests.commands import ROOT
+
+DATA = "0123456789ab"
+
+
+@pytest.fixture
+def trial(tmp_path: Path) -> Trial:
+    return Trial(smoke(), "unet:width=8", 0, tmp_path)
+
+
+def _finish(trial: Trial, status: str = "done", **hashes: str) -> None:
+    record = trial.identity(DATA)
+    record["hashes"].update(hashes)
+    write_json(trial.result_path, {**record, "status": status, "reason": None})
+
+
+def test_states(trial: Trial) -> None:
+    assert trial.state(DATA) is State.NEW
+    write_json(trial.folder / "trial.json", trial.identity(DATA))
+    assert trial.state(DATA) is State.STARTED
+    write_json(trial.folder / "trial.json", trial.identity("other"))
+    assert trial.state(DATA) is State.OTHER
+    _finish(trial)
+    assert trial.state(DATA) is State.DONE
+    assert trial.state("other") is State.OTHER
+    _finish(trial, code="older")
+    assert trial.state(DATA) is State.STALE
+    _finish(trial, recipe="older")
+    assert trial.state(DATA) is State.OTHER
+    _finish(trial, "failed")
+    assert trial.state(DATA) is State.FAILED
+    _finish(trial, "failed", code="older")
+    assert trial.state(DATA) is State.REDO
+
+
+def test_what_is_done_again(trial: Trial) -> None:
+    assert trial.prepare(DATA)
+    _finish(trial, code="older")
+    (trial.folder / "checkpoints").mkdir()
+    assert not trial.prepare(DATA)  # kept, and marked in tables
+    assert trial.prepare(DATA, "stale")
+    assert not trial.result_path.exists()
+    assert not (trial.folder / "checkpoints").exists()
+    _finish(trial)
+    assert not trial.prepare(DATA, "stale")
+    assert trial.prepare(DATA, "all")
+    _finish(trial, recipe="older")
+    with pytest.raises(ValueError, match="cannot be mixed with this one: do it again with --rerun"):
+        trial.prepare(DATA)
+    assert trial.result_path.exists()
+    _finish(trial, "failed")
+    (trial.folder / "checkpoints").mkdir()
+    assert trial.prepare(DATA)  # goes on from its checkpoints
+    assert (trial.folder / "checkpoints").exists()
+
+
+def test_a_second_holder_is_told_who_the_first_is(trial: Trial) -> None:
+    with trial.lock():
+        held = json.loads((trial.folder / "holder.json").read_text())
+        assert held["pid"] > 0
+        says = rf"held by process {held['pid']} on .* since 20"
+        with pytest.raises(BusyError, match=says), trial.lock():
+            pass
+    with trial.lock():
+        pass
+    assert not (trial.folder / "holder.json").exists()
+
+
+def test_folders_and_seeds(tmp_path: Path) -> None:
+    recipe = replace(smoke(), data_seed=5)
+    trial = Trial(recipe, "smp/fpn:encoder=x", 2, tmp_path)
+    assert trial.folder == tmp_path / "smoke" / "smp-fpn-encoder=x" / "seed2"
+    assert (trial.init_seed, trial.data_seed) == (2, 5)
+
+
+def test_ids_differ_by_recipe_model_and_seed(trial: Trial) -> None:
+    others = [
+        replace(trial, seed=1),
+        replace(trial, model="unet"),
+        replace(trial, recipe=replace(trial.recipe, lr=0.5)),
+    ]
+    assert len({trial.id(), *(other.id() for other in others)}) == 4
+    assert replace(trial, out=Path("elsewhere")).id() == trial.id()
+
+
+def test_data_hash_follows_the_data() -> None:
+    recipe = smoke()
+    other = replace(recipe, data=recipe.data.replace("test=6", "test=5"))
+    assert data_hash(recipe, None) == data_hash(recipe, None) != data_hash(other, None)
+
+
+def _copy(tmp_path: Path) -> Path:
+    root = tmp_path / "project"
+    for package in ("models", "datamodules", "lightning_modules", "experiments"):
+        (root / package).mkdir(parents=True)
+        for path in (ROOT / package).glob("*.py"):
+            (root / package / path.name).write_text(path.read_text())
+    return root
+
+
+@pytest.mark.parametrize(
+    ("path", "old", "new", "changes"),
+    [
+        ("models/unet.py", "nn.MaxPool", "nn.MaxPool", False),
+        ("models/unet.py", "_LEVELS = 5", "_LEVELS = 4", True),
+        ("models/unet.py", "# 1/1 ... 1/16", "# another comment", False),
+        ("models/unet.py", '"""U-Net', '"""The U-Net', False),
+        ("models/hrnet.py", "expansion = 4", "expansion = 2", False),  # not this network's file
+        ("datamodules/transforms.py", "INTER_LINEAR", "INTER_CUBIC", True),
+        ("lightning_modules/losses.py", '"sum"', '"mean"', True),
+        ("experiments/fit.py", "num_sanity_val_steps=0", "num_sanity_val_steps=1", True),
+        ("experiments/compare.py", "DEFAULT_MODELS = ", "DEFAULT = ", False),
+        ("models/table.py", '"unet": ', '"unet2": "models.unet:unet", "unet": ', False),
+    ],
+)
+def test_code_hash_changes_with_what_makes_numbers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, old: str, new: str, changes: bool
+) -> None:
+    root = _copy(tmp_path)
+    monkeypatch.setattr(module, "ROOT", root)
+    for cached in (code_hash, module._tree):
+        cached.cache_clear()
+    before = code_hash("unet:width=8", "streets:height=48")
+    text = (root / path).read_text()
+    (root / path).write_text(text.replace(old, new))
+    for cached in (code_hash, module._tree):
+        cached.cache_clear()
+    after = code_hash("unet:width=8", "streets:height=48")
+    monkeypatch.undo()
+    for cached in (code_hash, module._tree):
+        cached.cache_clear()
+    assert (before != after) == changes

@@ -1,0 +1,138 @@
+"""What `test_ddp` starts on one or more processes: training steps, or evaluation, from files."""
+
+import argparse
+import hashlib
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import Callback
+from torch import Tensor, nn
+
+from datamodules import Dataset
+from datamodules.labels import IGNORE, LabelSet, UInt8
+from experiments import fit
+from experiments.recipes import smoke
+from experiments.trial import Trial
+from lightning_modules.segmentation import Segmentation
+
+MODEL = "hrnetv2_w18_small_v1"
+
+
+class Voided:
+    """A data set whose odd images are void but for a strip, so that ranks differ in void."""
+
+    def __init__(self, data: Dataset) -> None:
+        self.data = data
+        self.labels: LabelSet = data.labels
+        self.ids, self.groups = data.ids, data.groups
+
+    def __getitem__(self, index: int) -> tuple[UInt8, UInt8]:
+        image, mask = self.data[index]
+        mask = mask.copy()
+        if index % 2:
+            mask[: 3 * len(mask) // 4] = IGNORE
+        return image, mask
+
+    def mask(self, index: int) -> UInt8:
+        return self[index][1]
+
+    def fingerprint(self) -> str:
+        return self.data.fingerprint()
+
+
+class Recorder(Callback):
+    """The loss of each step, and a hash of each image and mask that this rank saw."""
+
+    def __init__(self) -> None:
+        self.losses: list[float] = []
+        self.seen: list[list[str]] = []
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, batch: Any, index: int
+    ) -> None:
+        self.losses.append(float(trainer.callback_metrics["train/loss"]))
+        pairs = zip(batch["image"], batch["mask"], strict=True)
+        self.seen.append(
+            [
+                hashlib.sha256(i.numpy().tobytes() + m.numpy().tobytes()).hexdigest()
+                for i, m in pairs
+            ]
+        )
+
+
+class Recording(Segmentation):
+    """Keeps the matrix of the last validation."""
+
+    matrix: Tensor
+
+    def on_validation_epoch_end(self) -> None:
+        self.matrix = self.confusion.compute().clone()
+        super().on_validation_epoch_end()
+
+
+def freeze_batch_norm(model: nn.Module) -> None:
+    """Keep running statistics as they are: SyncBatchNorm has no CPU path, so with live ones two
+    processes normalise by halves of what one process normalises by."""
+    model.train = lambda mode=True: nn.Module.train(model, False)  # type: ignore[method-assign]
+
+
+def train(args: argparse.Namespace) -> None:
+    recipe = replace(smoke(), steps=args.steps, val_every=args.steps, lr=0.01)
+    trial = Trial(recipe, MODEL, args.seed, args.out)
+    train_data, val, test = fit.open_splits(recipe, None)
+    module = fit.build_module(trial, train_data)
+    if args.weights:
+        module.model.load_state_dict(torch.load(args.weights, weights_only=True))
+        freeze_batch_norm(module.model)
+    data = fit.build_data(trial, (Voided(train_data), val, test), workers=0)
+    recorder = Recorder()
+    trainer = fit.build_trainer(trial, devices=args.devices, callbacks=[recorder])
+    trainer.fit(module, data)
+    (args.out / f"rank{trainer.global_rank}.json").write_text(
+        json.dumps({"losses": recorder.losses, "seen": recorder.seen})
+    )
+    if trainer.is_global_zero:
+        torch.save(module.model.state_dict(), args.out / "weights.pt")
+
+
+def evaluate(args: argparse.Namespace) -> None:
+    """Predict and validate sets of 1 to 5 images, with 0 and with 2 reading processes."""
+    for size in range(1, 6):
+        for workers in (0, 2):
+            name = f"size{size}-workers{workers}"
+            data_set = f"streets:height=48:width=64:train=4:val={size}:test={size}"
+            recipe = replace(smoke(), data=data_set, val_split="test")
+            trial = Trial(recipe, MODEL, 0, args.out / name)
+            splits = fit.open_splits(recipe, None)
+            module = fit.build_module(trial, splits[0])
+            module.model.load_state_dict(torch.load(args.weights, weights_only=True))
+            module.__class__ = Recording
+            data = fit.build_data(trial, splits, workers)
+            trainer = fit.build_trainer(trial, devices=args.devices)
+            trainer.validate(module, data, verbose=False)
+            trainer.predict(module, data, return_predictions=False)
+            trainer.strategy.barrier()
+            if trainer.is_global_zero:
+                matrix = module.matrix.tolist()
+                (trial.folder / "matrix.json").write_text(json.dumps(matrix))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("what", choices=("train", "evaluate"))
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--devices", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--weights", type=Path)
+    args = parser.parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
+    (train if args.what == "train" else evaluate)(args)
+
+
+if __name__ == "__main__":
+    main()
