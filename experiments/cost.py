@@ -1,8 +1,15 @@
-"""What a network costs: operations counted on the meta device, seconds and memory measured."""
+"""What a network costs: operations counted on the meta device, seconds and memory measured.
 
+`python -m experiments.cost RESULTS` times the latency of finished trials again, one after the
+other, for results whose trials ran side by side.
+"""
+
+import argparse
 import resource
 import statistics
+import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -10,6 +17,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from experiments.recipes import Recipe
+from experiments.store import Result, load_results, write_json
 from models import build_model
 
 PAPER_SIZE, PAPER_CLASSES = (1024, 2048), 19  # of the HRNet paper's Table III
@@ -48,8 +56,8 @@ def latency(
 
     Three passes warm up; more follow until `runs` are timed or five seconds have passed.
     """
-    model = model.to(device).eval()
-    image = torch.zeros(1, *size, 3, device=device)
+    model = model.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+    image = torch.zeros(1, *size, 3, device=device).permute(0, 3, 1, 2)  # channels-last
     times: list[float] = []
     with (
         torch.inference_mode(),
@@ -108,3 +116,36 @@ def peak_memory(device: torch.device) -> dict[str, Any]:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         kind = "resident set of the training process"
     return {"peak_memory_gb": peak / 1e9, "peak_memory_kind": kind}
+
+
+def remeasure(result: Result) -> None:
+    """Time a finished trial's network again, here and now, and renew its result file."""
+    cost, device = result["cost"], torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if cost["device"] != device.type:
+        raise ValueError(f"{result.path} was measured on {cost['device']}: measure it there again")
+    network = build_model(result["model"], len(result["data"]["classes"]))
+    height, width = cost["size"]
+    again = latency(network, (height, width), cost["precision"], device)
+    record = {**result.record, "cost": {**cost, **again, "threads": torch.get_num_threads()}}
+    write_json(result.path, record)
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m experiments.cost", description="Time finished trials' latency again."
+    )
+    parser.add_argument("results", type=Path, help="folder of results; nothing else may run")
+    args = parser.parse_args(argv)
+    try:
+        for result in load_results(args.results):
+            if result.done and result["cost"]:
+                remeasure(result)
+                print(f"{result['model']}: {result['cost']['latency_ms']:.1f} ms before, measured")
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

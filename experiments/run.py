@@ -163,7 +163,7 @@ def _finish(
             **cost.count(trial.model, test.labels.num_classes, (size[0], size[1])),
             **cost.paper_row(trial.model),
             "size": list(size),
-            **cost.latency(module, (size[0], size[1]), recipe.precision, device),
+            **cost.latency(module.model, (size[0], size[1]), recipe.precision, device),
             **memory,
             "threads": torch.get_num_threads(),
             "device": device.type,

@@ -166,7 +166,7 @@ def main_table(results: list[Result], stale: Set[str] = _NO_PATHS) -> Table:
             f"{first['recipe']['name']}: {data['name'].split(':')[0]} {data['split']}, "
             f"{data['num_images']} images, costs at {height}x{width}"
         )
-    table = Table(title=title, box=box.SIMPLE, pad_edge=False)
+    table = Table(title=title, box=box.SIMPLE, pad_edge=False, caption=conditions(first))
     table.add_column("model", overflow="fold", min_width=14)
     for name in COLUMNS:
         table.add_column(name, justify="right", no_wrap=True)
@@ -176,6 +176,17 @@ def main_table(results: list[Result], stale: Set[str] = _NO_PATHS) -> Table:
         if not result.done:
             table.add_row(f"{result['model']} seed {result['seed']}", *["-"] * 5, "failed")
     return table
+
+
+def conditions(result: Result | None) -> str:
+    """How seconds and memory were measured, which a figure without it would not say."""
+    if result is None:
+        return ""
+    cost, environment = result["cost"], result["environment"]
+    return (
+        f"lat: one image, {cost['precision']}, {environment['device']}; train: "
+        f"{environment['jobs']} at a time; mem: {cost['peak_memory_kind']}"
+    )
 
 
 def class_table(results: list[Result]) -> Table:

@@ -118,8 +118,8 @@ def test_names_and_shapes_are_the_official_ones(name: str) -> None:
         ("last_layer.3.weight", (19, 720, 1, 1)),
     ],
 )
-def test_names_read_off_a_published_checkpoint(key: str, shape: Shape) -> None:
-    """Of W48, so that a mistake in the generator above shows."""
+def test_some_names_of_w48_by_hand(key: str, shape: Shape) -> None:
+    """From the official code and W48's configuration: a mistake in the generator above shows."""
     assert _official(OFFICIAL["hrnetv2_w48"], CLASSES)[key] == shape
 
 

@@ -1,0 +1,85 @@
+"""The README: its table is the results', its examples run, its tree is the tree."""
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from experiments.recipes import load_recipe
+from experiments.report import renew
+from experiments.store import load_results, read_prior
+from experiments.table import markdown
+from experiments.trial import stale_results
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+RESULTS = ROOT / "experiments" / "results" / "camvid-quick"
+MODELS = {"hrnetv2_w18_small_v1", "deeplabv3p:trunk=mobilenetv2_100", "unet:width=9"}
+
+
+def test_the_table_is_made_from_the_results() -> None:
+    results = load_results(RESULTS)
+    assert {r["model"] for r in results if r.done} == MODELS
+    assert all(r["recipe"]["steps"] == load_recipe("camvid-quick").steps for r in results)
+    assert renew(README, "camvid-quick", markdown(results, read_prior(RESULTS))) == README
+    assert (RESULTS / "figure.png").is_file()
+
+
+def test_the_kept_results_are_of_this_code_and_recipe() -> None:
+    results = load_results(RESULTS)
+    assert not stale_results(results)
+    assert {r["hashes"]["recipe"] for r in results} == {load_recipe("camvid-quick").hash()}
+
+
+def _examples() -> dict[str, str]:
+    blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    return {block.splitlines()[0].removeprefix("# "): block for block in blocks}
+
+
+def test_the_example_network_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "readme_tiny.py").write_text(_examples()["models/tiny.py"])
+    monkeypatch.setitem(sys.modules["models.table"].MODELS, "tiny", "readme_tiny:tiny")
+    from models import build_model
+
+    assert build_model("tiny:width=4", 5)(torch.zeros(1, 3, 40, 33)).shape == (1, 5, 40, 33)
+
+
+def test_the_example_data_set_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from datamodules import open_data
+    from experiments.score import score
+
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "readme_checker.py").write_text(_examples()["datamodules/checker.py"])
+    monkeypatch.setitem(
+        sys.modules["datamodules.table"].DATASETS, "checker", "readme_checker:Checker"
+    )
+    data = open_data("checker:size=32", "test")
+    image, mask = data[2]
+    assert (image.shape, mask.shape) == ((32, 32, 3), (32, 32))
+    assert score(data, data.mask).metrics()["miou"] == 1.0
+
+
+def test_the_example_recipe_works(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(_examples()["mine.py"])
+    assert load_recipe(f"{tmp_path / 'mine.py'}:longer").name == "longer"
+
+
+def test_the_tree_names_every_file() -> None:
+    tree = README[README.index("## The tree") :]
+    for package in ("models", "datamodules", "lightning_modules", "experiments"):
+        for path in (ROOT / package).glob("*.py"):
+            known_elsewhere = path.name == "__init__.py" or path.name == "table.py"
+            assert known_elsewhere or f"  {path.name}" in tree, path
+
+
+def test_the_commands_name_flags_that_exist() -> None:
+    from experiments import compare
+
+    known = {flag for action in compare.parser()._actions for flag in action.option_strings}
+    for line in README.splitlines():
+        if "experiments.compare" in line:
+            assert set(re.findall(r"--[a-z-]+", line)) <= known, line
