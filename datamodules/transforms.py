@@ -53,18 +53,20 @@ def draw(
 def apply(image: UInt8, mask: UInt8, crop: tuple[int, int], d: Draw) -> tuple[UInt8, UInt8]:
     """Warp image (H, W, 3) and mask (H, W) to the crop; padding is mean colour and ignore."""
     # Pixel centres lie at +0.5, so that scaling keeps corners in place as cv2.resize does.
-    x = [1 / d.scale, 0.0, (d.left + 0.5) / d.scale - 0.5]
+    rows = (np.arange(crop[0]) + d.top + 0.5) / d.scale - 0.5
+    columns = (np.arange(crop[1]) + d.left + 0.5) / d.scale - 0.5
     if d.flip:
-        x = [-1 / d.scale, 0.0, (d.left + crop[1] - 0.5) / d.scale - 0.5]
-    matrix = np.array([x, [0.0, 1 / d.scale, (d.top + 0.5) / d.scale - 0.5]])
-    size = (crop[1], crop[0])
-    inverse = cv2.WARP_INVERSE_MAP
-    warped = cv2.warpAffine(
-        image, matrix, size, flags=cv2.INTER_LINEAR | inverse, borderValue=MEAN_COLOUR
-    )
-    labels = cv2.warpAffine(
-        mask, matrix, size, flags=cv2.INTER_NEAREST | inverse, borderValue=IGNORE
-    )
+        columns = columns[::-1]
+    step = -1 / d.scale if d.flip else 1 / d.scale
+    matrix = np.array([[step, 0.0, columns[0]], [0.0, 1 / d.scale, rows[0]]])
+    size, inverse = (crop[1], crop[0]), cv2.WARP_INVERSE_MAP
+    # Edges are repeated, or interpolation would mix the padding into the outermost pixels.
+    linear, nearest = cv2.INTER_LINEAR | inverse, cv2.INTER_NEAREST | inverse
+    warped = cv2.warpAffine(image, matrix, size, flags=linear, borderMode=cv2.BORDER_REPLICATE)
+    labels = cv2.warpAffine(mask, matrix, size, flags=nearest, borderValue=IGNORE)
+    height, width = mask.shape
+    warped[(rows < -0.5) | (rows >= height - 0.5)] = MEAN_COLOUR
+    warped[:, (columns < -0.5) | (columns >= width - 0.5)] = MEAN_COLOUR
     return warped.astype(np.uint8, copy=False), labels.astype(np.uint8, copy=False)
 
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from rich.live import Live
 from rich.table import Table
 
 from experiments.store import read_result, write_json
-from experiments.trial import Trial
+from experiments.trial import Trial, leads
 
 _PLAIN_EVERY = 30.0  # seconds between lines about a running trial where there is no terminal
 
@@ -34,7 +34,8 @@ class Cell:
     started: float = 0.0
     fraction: float = 0.0
     process: "subprocess.Popen[bytes] | None" = None
-    spoken: float = field(default=0.0, repr=False)
+    spoken: float = 0.0  # when a line about it was last printed
+    log_start: int = 0
 
     @property
     def name(self) -> str:
@@ -43,6 +44,11 @@ class Cell:
     @property
     def log(self) -> Path:
         return self.trial.folder / "log.txt"
+
+    def said(self) -> list[str]:
+        """Lines that the last process printed."""
+        text = self.log.read_bytes()[self.log_start :].decode(errors="replace")
+        return text.strip().splitlines()
 
 
 def run_cells(cells: list[Cell], *, jobs: int, threads: int, console: Console) -> None:
@@ -76,13 +82,12 @@ def _start(cell: Cell, jobs: int, threads: int) -> None:
     (cell.trial.folder / "progress.json").unlink(missing_ok=True)
     environment = {
         "OMP_NUM_THREADS": str(threads),
-        # Threads that spin while they wait make two busy processes ten times slower, not twice.
-        "OMP_WAIT_POLICY": "PASSIVE",
         **os.environ,
         "COMPARE_PID": str(os.getpid()),
         "COMPARE_JOBS": str(jobs),
         "PYTHONUNBUFFERED": "1",
     }
+    cell.log_start = cell.log.stat().st_size if cell.log.is_file() else 0
     with cell.log.open("ab") as log:
         cell.process = subprocess.Popen(
             [sys.executable, "-m", "experiments.run", *cell.command],
@@ -113,7 +118,7 @@ def _poll(cell: Cell) -> None:
         cell.state = "done"
         cell.note = f"{'' if miou is None else f'mIoU {100 * miou:.1f} % '}in {_clock(seconds)}"
     elif code == 3:
-        cell.state, cell.note = "held", _last_line(cell.log)
+        cell.state, cell.note = "held", cell.said()[-1]
     else:
         cell.state, cell.note = "failed", _reason(cell, code)
 
@@ -123,20 +128,18 @@ def _reason(cell: Cell, code: int) -> str:
     result = read_result(cell.trial.result_path)
     if result is not None and not result.done and code == 1:
         return str(result["reason"])
-    if code < 0:
+    failures = [line for line in cell.said() if line.startswith("failed: ")]
+    if failures:  # of another rank, after which this one was ended
+        reason = failures[0].removeprefix("failed: ")
+    elif code < 0:
         name = signal.Signals(-code).name
         hint = " (out of memory?)" if name == "SIGKILL" else ""
         reason = f"ended by {name}{hint}; see {cell.log.name} in its folder"
     else:
-        reason = _last_line(cell.log) or f"exit status {code}"
-    record = {**cell.identity, "status": "failed", "reason": reason}
-    write_json(cell.trial.result_path, record)
+        reason = (cell.said() or [f"exit status {code}"])[-1]
+    if leads():
+        write_json(cell.trial.result_path, {**cell.identity, "status": "failed", "reason": reason})
     return reason
-
-
-def _last_line(path: Path) -> str:
-    lines = path.read_text(errors="replace").strip().splitlines() if path.is_file() else []
-    return lines[-1] if lines else ""
 
 
 def _stop(cells: list[Cell]) -> None:

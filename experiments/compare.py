@@ -3,8 +3,8 @@
   python -m experiments.compare --models hrnet,deeplabv3p,unet
 
 Every network and seed is a trial in a process of its own. What has finished is
-kept and skipped; what was stopped goes on from its last checkpoint when the same
-command is given again.
+kept and skipped; what was stopped goes on from its last checkpoint when the
+same command is given again.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from datamodules.table import DATASETS
 from experiments.recipes import RECIPES, Recipe, load_recipe, short_hash
 from experiments.score import position_prior
 from experiments.store import PRIOR, load_results, read_result, write_json
-from experiments.trial import BusyError, State, Trial, data_hash, slug, stale_results
+from experiments.trial import BusyError, State, Trial, data_hash, leads, slug, stale_results
 from models import model_options, parse_model
 from models.table import MODELS
 
@@ -123,10 +123,9 @@ def _compare(trials: list[Trial], args: argparse.Namespace) -> int:
     console = Console(highlight=False)
     recipe = trials[0].recipe
     args.group = short_hash([trial.id() for trial in trials])
-    leader = int(os.environ.get("NODE_RANK", "0")) == 0  # other machines lend processors only
     data = data_hash(recipe, args.data_root)
     _check_writable(args.out)
-    todo = [trial for trial in trials if _prepare(trial, data, args.rerun, leader)]
+    todo = [trial for trial in trials if _prepare(trial, data, args.rerun)]
     if len(todo) < len(trials):
         kept = len(trials) - len(todo)
         console.print(f"{kept} of {len(trials)} trials are done already and kept")
@@ -135,13 +134,13 @@ def _compare(trials: list[Trial], args: argparse.Namespace) -> int:
         threads = max(1, (os.cpu_count() or 1) // (args.jobs * args.devices))
         run_cells(cells, jobs=args.jobs, threads=threads, console=console)
     failed = any(cell.state != "done" for cell in cells)
-    if leader:
+    if leads():
         _show(trials, cells, args, console, data)
     return int(failed)
 
 
-def _prepare(trial: Trial, data: str, rerun: str, leader: bool) -> bool:
-    if not leader:
+def _prepare(trial: Trial, data: str, rerun: str) -> bool:
+    if not leads():
         return trial.state(data) not in (State.DONE, State.STALE)
     with trial.lock():  # names whoever holds it before anything starts
         return trial.prepare(data, rerun)
@@ -191,9 +190,11 @@ def _show(
     stale = stale_results(results)
     for part in table.tables(results, stale):
         console.print(part)
+    if stale:
+        console.print("* made by other code than is here now; --rerun stale does it again")
     for cell in cells:
         if cell.state != "done":
-            console.print(f"{cell.name} {cell.state}: {cell.note}", markup=False, soft_wrap=True)
+            console.print(f"{cell.name} {cell.state}: {cell.note}", markup=False)
     if not any(result.done for result in results):
         return
     prior = _prior(recipe, args, data)
@@ -237,9 +238,7 @@ def _dry_run(trials: list[Trial], args: argparse.Namespace) -> int:
     left = sum(
         estimates[t.model]["train_hours"] for t, s in states if s not in (State.DONE, State.STALE)
     )
-    console.print(
-        f"about {left / args.jobs:.2g} h of training for what is not done, {args.jobs} at a time"
-    )
+    console.print(f"about {left / args.jobs:.2g} h of training left, {args.jobs} at a time")
     return 0
 
 

@@ -1,5 +1,6 @@
 """From a trial to predictions on disk: what a trial's numbers come from, with what it imports."""
 
+import time
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -121,7 +122,7 @@ def build_trainer(
         precision=recipe.precision,  # type: ignore[arg-type]
         max_steps=recipe.steps,
         val_check_interval=min(recipe.val_every, recipe.steps),
-        log_every_n_steps=max(1, recipe.steps // 200),
+        log_every_n_steps=log_every(recipe),
         use_distributed_sampler=False,  # the stream and the shards are ours
         num_sanity_val_steps=0,
         logger=list(loggers),
@@ -133,34 +134,44 @@ def build_trainer(
     )
 
 
+def log_every(recipe: Recipe) -> int:
+    """Steps between points of the training curve, so that it has about 200."""
+    return max(1, recipe.steps // 200)
+
+
 class Checkpoints(Callback):
     """Keeps the last two states of training, each written whole or not at all.
 
-    Where a validation follows a step, its state is saved after the validation, so that a resumed
-    curve has every point.
+    Saving may take a twentieth of the time: small networks are saved at every step or so,
+    HRNetV2-W48 with its half gigabyte every half minute. Where a validation follows a step, its
+    state is saved after the validation, so that a resumed curve has every point.
     """
 
     def __init__(self, trial: Trial) -> None:
         self.folder, recipe = trial.folder / "checkpoints", trial.recipe
-        self.every = max(1, min(recipe.steps // 50, 500))
         self.steps, self.val_every = recipe.steps, min(recipe.val_every, recipe.steps)
+        self._saved, self._cost = time.monotonic(), 0.0
 
     def on_train_batch_end(
         self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, batch: Any, index: int
     ) -> None:
         step = trainer.global_step
-        due = step % self.every == 0 or step == self.steps
-        if due and step % self.val_every:
+        due = step == self.steps or time.monotonic() - self._saved >= 20 * self._cost
+        # Saving is done together, so one rank's clock decides for all.
+        if step % self.val_every and trainer.strategy.broadcast(due):
             self._save(trainer)
 
     def on_validation_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         self._save(trainer)
 
     def _save(self, trainer: L.Trainer) -> None:
+        before = time.monotonic()
         trainer.save_checkpoint(self.folder / f"step{trainer.global_step:08d}.ckpt")
         if trainer.is_global_zero:
             for old in sorted(self.folder.glob("step*.ckpt"))[:-2]:
                 old.unlink(missing_ok=True)
+        self._saved = time.monotonic()
+        self._cost = self._saved - before
 
 
 def last_checkpoint(folder: Path) -> Path | None:

@@ -63,6 +63,33 @@ class History(Logger):
         }
 
 
+class LastPoint(Callback):
+    """Keeps the point of a checkpoint's own step in it.
+
+    A state is saved before the loggers hear of its step, so a kill between both would otherwise
+    leave a hole in the history.
+    """
+
+    def __init__(self, history: History, every: int) -> None:
+        self.history, self.every = history, every
+
+    def on_save_checkpoint(
+        self, trainer: L.Trainer, module: L.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        part = "val/" if trainer.validating else "train/"
+        if part == "train/" and trainer.global_step % self.every:
+            return
+        metrics = {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith(part)}
+        checkpoint["last_point"] = {**metrics, "step": trainer.global_step}
+
+    def on_load_checkpoint(
+        self, trainer: L.Trainer, module: L.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        point = dict(checkpoint.get("last_point", {}))
+        if point:
+            self.history.log_metrics(point, point.pop("step"))
+
+
 class Clock(Callback):
     """Seconds of training alone, over all resumed parts; validation does not count."""
 
@@ -158,6 +185,7 @@ class Panel(Callback):
         self.mirror, self.val = mirror, val
         self.indices = {(2 * i + 1) * len(val.ids) // 8 for i in range(4)}
         self.shown: dict[int, Any] = {}
+        self.sent = False
 
     def on_validation_batch_end(
         self,
@@ -179,12 +207,12 @@ class Panel(Callback):
             pictures = []
             for position, prediction in sorted(self.shown.items()):
                 image, mask = self.val[position]
-                masks = {
-                    "prediction": {"mask_data": prediction, "class_labels": names},
-                    "truth": {"mask_data": mask, "class_labels": names},
-                }
+                masks = {"prediction": {"mask_data": prediction, "class_labels": names}}
+                if not self.sent:  # the truth stays what it is
+                    masks["truth"] = {"mask_data": mask, "class_labels": names}
                 pictures.append(wandb.Image(image, masks=masks, caption=self.val.ids[position]))
             return pictures
 
         if self.shown and trainer.is_global_zero:
             self.mirror.images("val/panel", make, trainer.global_step)
+            self.sent = True

@@ -105,7 +105,7 @@ def short_hash(value: object) -> str:
 
 
 def smoke() -> Recipe:
-    """A dozen steps on tiny procedural images: that it all runs.
+    """A dozen steps on tiny images: that it all runs.
 
     Command: `python -m experiments.compare --recipe smoke --models unet:width=8`
     Hardware and time: 2 CPU cores, about 15 seconds a network.
@@ -124,7 +124,7 @@ def smoke() -> Recipe:
 
 
 def demo() -> Recipe:
-    """The default: procedural streets, no download, two CPU cores.
+    """The default: procedural streets, on two CPU cores.
 
     Command: `python -m experiments.compare`
     Hardware and time: 2 CPU cores, about 5 minutes for the three networks.
@@ -145,7 +145,7 @@ def demo() -> Recipe:
 
 
 def camvid_quick() -> Recipe:
-    """CamVid from scratch in quarter crops, small nets on a CPU.
+    """CamVid from scratch, for small networks on a CPU.
 
     Paper: none; crop, batch and length are what two cores can do in an evening.
     Command: `python -m experiments.compare --recipe camvid-quick --data-root CamVid
@@ -274,8 +274,8 @@ def _parse_change(change: str) -> tuple[str, Any]:
             raise ValueError
         return field, _convert(text, types_[field])
     except (KeyError, ValueError):
-        kind = types_[field]
-        kind = str(kind) if get_origin(kind) else kind.__name__
+        kind: Any = types_[field]
+        kind = kind if get_origin(kind) else kind.__name__
         raise ValueError(f"--set {change}: {field} takes a value of type {kind}") from None
 
 

@@ -167,6 +167,11 @@ class Trial:
             lock.release()
 
 
+def leads() -> bool:
+    """Whether this machine keeps the folders of trials; others lend their processors to it."""
+    return int(os.environ.get("NODE_RANK", "0")) == 0
+
+
 def data_hash(recipe: Recipe, root: Path | None) -> str:
     """Hash of the content of the training and the evaluation split.
 

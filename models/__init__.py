@@ -108,8 +108,20 @@ def _load(model: "nn.Module", path: Path) -> None:
 
     if not path.is_file():
         raise ValueError(f"no weights file at {path.absolute()}: give the path of a state dict")
-    state = torch.load(path, map_location="cpu", weights_only=True)
     try:
-        model.load_state_dict(state)
-    except RuntimeError as error:
-        raise ValueError(f"{path} does not fit the network: {error}") from None
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        shapes = {name: tuple(tensor.shape) for name, tensor in state.items()}
+    except Exception:  # whatever a file of another kind makes the reader raise
+        raise ValueError(
+            f"{path} holds no weights: a state dict of tensors alone is needed, "
+            "as torch.save(model.state_dict(), path) writes it"
+        ) from None
+    ours = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    wrong = sorted(n for n in ours.keys() | shapes.keys() if ours.get(n) != shapes.get(n))
+    if wrong:
+        first = f"{wrong[0]} is {shapes.get(wrong[0])}, needed {ours.get(wrong[0])}"
+        raise ValueError(
+            f"weights {path} do not fit: {len(wrong)} of {len(ours)} tensors differ, the first "
+            f"{first}: name the network, options and number of classes that they were made with"
+        )
+    model.load_state_dict(state)

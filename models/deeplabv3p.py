@@ -61,7 +61,7 @@ class DeepLabV3Plus(nn.Module):
 
 
 class _DilatedDepthwise(nn.Conv2d):
-    """A dilated depthwise convolution, in fp32 also under autocast.
+    """A dilated depthwise convolution, in the precision of its weights also under autocast.
 
     In bf16 its backward pass falls into a reference loop on CPUs: five times slower than fp32,
     a third of a training step with the MobileNetV2 trunk.
@@ -71,7 +71,7 @@ class _DilatedDepthwise(nn.Conv2d):
         if not torch.amp.is_autocast_available(input.device.type):  # meta, to count operations
             return super().forward(input)
         with torch.autocast(input.device.type, enabled=False):
-            return super().forward(input.float())
+            return super().forward(input.to(self.weight.dtype))
 
 
 class ASPP(nn.Module):

@@ -1,9 +1,11 @@
 """Starts the real commands, as a user would, in processes of their own."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -11,7 +13,6 @@ ROOT = Path(__file__).parents[1]
 ENVIRONMENT = {
     **os.environ,
     "OMP_NUM_THREADS": "1",
-    "OMP_WAIT_POLICY": "PASSIVE",
     "NO_ALBUMENTATIONS_UPDATE": "1",
     "COLUMNS": "80",
 }
@@ -21,21 +22,24 @@ def start(
     module: str, *args: object, output: Path | None = None, **environment: str
 ) -> "subprocess.Popen[str]":
     """`python -m module args`; prints go to `output`, or to a pipe."""
-    return subprocess.Popen(
-        [sys.executable, "-m", module, *map(str, args)],
-        cwd=ROOT,
-        env={**ENVIRONMENT, **environment},
-        stdin=subprocess.DEVNULL,
-        stdout=output.open("w") if output else subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,  # also sets SIGINT back to what an interactive shell gives
-    )
+    with output.open("w") if output else nullcontext(subprocess.PIPE) as stdout:
+        return subprocess.Popen(
+            [sys.executable, "-m", module, *map(str, args)],
+            cwd=ROOT,
+            env={**ENVIRONMENT, **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+            # A shell that runs the tests in the background has them ignore it.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
 
 
 def run(module: str, *args: object, **environment: str) -> tuple[int, str]:
     """Exit status and everything printed."""
-    process = start(module, *args, **environment)
+    process = start(module, *args, output=None, **environment)
     text, _ = process.communicate(timeout=600)
     return process.returncode, text
 

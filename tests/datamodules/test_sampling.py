@@ -2,6 +2,7 @@
 
 import hashlib
 from collections import Counter
+from itertools import chain
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from datamodules.streets import Streets
 
 # (images, batch, steps): batches inside an epoch, straddling one, and longer than several.
 SHAPES = [(12, 4, 9), (10, 4, 11), (7, 4, 9), (3, 8, 5), (1, 4, 3)]
-SIZE = {"height": 40, "width": 52}
+HEIGHT, WIDTH = 40, 52
 CROP = (33, 36)
 
 Batches = list[list[tuple[int, int]]]
@@ -57,7 +58,7 @@ def test_ranks_together_see_what_one_sees(size: int, batch: int, steps: int, ran
         list(TrainSampler(size, batch=batch, steps=steps, seed=5, rank=rank, ranks=ranks))
         for rank in range(ranks)
     ]
-    assert [sum(slices, []) for slices in zip(*parts, strict=True)] == one
+    assert [list(chain(*slices)) for slices in zip(*parts, strict=True)] == one
     assert {len(b) for part in parts for b in part} == {batch // ranks}
 
 
@@ -104,7 +105,7 @@ def test_shards_hold_every_image_once(size: int, ranks: int) -> None:
 
 @pytest.mark.parametrize("ranks", [1, 2, 3, 4])
 def test_ranks_score_every_image_once_and_nothing_of_a_dummy(ranks: int) -> None:
-    streets = Streets("val", val=2, **SIZE)
+    streets = Streets("val", val=2, height=HEIGHT, width=WIDTH)
     scored = []
     for rank in range(ranks):
         data = EvalData(streets, shard(2, rank, ranks))
@@ -149,31 +150,36 @@ def _digests(
 @pytest.fixture(scope="module")
 def alone() -> list[str]:
     """Eight batches of six images, read without workers."""
-    return _digests(_train(Streets("train", train=6, **SIZE)), 6, 8, workers=0)
+    return _digests(_train(Streets("train", train=6, height=HEIGHT, width=WIDTH)), 6, 8, workers=0)
 
 
 @pytest.mark.filterwarnings("ignore:This DataLoader will create 4 worker")  # on two cores
 @pytest.mark.parametrize("workers", [0, 1, 2, 4])
 def test_workers_change_no_byte(workers: int, alone: list[str]) -> None:
     assert len(set(alone)) == 32
-    assert _digests(_train(Streets("train", train=6, **SIZE)), 6, 8, workers) == alone
+    assert (
+        _digests(_train(Streets("train", train=6, height=HEIGHT, width=WIDTH)), 6, 8, workers)
+        == alone
+    )
 
 
 def test_ranks_with_workers_change_no_byte(alone: list[str]) -> None:
-    data = _train(Streets("train", train=6, **SIZE))
+    data = _train(Streets("train", train=6, height=HEIGHT, width=WIDTH))
     first, second = (_digests(data, 6, 8, workers=1, rank=rank, ranks=2) for rank in (0, 1))
     pairs = [first[i : i + 2] + second[i : i + 2] for i in range(0, 16, 2)]
-    assert sum(pairs, []) == alone
+    assert list(chain(*pairs)) == alone
 
 
 def test_another_seed_is_another_stream(alone: list[str]) -> None:
-    other = _digests(_train(Streets("train", train=6, **SIZE), seed=1), 6, 8, workers=0)
+    other = _digests(
+        _train(Streets("train", train=6, height=HEIGHT, width=WIDTH), seed=1), 6, 8, workers=0
+    )
     assert not set(other) & set(alone)
 
 
 def test_no_augmentation_is_drawn_twice() -> None:
     """Three epochs of eight images, two workers on each of two ranks."""
-    data = _train(OneImage("train", train=8, **SIZE))
+    data = _train(OneImage("train", train=8, height=HEIGHT, width=WIDTH))
     digests = [
         digest.split()[0]
         for rank in (0, 1)
@@ -185,9 +191,9 @@ def test_no_augmentation_is_drawn_twice() -> None:
 
 def test_no_colour_change_is_drawn_twice() -> None:
     """The same with geometry held still; one image in five keeps its colours on purpose."""
-    streets = OneImage("train", train=8, **SIZE)
+    streets = OneImage("train", train=8, height=HEIGHT, width=WIDTH)
     data = TrainData(
-        streets, seed=0, crop=(40, 52), scale=(1, 1), flip=False, photometric="colour-jitter"
+        streets, seed=0, crop=(HEIGHT, WIDTH), scale=(1, 1), flip=False, photometric="colour-jitter"
     )
     image, mask = streets[0]
     kept = hashlib.sha256(image.tobytes() + mask.tobytes()).hexdigest()

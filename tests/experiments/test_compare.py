@@ -200,7 +200,8 @@ def test_two_nodes_give_what_two_devices_give(tmp_path: Path) -> None:
     assert status == 0, text
     nodes = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port()}
     two = (*command, "--num-nodes", 2, "--out", tmp_path / "two")
-    second = start("experiments.compare", *two, NODE_RANK="1", **nodes)
+    log = tmp_path / "second.txt"
+    second = start("experiments.compare", *two, output=log, NODE_RANK="1", **nodes)
     status, text = run("experiments.compare", *two, NODE_RANK="0", **nodes)
     assert status == 0, text
     assert second.wait(120) == 0

@@ -70,7 +70,7 @@ class Recording(Segmentation):
     matrix: Tensor
 
     def on_validation_epoch_end(self) -> None:
-        self.matrix = self.confusion.compute().clone()
+        self.matrix = self.confusion.matrix.clone()
         super().on_validation_epoch_end()
 
 
@@ -78,6 +78,7 @@ def freeze_batch_norm(model: nn.Module) -> None:
     """Keep running statistics as they are: SyncBatchNorm has no CPU path, so with live ones two
     processes normalise by halves of what one process normalises by."""
     model.train = lambda mode=True: nn.Module.train(model, False)  # type: ignore[method-assign]
+    model.train()
 
 
 def train(args: argparse.Namespace) -> None:
@@ -111,6 +112,7 @@ def evaluate(args: argparse.Namespace) -> None:
             module = fit.build_module(trial, splits[0])
             module.model.load_state_dict(torch.load(args.weights, weights_only=True))
             module.__class__ = Recording
+            assert isinstance(module, Recording)
             data = fit.build_data(trial, splits, workers)
             trainer = fit.build_trainer(trial, devices=args.devices)
             trainer.validate(module, data, verbose=False)

@@ -5,7 +5,6 @@ import math
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -38,6 +37,15 @@ SMALL = [
 def _build(name: str, seed: int = 0) -> nn.Module:
     torch.manual_seed(seed)
     return build_model(name, CLASSES)
+
+
+def _settle(network: nn.Module, images: Tensor) -> None:
+    """Take these images' statistics for those of the data: initial ones all but mute a network."""
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = 1.0
+    with torch.no_grad():
+        network.train()(images)
 
 
 def _images(*shape: int) -> Tensor:
@@ -145,13 +153,14 @@ def test_dilation_keeps_every_value_that_the_stride_gave(trunk: str, size: tuple
     torch.manual_seed(0)
     wide, narrow = (build_model(f"deeplabv3p:trunk={trunk}:output_stride={s}", 2) for s in (16, 8))
     narrow.load_state_dict(wide.state_dict())
-    image = _images(1, *size).double()
+    trunks = [model.eval().get_submodule("trunk") for model in (wide, narrow)]
     with torch.no_grad():
-        sixteenth, eighth = (m.double().eval().trunk(image)[-1] for m in (wide, narrow))  # type: ignore[operator]
+        sixteenth, eighth = (trunk(_images(1, *size))[-1] for trunk in trunks)
     assert sixteenth.shape[-2:] == tuple(math.ceil(side / 16) for side in size)
     assert eighth.shape[-2:] == tuple(math.ceil(side / 8) for side in size)
-    assert sixteenth.std() > 0
-    torch.testing.assert_close(eighth[..., ::2, ::2], sixteenth, rtol=1e-8, atol=1e-12)
+    unit = sixteenth.std()
+    assert unit > 0
+    torch.testing.assert_close(eighth[..., ::2, ::2] / unit, sixteenth / unit, rtol=0, atol=1e-3)
 
 
 # --- Forward and backward.
@@ -176,18 +185,24 @@ def test_logits_have_the_size_of_the_image(network: nn.Module) -> None:
 
 def _gradients(network: nn.Module, *shape: int) -> dict[str, Tensor | None]:
     network.train()
-    network.zero_grad(set_to_none=True)
     target = torch.arange(math.prod(shape)).reshape(shape) // 5 % CLASSES
     loss = F.cross_entropy(network(_images(*shape)), target)
     assert loss.isfinite()
-    loss.backward()
-    gradients = {name: p.grad for name, p in network.named_parameters()}
-    network.zero_grad(set_to_none=True)
-    return gradients
+    names, parameters = zip(*network.named_parameters(), strict=True)
+    return dict(zip(names, torch.autograd.grad(loss, parameters, allow_unused=True), strict=True))
 
 
 def test_every_parameter_learns(network: nn.Module) -> None:
-    for name, gradient in _gradients(network, 2, 64, 64).items():
+    # Residual units of some trunks start with a last norm of zero, to be an identity: until the
+    # first step nothing else in them has a gradient.
+    norms = [m.weight for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
+    closed = [weight for weight in norms if not weight.any()]
+    for weight in closed:
+        nn.init.ones_(weight)
+    gradients = _gradients(network, 2, 64, 64)
+    for weight in closed:
+        nn.init.zeros_(weight)
+    for name, gradient in gradients.items():
         assert gradient is not None, name
         assert gradient.isfinite().all(), name
         assert gradient.any(), name
@@ -228,8 +243,8 @@ def test_small_networks_in_both_modes(name: str, size: tuple[int, int]) -> None:
 def test_images_of_a_batch_do_not_mix_in_evaluation(name: str) -> None:
     network = _build(name)
     images = _images(3, 40, 50)
+    _settle(network, images)
     with torch.no_grad():
-        network.train()(images)  # some statistics, so that logits are not all but constant
         network.eval()
         together = network(images)
         alone = torch.cat([network(image[None]) for image in images])
@@ -254,7 +269,7 @@ def test_a_seed_fixes_the_initial_weights(
 @pytest.mark.parametrize("name", SMALL)
 def test_saved_weights_give_the_same_logits(name: str, tmp_path: Path) -> None:
     first, path = _build(name), tmp_path / "weights.pt"
-    first.train()(_images(2, 40, 50))  # moves the running statistics, which are saved as well
+    _settle(first, _images(2, 40, 50))  # running statistics are saved as well
     torch.save(first.state_dict(), path)
     torch.manual_seed(1)
     fresh, second = build_model(name, CLASSES), build_model(name, CLASSES, weights=path)
@@ -352,7 +367,7 @@ def test_trunks_that_cannot_serve(text: str, message: str) -> None:
 
 
 @pytest.fixture
-def offline(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def offline(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*arguments: object, **named: object) -> None:
         raise AssertionError(f"the network was used: {arguments}")
 
@@ -360,7 +375,6 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         monkeypatch.setattr(socket, name, refuse)
     with pytest.raises(AssertionError, match="the network was used"):
         socket.create_connection(("example.org", 80))
-    yield
 
 
 @pytest.mark.usefixtures("offline")
