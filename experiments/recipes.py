@@ -150,8 +150,8 @@ def camvid_quick() -> Recipe:
     Paper: none; crop, batch and length are what two cores can do in an evening.
     Command: `python -m experiments.compare --recipe camvid-quick --data-root CamVid
         --models hrnetv2_w18_small_v1,deeplabv3p:trunk=mobilenetv2_100,unet:width=9`
-    Hardware and time: 2 CPU cores with bf16 instructions, about 75 minutes for the three.
-    Expected: the table in the README, made from `experiments/results/camvid-quick`.
+    Hardware and time: 2 CPU cores with bf16 instructions, about two hours for the three.
+    Expected: not known yet; no run has been finished with the present code.
     """
     return Recipe(
         name="camvid-quick",

@@ -18,6 +18,7 @@ from experiments.figure import pareto_figure
 from experiments.panel import Panel, error_map, make_panel
 from experiments.recipes import camvid_quick
 from experiments.store import Result, load_results
+from experiments.table import markdown
 
 IDS = [f"{clip}_{i:03d}" for clip in ("A", "B") for i in range(8)]
 MODELS = ("hrnetv2_w18_small_v1", "deeplabv3p:trunk=mobilenetv2_100", "unet:width=9")
@@ -298,3 +299,22 @@ def test_import_is_light() -> None:
     code = f"import sys, experiments.report; print(*({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
+
+
+def test_published_results_make_the_same_table(
+    folder: Path, data: None, tmp_path: Path
+) -> None:
+    """What is kept is enough for the README, which is renewed between its marks alone."""
+    readme, kept = tmp_path / "README.md", tmp_path / "kept"
+    readme.write_text(f"before\n<!-- {folder.name} -->\nold\n<!-- end -->\nafter\n")
+    assert report.main([str(folder), "--publish", str(kept), "--readme", str(readme)]) == 0
+    text = readme.read_text()
+    assert text.startswith("before\n")
+    assert text.endswith("<!-- end -->\nafter\n")
+    assert "old" not in text
+    for model in MODELS:
+        assert f"| `{model}` |" in text
+    assert markdown(load_results(kept), None) in text
+    readme.write_text("no marks")
+    assert report.main([str(folder), "--readme", str(readme)]) == 2
+    assert readme.read_text() == "no marks"
