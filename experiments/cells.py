@@ -143,17 +143,13 @@ def _reason(cell: Cell, code: int) -> str:
 
 
 def _stop(cells: list[Cell]) -> None:
-    """End processes with all they started: asked first, and after five seconds killed."""
-    for number, patience in ((signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0)):
-        for cell in cells:
-            if cell.process is not None:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(cell.process.pid, number)
-        for cell in cells:
-            if cell.process is not None:
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    cell.process.wait(patience)
+    """Kill processes with all they started: every file is whole at any moment, and a process that
+    is asked to end may take its companions' end for a failure of its own and record it."""
     for cell in cells:
+        if cell.process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(cell.process.pid, signal.SIGKILL)
+            cell.process.wait()
         cell.process, cell.state = None, "stopped"
 
 

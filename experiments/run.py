@@ -66,6 +66,8 @@ def main(argv: list[str] | None = None) -> int:
             if not trial.prepare(identity["hashes"]["data"]):
                 print(f"done already: {trial.result_path}")
                 return 0
+            for draft in trial.folder.glob(".*"):  # of a process that was killed while writing
+                draft.unlink()
             write_json(trial.folder / "trial.json", identity)
             return _run(trial, identity, args)
     except BusyError as error:

@@ -301,9 +301,7 @@ def test_import_is_light() -> None:
     assert done.stdout.strip() == ""
 
 
-def test_published_results_make_the_same_table(
-    folder: Path, data: None, tmp_path: Path
-) -> None:
+def test_published_results_make_the_same_table(folder: Path, data: None, tmp_path: Path) -> None:
     """What is kept is enough for the README, which is renewed between its marks alone."""
     readme, kept = tmp_path / "README.md", tmp_path / "kept"
     readme.write_text(f"before\n<!-- {folder.name} -->\nold\n<!-- end -->\nafter\n")

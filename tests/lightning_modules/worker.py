@@ -70,7 +70,7 @@ class Recording(Segmentation):
     matrix: Tensor
 
     def on_validation_epoch_end(self) -> None:
-        self.matrix = self.confusion.matrix.clone()
+        self.matrix = self.confusion.compute().clone()
         super().on_validation_epoch_end()
 
 
