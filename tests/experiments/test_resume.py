@@ -31,7 +31,8 @@ def _wait_for(out: Path, step: int, process: Any) -> None:
     """Until `step` is done."""
     deadline = time.monotonic() + 300
     while True:
-        lines = [line for p in out.glob("*/*/*/metrics.jsonl") for line in p.open()]
+        texts = [p.read_text() for p in out.glob("*/*/*/metrics.jsonl")]
+        lines = [line for text in texts for line in text.splitlines(keepends=True)]
         if any(int(line.split()[1].rstrip(",")) >= step for line in lines if line.endswith("\n")):
             return
         assert process.poll() is None, "the trial ended before it could be killed"
