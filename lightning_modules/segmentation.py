@@ -116,6 +116,21 @@ class Segmentation(L.LightningModule):
         model = self.trainer.strategy.model
         return model.no_sync() if isinstance(model, DistributedDataParallel) else nullcontext()
 
+    def on_validation_start(self) -> None:
+        self._share_statistics()
+
+    def on_predict_start(self) -> None:
+        self._share_statistics()
+
+    def _share_statistics(self) -> None:
+        """Give every rank the batch-norm statistics of rank 0, which are those that are saved.
+
+        Without SyncBatchNorm, as on CPUs, each rank's last updates differ.
+        """
+        if self.trainer.world_size > 1:
+            for buffer in self.model.buffers():
+                torch.distributed.broadcast(buffer, 0)
+
     def validation_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Count the batch; class indices (N, H, W) for whoever shows them."""
         prediction: Tensor = self(batch["image"]).argmax(1)
