@@ -9,6 +9,7 @@ import pytest
 from experiments.recipes import load_recipe
 
 ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "experiments/results/camvid-quick"
 README = (ROOT / "README.md").read_text()
 
 
@@ -63,3 +64,30 @@ def test_the_commands_name_flags_that_exist() -> None:
     for line in README.splitlines():
         if "experiments.compare" in line:
             assert set(re.findall(r"--[a-z-]+", line)) <= known, line
+
+
+def test_the_results_table_is_what_the_result_files_say() -> None:
+    from experiments.report import renew
+    from experiments.store import load_results, read_prior
+    from experiments.table import markdown
+
+    results = load_results(RESULTS)
+    (name,) = {result["recipe"]["name"] for result in results}
+    assert renew(README, name, markdown(results, read_prior(RESULTS))) == README
+    assert {result["model"] for result in results} == {
+        "hrnetv2_w18_small_v1",
+        "deeplabv3p:trunk=mobilenetv2_100",
+        "unet:width=9",
+    }
+
+
+def test_the_published_results_are_of_the_recipe_as_it_is() -> None:
+    from experiments.store import load_results
+
+    recipe = load_recipe("camvid-quick", ["precision=32-true", "steps=1200"])
+    assert {result["hashes"]["recipe"] for result in load_results(RESULTS)} == {recipe.hash()}
+
+
+def test_every_linked_file_exists() -> None:
+    for link in re.findall(r"\]\(([^)]+)\)", README):
+        assert link.startswith("http") or (ROOT / link).is_file(), link
