@@ -93,10 +93,16 @@ class HRNetV2(nn.Module):
         self._initialise()
 
     def _initialise(self) -> None:
-        """The official initialisation: convolutions normal with std 0.001, batch norms 1 and 0."""
+        """He's for a trunk from scratch, as in the authors' classification code (fan out).
+
+        Their segmentation code draws every convolution with std 0.001, which ImageNet weights
+        then replace; only the classifier, which they do not replace, keeps it here. Under batch
+        norm such small weights take first steps of thousands of times their own size.
+        """
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
-                nn.init.normal_(module.weight, std=0.001)
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        nn.init.normal_(self.last_layer[-1].weight, std=0.001)
 
     def forward(self, image: Tensor) -> Tensor:
         size = image.shape[-2:]
