@@ -102,7 +102,9 @@ class HRNetV2(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-        nn.init.normal_(self.last_layer[-1].weight, std=0.001)
+        classifier = self.last_layer[-1]
+        assert isinstance(classifier, nn.Conv2d)
+        nn.init.normal_(classifier.weight, std=0.001)
 
     def forward(self, image: Tensor) -> Tensor:
         size = image.shape[-2:]
