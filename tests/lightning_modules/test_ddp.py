@@ -37,8 +37,8 @@ def _farthest(a: Path, b: Path) -> float:
 
 @pytest.fixture(scope="module")
 def warm(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Weights 50 steps into training: at HRNet's own initialisation (std 0.001) frozen batch
-    norms make the network nearly constant, and wrong data would go unseen."""
+    """Weights 50 steps into training: initial statistics, frozen, would fit no image, and a
+    network that they mute would not show wrong data."""
     out = _worker("train", tmp_path_factory.mktemp("warm"), "--steps", 50)
     return out / "weights.pt"
 
