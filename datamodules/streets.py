@@ -4,10 +4,11 @@ A scene is a list of flat shapes in metres, seen by a pinhole camera and painted
 one scene can be drawn at any size: twice the size is the same picture with finer edges. It is a
 pure function of split and index, whatever was drawn before and in whichever process.
 
-Colour says little by itself and much with its place, so that a short training can show that a
-network learns and a colour table cannot replace it: walls and cars are warm, trees and other cars
-green, sky is grey, and the ground takes any of the three hues. Road and pavement are even painted
-alike in each image, so that only their place between kerbs, lane marks and houses tells them apart.
+Hues are plain, so that a short training can show that a network learns: sky is blue, walls are
+warm, leaves green, the ground is grey, and cars are warm or green too. But the camera is a noisy
+one: its grain hides the hue of any single pixel, so that no colour table replaces a network, which
+looks around the pixel. Road and pavement are even painted alike in each image, so that only their
+place between kerbs, lane marks and houses tells them apart.
 """
 
 import hashlib
@@ -22,11 +23,12 @@ import numpy.typing as npt
 
 from datamodules.labels import CAMVID, IGNORE, DataError, UInt8
 
-GENERATOR = 2  # part of every seed and fingerprint: raise it whenever a change alters a picture
+GENERATOR = 3  # part of every seed and fingerprint: raise it whenever a change alters a picture
 SPLITS = ("train", "val", "test")  # the position is part of every seed
 DRIVE = 8  # consecutive images that share palette, light and town
 MIN_SIDE = 33  # below, poles, signs and people merge into single pixels
 GRID = 96  # noise samples per image height: as fine as a pixel at the default size
+GRAIN = 34.0  # standard deviation of the camera's noise in each channel, in grey levels
 
 SKY, BUILDING, POLE, ROAD, PAVEMENT, TREE, SIGN, FENCE, CAR, PEDESTRIAN, BICYCLIST = range(11)
 VOID = 15  # ignore, within the four bits that a label has on the canvas
@@ -35,13 +37,14 @@ PLAIN, WALL, LEAVES, GROUND, SHADE = range(5)  # materials; shade darkens ground
 NOISE = np.array([(2, 4), (6, 8), (10, 16), (5, 6), (0, 0)], np.float32)
 
 Floats = npt.NDArray[np.float64]
+Floats32 = npt.NDArray[np.float32]
 Span = tuple[float, float]
 Rng = np.random.Generator
 TURN = np.linspace(0, 2 * np.pi, 14, endpoint=False)
 DISC = np.stack([np.cos(TURN), np.sin(TURN)], axis=-1)
 SQUARE = np.array([(-1.0, -1.0), (1.0, -1.0), (1.0, 1.0), (-1.0, 1.0)])
 BLACK = np.full(3, 30.0)
-WARM, GREEN, GREY = np.array([(1.0, 0.0, -1.0), (-0.4, 1.0, -0.6), (0.0, 0.0, 0.0)])
+WARM, GREEN, BLUE = np.array([(1.0, 0.0, -1.0), (-0.4, 1.0, -0.6), (-1.0, 0.0, 1.0)])
 
 
 class Shape(NamedTuple):
@@ -59,12 +62,13 @@ class Style:
     """What the images of one drive share; colours are RGB, 0 to 255, before the light."""
 
     def __init__(self, rng: Rng) -> None:
-        self.sky, self.ground = _tone(rng, 110, 220, 7), _paint(rng, GREY, WARM, GREEN)
+        self.sky = _tone(rng, 110, 220, 7) + BLUE * rng.uniform(15, 40)
+        self.ground = _tone(rng, 70, 190, 8)
         self.leaf = _paint(rng, GREEN)
         self.walls = [_paint(rng, WARM) for _ in range(5)]
         contrast, exposure, tint = rng.uniform(0.8, 1.1), rng.uniform(0.75, 1.1), (0.97, 1.03)
         self.gain = (contrast * exposure * rng.uniform(*tint, 3)).astype(np.float32)
-        self.lift = 110 * (1 - contrast)  # grey levels
+        self.lift = np.float32(110 * (1 - contrast))  # grey levels
         self.built = rng.uniform(0.4, 1.0)  # share of the frontage that has houses
         self.green, self.busy = rng.uniform((0.3, 0.5), 1.5)  # how many trees, and road users
         self.sunny, self.bonnet = rng.random() < 0.6, rng.random() < 0.3
@@ -346,26 +350,34 @@ def _draw(view: View, shapes: list[Shape], height: int, width: int) -> tuple[UIn
 
 
 @cache
-def _noise() -> npt.NDArray[np.float32]:
-    """Two tiles of standard noise that wrap around, (2, 256, 256): fine, and 4 samples coarse."""
-    fine, coarse = np.random.default_rng(GENERATOR).standard_normal((2, 256, 256))
+def _noise() -> tuple[Floats32, Floats32]:
+    """Noise that wraps around: standard noise of materials, fine and 4 samples coarse,
+    (256, 256, 2), and the grain of three channels, (256, 256, 3)."""
+    fine, coarse, *grain = np.random.default_rng(GENERATOR).standard_normal((5, 256, 256))
     blurred = cv2.GaussianBlur(np.tile(coarse, (3, 3)), (0, 0), 1.5)[256:512, 256:512]
-    return np.stack([fine, blurred / blurred.std()]).astype(np.float32)
+    material = np.stack([fine, blurred / blurred.std()], axis=-1)
+    return material.astype(np.float32), (GRAIN * np.stack(grain, axis=-1)).astype(np.float32)
+
+
+def _window(rng: Rng, tile: Floats32, columns: int) -> Floats32:
+    """A random part of a tile, (GRID, columns, ...)."""
+    row, column = rng.integers(256, size=2)
+    rows = tile.take(row + np.arange(GRID), axis=0, mode="wrap")
+    window: Floats32 = rows.take(column + np.arange(columns), axis=1, mode="wrap")
+    return window
 
 
 def _develop(canvas: UInt8, shade: UInt8, style: Style, rng: Rng) -> UInt8:
-    """Shadows, texture, blur and light: the image (H, W, 3)."""
+    """Shadows, texture, blur, light and the camera's grain: the image (H, W, 3)."""
     height, width = shade.shape
-    material = canvas[..., 3] >> 4
+    material, size = canvas[..., 3] >> 4, (width, height)
     image = canvas[..., :3].astype(np.float32)
     image[(shade > 0) & (material == GROUND)] *= 0.6
-    row, column = rng.integers(256, size=2)
-    columns = column + np.arange(round(GRID * width / height))
-    window = np.ix_((row + np.arange(GRID)) % 256, columns % 256)
-    fine, coarse = (cv2.resize(tile[window], (width, height)) for tile in _noise())
-    image += (NOISE[material, 0] * fine + NOISE[material, 1] * coarse)[..., None]
-    soft = cv2.GaussianBlur(image, (0, 0), 0.5 * height / GRID)
-    lit = soft * style.gain + np.float32(style.lift)
+    texture, grain = (_window(rng, tile, round(GRID * width / height)) for tile in _noise())
+    image += np.einsum("hwc,hwc->hw", NOISE[material], cv2.resize(texture, size))[..., None]
+    lit = cv2.GaussianBlur(image, (0, 0), 0.5 * height / GRID) * style.gain + style.lift
+    # Not interpolated, which would average grain away in larger images.
+    lit += cv2.resize(grain, size, interpolation=cv2.INTER_NEAREST)
     developed: UInt8 = np.clip(np.rint(lit), 0, 255).astype(np.uint8)
     return developed
 

@@ -33,6 +33,7 @@ class Cell:
     note: str = ""
     started: float = 0.0
     fraction: float = 0.0
+    resumed: float | None = None  # the fraction that was done before this call
     process: "subprocess.Popen[bytes] | None" = None
     spoken: float = 0.0  # when a line about it was last printed
     log_start: int = 0
@@ -112,6 +113,7 @@ def _poll(cell: Cell) -> None:
         with contextlib.suppress(OSError, ValueError):
             at = json.loads((cell.trial.folder / "progress.json").read_text())
             cell.fraction = 0.95 * at["step"] / at["steps"]  # the rest: prediction and scoring
+            cell.resumed = cell.fraction if cell.resumed is None else cell.resumed
             cell.note = f"{at['stage']} {at['step']}/{at['steps']}"
         return
     cell.process, cell.fraction = None, 1.0
@@ -194,8 +196,9 @@ def _summary(cells: list[Cell], begun: float) -> str:
     parts = [f"{states.count('done')} of {len(cells)} done"]
     parts += [f"{states.count(s)} {s}" for s in ("running", "failed", "held") if s in states]
     fraction = sum(cell.fraction for cell in cells) / len(cells)
-    if 0.02 < fraction < 1:
-        left = (time.monotonic() - begun) * (1 - fraction) / fraction
+    done = fraction - sum(cell.resumed or 0.0 for cell in cells) / len(cells)
+    if done > 0.02 and fraction < 1:
+        left = (time.monotonic() - begun) * (1 - fraction) / done
         parts.append(f"about {_clock(left)} left")
     return ", ".join(parts)
 

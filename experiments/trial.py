@@ -177,9 +177,17 @@ def data_hash(recipe: Recipe, root: Path | None) -> str:
 
     Raises:
         DataError: the data set is not there, with where it was looked for and how to get it.
+        ValueError: the recipe weighs another number of classes than the data set has.
     """
-    splits = (recipe.train_split, recipe.test_split)
-    return short_hash([open_data(recipe.data, split, root).fingerprint() for split in splits])
+    names = (recipe.train_split, recipe.test_split)
+    splits = [open_data(recipe.data, split, root) for split in names]
+    weights, classes = recipe.class_weights, splits[0].labels.num_classes
+    if weights is not None and len(weights) != classes:
+        raise ValueError(
+            f"recipe {recipe.name} weighs {len(weights)} classes and {recipe.data} has {classes}: "
+            "give a weight for each (--set class_weights=1,2,...) or --set class_weights=none"
+        )
+    return short_hash([split.fingerprint() for split in splits])
 
 
 def _describe(holder: Path) -> str:

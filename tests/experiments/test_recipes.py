@@ -3,8 +3,10 @@
 import dataclasses
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from datamodules import open_data
 from experiments.recipes import RECIPES, Recipe, load_recipe, smoke
 
 
@@ -27,6 +29,17 @@ def test_the_papers_cityscapes_recipe() -> None:
     assert recipe.class_weights is not None
     assert len(recipe.class_weights) == 19
     assert sum(recipe.class_weights) == pytest.approx(19.0001, abs=1e-6)
+
+
+def test_the_demos_class_weights_follow_from_its_training_pixels() -> None:
+    """Inverse square roots of the shares, scaled to 1 on average over the pixels."""
+    recipe = load_recipe("demo")
+    train = open_data(recipe.data, "train")
+    masks = (train.mask(i).ravel() for i in range(len(train.ids)))
+    counts = sum(np.bincount(mask, minlength=256)[:11] for mask in masks)
+    share = counts / np.sum(counts)
+    weights = share**-0.5 / np.sum(share**0.5)
+    assert recipe.class_weights == pytest.approx(weights, abs=0.005)
 
 
 def test_every_field_but_the_name_is_in_the_hash() -> None:
