@@ -1,43 +1,95 @@
 """What a network costs: operations counted on the meta device, seconds and memory measured.
 
-`python -m experiments.cost RESULTS` times the latency of finished trials again, one after the
-other, for results whose trials ran side by side.
+`python -m experiments.cost` prints the paper's cost table beside ours, without training anything.
+With `--again RESULTS` it times the latency of finished trials once more, one after the other, for
+results whose trials ran side by side.
 """
 
 import argparse
+import csv
+import io
+import math
 import resource
 import statistics
 import sys
 import time
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
-from torch import nn
+from rich.console import Console
+from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from experiments.recipes import Recipe
-from experiments.store import Result, load_results, write_json
-from models import build_model
+from experiments.store import Result, load_results, write_json, write_text
+from experiments.table import ALIASES, PAPER_COLUMNS, cost_table, published_cost
+from models import build_model, parse_model
+from models.table import MODELS
 
 PAPER_SIZE, PAPER_CLASSES = (1024, 2048), 19  # of the HRNet paper's Table III
+DEEPEST = 64  # beyond this stride a map is a summary (image pooling, pyramid bins), not a stage
+WHY = {  # differences from published figures, as far as they are explained
+    "hrnetv2_w40": "the authors' own code with 40 channels counts as here; the paper prints less "
+    "in both columns, which no whole number of channels gives",
+    "deeplabv3p": "the published GFLOPs are those of stride 8, see deeplabv3p_os8; the parameters "
+    "do not depend on the stride",
+    "deeplabv3p_os8": "4.9 % below the published 1444.6 GFLOPs of DeepLabv3+, whose authors' "
+    "parameters agree; that figure does not come from the counter of the other rows",
+}
 
 
-def count(model: str, num_classes: int, size: tuple[int, int]) -> dict[str, int | float]:
-    """Parameters and multiply-adds of one forward pass at (height, width), without memory.
+class Layer(NamedTuple):
+    """One convolution or linear layer, in the order in which they ran."""
+
+    name: str
+    stride: int  # image height over that of its output, as a power of two: 360 rows to 12 are 1/32
+    channels: int  # of its output
+    macs: int
+
+
+def trace(model: str, num_classes: int, size: tuple[int, int]) -> dict[str, Any]:
+    """What one forward pass at (height, width) takes, without memory or time.
 
     Convolutions and matrix products are counted, one multiply-add as one; normalisation,
-    activations, pooling and interpolation are not.
+    activations, pooling and interpolation are not. Parameters are active where their module ran.
     """
     with torch.device("meta"):
         network = build_model(model, num_classes).eval()
         image = torch.empty(1, 3, *size)
+    layers: list[Layer] = []
+    active: dict[nn.Parameter, None] = {}
+
+    def note(name: str, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        active.update(dict.fromkeys(module.parameters(recurse=False)))
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+            # Each weight meets each position: of the output, or of a transposed one's input.
+            grid = output if isinstance(module, nn.Conv2d) else inputs[0]
+            macs = grid.shape[0] * math.prod(grid.shape[-2:]) * module.weight.numel()
+            stride = 2 ** round(math.log2(size[0] / output.shape[-2]))
+            layers.append(Layer(name, stride, output.shape[1], macs))
+
+    for name, module in network.named_modules():
+        module.register_forward_hook(partial(note, name))
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         network(image)
     return {
         "params": sum(p.numel() for p in network.parameters()),
+        "params_active": sum(p.numel() for p in active),
+        "parts": {
+            name: sum(p.numel() for p in part.parameters())
+            for name, part in network.named_children()
+        },
         "gmacs": counter.get_total_flops() / 2 / 1e9,
+        "layers": layers,
     }
+
+
+def count(model: str, num_classes: int, size: tuple[int, int]) -> dict[str, int | float]:
+    """Parameters and multiply-adds of one forward pass at (height, width), as `trace` has them."""
+    traced = trace(model, num_classes, size)
+    return {"params": traced["params"], "gmacs": traced["gmacs"]}
 
 
 def paper_row(model: str) -> dict[str, int | float]:
@@ -130,20 +182,104 @@ def remeasure(result: Result) -> None:
     write_json(result.path, record)
 
 
+def profile(model: str, num_classes: int, size: tuple[int, int]) -> dict[str, Any]:
+    """`trace` with what follows from it, and the published figures where they are for this size."""
+    traced = trace(model, num_classes, size)
+    comparable = (size, num_classes) == (PAPER_SIZE, PAPER_CLASSES)
+    ours = dict(
+        zip(PAPER_COLUMNS, (traced["params"] / 1e6, traced["gmacs"] * 1e9 / 2**30), strict=True)
+    )
+    theirs = {k: v for k, v in published_cost(model).items() if k in ours} if comparable else {}
+    strides = [layer.stride for layer in traced["layers"]]
+    return {
+        "model": model,
+        **traced,
+        "gflops": 2 * traced["gmacs"],
+        "paper_gflops": traced["gmacs"] * 1e9 / 2**30,
+        "deepest_stride": max(s for s in strides if s <= DEEPEST),
+        "classifier_stride": strides[-1],
+        "published": theirs,
+        "difference_percent": {k: 100 * (ours[k] / v - 1) for k, v in theirs.items()},
+        "why": WHY.get(ALIASES.get(model, model)) if comparable else None,
+    }
+
+
+def write_profiles(profiles: list[dict[str, Any]], folder: Path) -> None:
+    """`cost.json` with every layer, and `cost.csv` with a row a network."""
+    write_json(folder / "cost.json", profiles)
+    flat = [
+        {
+            **{k: v for k, v in p.items() if not isinstance(v, dict | list)},
+            **{f"published_{k}": v for k, v in p["published"].items()},
+            **{f"difference_percent_{k}": v for k, v in p["difference_percent"].items()},
+        }
+        for p in profiles
+    ]
+    columns = list(dict.fromkeys(key for row in flat for key in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(flat)
+    write_text(folder / "cost.csv", text.getvalue())
+
+
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
-        prog="python -m experiments.cost", description="Time finished trials' latency again."
+        prog="python -m experiments.cost",
+        description="What networks cost, beside what was published; nothing is trained.",
     )
-    parser.add_argument("results", type=Path, help="folder of results; nothing else may run")
+    add = parser.add_argument
+    add("--models", default="all", help="commas between, or all (default)")
+    add("--size", default="1024x2048", help="height x width (default: the papers' 1024x2048)")
+    add("--classes", type=int, default=PAPER_CLASSES, help="(default: Cityscapes' 19)")
+    add("--out", type=Path, default=Path("runs/cost"), help="for cost.json and cost.csv "
+        "(default: runs/cost)")  # fmt: skip
+    add("--again", type=Path, metavar="RESULTS", help="instead time the latency of these finished "
+        "trials once more, one after the other; nothing else may run")  # fmt: skip
     args = parser.parse_args(argv)
     try:
-        for result in load_results(args.results):
-            if result.done and result["cost"]:
-                remeasure(result)
-                print(f"{result['model']}: {result['cost']['latency_ms']:.1f} ms before, measured")
-    except ValueError as error:
+        if args.again:
+            return _again(args.again)
+        models = list(MODELS) if args.models == "all" else args.models.split(",")
+        size = parse_size(args.size)
+        profiles = [profile(model, args.classes, size) for model in _once(models)]
+        write_profiles(profiles, args.out)
+    except (OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2
+    console = Console(highlight=False)
+    console.print(cost_table(profiles, size, args.classes))
+    for p in profiles:
+        if p["why"]:
+            console.print(f"{p['model']}: {p['why']}")
+    console.print(f"wrote {args.out / 'cost.json'} and {args.out / 'cost.csv'}", soft_wrap=True)
+    return 0
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """Height and width of a text as 1024x2048.
+
+    Raises:
+        ValueError: another text, or a side that no network takes.
+    """
+    height, _, width = text.partition("x")
+    if not (height.isdecimal() and width.isdecimal() and min(int(height), int(width)) >= 33):
+        raise ValueError(f"--size is {text!r}: give height x width of at least 33, as 360x480")
+    return int(height), int(width)
+
+
+def _once(models: list[str]) -> list[str]:
+    """Names that are not an alias of another one in the list, all of them known."""
+    for model in models:
+        parse_model(model)
+    return [m for m in dict.fromkeys(models) if ALIASES.get(m) not in models]
+
+
+def _again(folder: Path) -> int:
+    for result in load_results(folder):
+        if result.done and result["cost"]:
+            remeasure(result)
+            print(f"{result['model']}: {result['cost']['latency_ms']:.1f} ms before, measured")
     return 0
 
 

@@ -50,7 +50,11 @@ class Result:
 
 def write_json(path: Path, value: object) -> None:
     """Write a whole JSON file or nothing."""
-    text = json.dumps(value, indent=1, allow_nan=False) + "\n"
+    write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a whole file or nothing."""
     with _replacing(path) as file:
         file.write(text.encode())
 

@@ -5,6 +5,7 @@ import statistics
 from collections.abc import Set
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rich import box
 from rich.table import Table
@@ -14,6 +15,7 @@ from experiments.trial import Trial
 
 ALIASES = {"hrnet": "hrnetv2_w48"}
 REFERENCE = Path(__file__).parent / "reference.csv"
+PAPER_COLUMNS = ("params_m", "paper_gflops_1024x2048")  # metrics of reference.csv
 COLUMNS = ("params M", "GMACs", "lat ms", "train s", "mem GB", "mIoU %")
 _NO_PATHS: frozenset[str] = frozenset()
 
@@ -155,6 +157,39 @@ def paper_table(results: list[Result]) -> Table | None:
     if "deeplabv3p" in shown:
         table.caption = f"{table.caption}; its DeepLabv3+ counts stride 8 (1373.5 here), not 16"
     return table if shown else None
+
+
+def cost_table(profiles: list[dict[str, Any]], size: tuple[int, int], classes: int) -> Table:
+    """A row a network of `cost.profile`: ours, the published figures and the difference."""
+    table = Table(
+        title=f"Cost at {size[0]}x{size[1]}, {classes} classes",
+        box=box.SIMPLE,
+        pad_edge=False,
+        collapse_padding=True,
+        caption="GMACs: multiply-adds of convolutions and matrix products / 1e9, half of the "
+        "FLOPs. GFLOPs: the HRNet paper's unit, MACs / 2^30. Stride: of the deepest map, and of "
+        "the one that is classified. Published: arXiv 1908.07919, Table III, and the authors' "
+        "README; = is equal to its printed digit.",
+    )
+    table.add_column("\nmodel", overflow="fold")
+    for name in ("ours\nM", "\nGMACs", "\nGFLOPs", "\nstride", "paper\nM", "\nGFLOPs", "off %\nM"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("\nGFLOPs", justify="right", no_wrap=True)
+    for p in profiles:
+        theirs, differs = p["published"], p["difference_percent"]
+        ours = dict(zip(PAPER_COLUMNS, (p["params"] / 1e6, p["paper_gflops"]), strict=True))
+        equal = {k: round(ours[k], 1) == v for k, v in theirs.items()}
+        off = {k: "=" if equal[k] else f"{differs[k]:+.1f}" for k in theirs}
+        table.add_row(
+            p["model"],
+            f"{p['params'] / 1e6:.2f}",
+            f"{p['gmacs']:.1f}",
+            f"{p['paper_gflops']:.1f}",
+            f"{p['deepest_stride']}, {p['classifier_stride']}",
+            *(f"{theirs[k]:.1f}" if k in theirs else "" for k in PAPER_COLUMNS),
+            *(off.get(k, "") for k in PAPER_COLUMNS),
+        )
+    return table
 
 
 def main_table(results: list[Result], stale: Set[str] = _NO_PATHS) -> Table:

@@ -1,0 +1,69 @@
+"""The cost command: what it prints, writes and refuses."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from experiments import cost
+
+
+def test_the_papers_table_beside_ours(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`=` marks both figures of HRNetV2-W48; U-Net has no published row, an alias none of its own."""
+    assert cost.main(["--models", "hrnet,hrnetv2_w48,unet", "--out", str(tmp_path)]) == 0
+    text = capsys.readouterr().out
+    assert max(map(len, text.splitlines()[:-1])) <= 80
+    (w48,) = (line.split() for line in text.splitlines() if "hrnetv2_w48" in line)
+    assert w48[1:] == ["65.86", "747.5", "696.2", "32,", "4", "65.9", "696.2", "=", "="]
+    (unet,) = (line.split() for line in text.splitlines() if " unet" in line)
+    assert unet[1:] == ["31.04", "1543.8", "1437.8", "16,", "1"]
+    with (tmp_path / "cost.csv").open() as file:
+        assert [row["model"] for row in csv.DictReader(file)] == ["hrnetv2_w48", "unet"]
+
+
+def test_layers_add_up_and_show_where_the_work_is(tmp_path: Path) -> None:
+    """U-Net of width 2 by hand: at 64x64 its first layer multiplies 64 * 64 * 9 * 3 * 2 times."""
+    assert cost.main(
+        ["--models", "unet:width=2", "--size", "64x64", "--classes", "5", "--out", str(tmp_path)]
+    ) == 0  # fmt: skip
+    (profile,) = json.loads((tmp_path / "cost.json").read_text())
+    layers = [cost.Layer(*layer) for layer in profile["layers"]]
+    assert layers[0] == cost.Layer("encoder.0.0", 1, 2, 64 * 64 * 9 * 3 * 2)
+    assert layers[-1] == cost.Layer("classifier", 1, 5, 64 * 64 * 2 * 5)
+    strides = [layer.stride for layer in layers if layer.name.startswith("encoder")]
+    assert strides == [1, 1, 2, 2, 4, 4, 8, 8, 16, 16]
+    assert sum(layer.macs for layer in layers) == pytest.approx(profile["gmacs"] * 1e9, rel=1e-12)
+    assert sum(profile["parts"].values()) == profile["params"] == profile["params_active"]
+    assert profile["published"] == profile["difference_percent"] == {}
+
+
+def test_published_figures_are_for_their_size_alone() -> None:
+    small = cost.profile("hrnetv2_w18_small_v1", 19, (360, 480))
+    assert (small["published"], small["why"]) == ({}, None)
+    assert (small["deepest_stride"], small["classifier_stride"]) == (32, 4)
+
+
+def test_image_pooling_is_no_stage() -> None:
+    traced = cost.profile("deeplabv3p:trunk=mobilenetv2_100", 11, (360, 480))
+    assert traced["deepest_stride"] == 16
+    assert max(layer.stride for layer in traced["layers"]) == 256  # 360 rows to one
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (("--models", "hrnt"), "unknown model 'hrnt'; did you mean 'hrnet'?"),
+        (("--size", "1024"), "--size is '1024': give height x width of at least 33, as 360x480"),
+        (("--size", "32x64"), "of at least 33"),
+        (("--again", "nowhere"), "no results folder at "),
+    ],
+)
+def test_wrong_requests(
+    args: tuple[str, str], says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cost.main([*args, "--out", str(tmp_path / "cost")]) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert says in shown.err
+    assert not (tmp_path / "cost").exists()
