@@ -1,16 +1,15 @@
-"""What a network costs: operations counted on the meta device, seconds and memory measured.
+"""What a network costs: operations, counted on the meta device in a second, at any size.
 
-`python -m experiments.cost` prints the paper's cost table beside ours, without training anything.
-With `--again RESULTS` it times the latency of finished trials once more, one after the other, for
-results whose trials ran side by side.
+`python -m experiments.cost` prints the papers' cost table beside ours, without training anything;
+with `--measure` also seconds and memory on this machine. With `--again RESULTS` it times the
+latency of finished trials once more, one after the other, where they ran side by side.
 """
 
 import argparse
 import csv
 import io
 import math
-import resource
-import statistics
+import os
 import sys
 import time
 from functools import partial
@@ -22,9 +21,16 @@ from rich.console import Console
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from experiments.recipes import Recipe
-from experiments.store import Result, load_results, write_json, write_text
-from experiments.table import ALIASES, PAPER_COLUMNS, cost_table, published_cost
+from experiments.measure import autocast, measure_each, remeasure, synchronise, this_device
+from experiments.recipes import PRECISIONS, Recipe
+from experiments.store import load_results, write_json, write_text
+from experiments.table import (
+    ALIASES,
+    PAPER_COLUMNS,
+    cost_table,
+    measured_table,
+    published_cost,
+)
 from models import build_model, parse_model
 from models.table import MODELS
 
@@ -101,85 +107,28 @@ def paper_row(model: str) -> dict[str, int | float]:
     }
 
 
-def latency(
-    model: nn.Module, size: tuple[int, int], precision: str, device: torch.device, runs: int = 20
-) -> dict[str, float]:
-    """Milliseconds of a forward pass on one image: median, 10th and 90th percentile.
-
-    Three passes warm up; more follow until `runs` are timed or five seconds have passed.
-    """
-    model = model.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
-    image = torch.zeros(1, *size, 3, device=device).permute(0, 3, 1, 2)  # channels-last
-    times: list[float] = []
-    with (
-        torch.inference_mode(),
-        torch.autocast(device.type, torch.bfloat16, precision != "32-true"),
-    ):
-        start = time.perf_counter()
-        while len(times) < 3 + 3 or (len(times) < 3 + runs and time.perf_counter() - start < 5.0):
-            _synchronise(device)
-            before = time.perf_counter()
-            model(image)
-            _synchronise(device)
-            times.append(1000 * (time.perf_counter() - before))
-    deciles = statistics.quantiles(times[3:], n=10)
-    return {
-        "latency_ms": statistics.median(times[3:]),
-        "latency_ms_p10": deciles[0],
-        "latency_ms_p90": deciles[-1],
-    }
-
-
 def estimate(model: str, recipe: Recipe) -> dict[str, float]:
     """Parameters, GMACs of a crop, and hours of training by one timed step here.
 
     The step is forward and backward on two images of the recipe's crop, after one to warm up.
     """
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = this_device()
     network = build_model(model, PAPER_CLASSES).to(device)
     image = torch.zeros(2, 3, *recipe.crop, device=device)
     image = image.to(memory_format=torch.channels_last)
     seconds = 0.0
     for _ in range(2):
-        _synchronise(device)
+        synchronise(device)
         before = time.perf_counter()
-        with torch.autocast(device.type, torch.bfloat16, recipe.precision != "32-true"):
+        with autocast(device, recipe.precision):
             loss = network(image).float().mean()
         loss.backward()
-        _synchronise(device)
+        synchronise(device)
         seconds = time.perf_counter() - before
     return {
         **count(model, PAPER_CLASSES, recipe.crop),
         "train_hours": seconds / 2 * recipe.batch * recipe.steps / 3600,
     }
-
-
-def _synchronise(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-
-
-def peak_memory(device: torch.device) -> dict[str, Any]:
-    """Gigabytes at the highest point of this process so far."""
-    if device.type == "cuda":
-        peak, kind = torch.cuda.max_memory_allocated(device), "allocated on the GPU"
-    else:
-        # Linux reports kilobytes. Includes about 0.5 GB of libraries.
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-        kind = "resident set of the training process"
-    return {"peak_memory_gb": peak / 1e9, "peak_memory_kind": kind}
-
-
-def remeasure(result: Result) -> None:
-    """Time a finished trial's network again, here and now, and renew its result file."""
-    cost, device = result["cost"], torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if cost["device"] != device.type:
-        raise ValueError(f"{result.path} was measured on {cost['device']}: measure it there again")
-    network = build_model(result["model"], len(result["data"]["classes"]))
-    height, width = cost["size"]
-    again = latency(network, (height, width), cost["precision"], device)
-    record = {**result.record, "cost": {**cost, **again, "threads": torch.get_num_threads()}}
-    write_json(result.path, record)
 
 
 def profile(model: str, num_classes: int, size: tuple[int, int]) -> dict[str, Any]:
@@ -223,7 +172,7 @@ def write_profiles(profiles: list[dict[str, Any]], folder: Path) -> None:
     write_text(folder / "cost.csv", text.getvalue())
 
 
-def main(argv: list[str] | None = None) -> int:
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m experiments.cost",
         description="What networks cost, beside what was published; nothing is trained.",
@@ -232,27 +181,50 @@ def main(argv: list[str] | None = None) -> int:
     add("--models", default="all", help="commas between, or all (default)")
     add("--size", default="1024x2048", help="height x width (default: the papers' 1024x2048)")
     add("--classes", type=int, default=PAPER_CLASSES, help="(default: Cityscapes' 19)")
-    add("--out", type=Path, default=Path("runs/cost"), help="for cost.json and cost.csv "
-        "(default: runs/cost)")  # fmt: skip
+    add("--out", type=Path, default=Path("runs/cost"), help="folder for cost.json, cost.csv and "
+        "measured.json (default: runs/cost)")  # fmt: skip
+    add("--measure", action="store_true", help="also time inference and a training step, and take "
+        "peak memory; nothing else may run")  # fmt: skip
+    add("--batch", type=int, default=1, help="images a measured pass (default: 1)")
+    add("--precision", choices=PRECISIONS, default=PRECISIONS[0], help="(default: %(default)s)")
+    add("--threads", type=int, default=os.cpu_count() or 1, help="on a CPU (default: all cores)")
     add("--again", type=Path, metavar="RESULTS", help="instead time the latency of these finished "
-        "trials once more, one after the other; nothing else may run")  # fmt: skip
-    args = parser.parse_args(argv)
+        "trials once more; nothing else may run")  # fmt: skip
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """0 when all was counted, 1 when a network could not be measured, 2 for a wrong request."""
+    args, console = _parser().parse_args(argv), Console(highlight=False)
     try:
         if args.again:
             return _again(args.again)
-        models = list(MODELS) if args.models == "all" else args.models.split(",")
-        size = parse_size(args.size)
-        profiles = [profile(model, args.classes, size) for model in _once(models)]
+        models, size = _once(args.models), parse_size(args.size)
+        if min(args.classes, args.batch, args.threads) < 1:
+            raise ValueError("--classes, --batch and --threads are at least 1")
+        profiles = [profile(model, args.classes, size) for model in models]
         write_profiles(profiles, args.out)
+        console.print(cost_table(profiles, size, args.classes))
+        for p in profiles:
+            if p["why"]:
+                console.print(f"{p['model']}: {p['why']}")
+        if not args.measure:
+            return 0
+        conditions = (args.classes, size, args.precision, args.batch, args.threads)
+        measured = measure_each(models, *conditions)
+        write_json(args.out / "measured.json", measured)
+        console.print(measured_table(measured))
     except (OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2
-    console = Console(highlight=False)
-    console.print(cost_table(profiles, size, args.classes))
-    for p in profiles:
-        if p["why"]:
-            console.print(f"{p['model']}: {p['why']}")
-    console.print(f"wrote {args.out / 'cost.json'} and {args.out / 'cost.csv'}", soft_wrap=True)
+    return int(any("failed" in m for m in measured))
+
+
+def _again(folder: Path) -> int:
+    for result in load_results(folder):
+        if result.done and result["cost"]:
+            remeasure(result)
+            print(f"{result['model']}: {result['cost']['latency_ms']:.1f} ms before, measured")
     return 0
 
 
@@ -268,19 +240,12 @@ def parse_size(text: str) -> tuple[int, int]:
     return int(height), int(width)
 
 
-def _once(models: list[str]) -> list[str]:
-    """Names that are not an alias of another one in the list, all of them known."""
+def _once(text: str) -> list[str]:
+    """The networks that `--models` names, all of them known, without aliases of one another."""
+    models = list(MODELS) if text == "all" else [name.strip() for name in text.split(",")]
     for model in models:
         parse_model(model)
     return [m for m in dict.fromkeys(models) if ALIASES.get(m) not in models]
-
-
-def _again(folder: Path) -> int:
-    for result in load_results(folder):
-        if result.done and result["cost"]:
-            remeasure(result)
-            print(f"{result['model']}: {result['cost']['latency_ms']:.1f} ms before, measured")
-    return 0
 
 
 if __name__ == "__main__":

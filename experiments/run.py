@@ -156,12 +156,12 @@ def _finish(
     """Score the predictions and measure the cost, on rank 0 alone."""
     import torch
 
-    from experiments import cost
+    from experiments import cost, measure
     from experiments.score import score_folder
 
     test = splits[2]
     recipe, device = trial.recipe, torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    memory = cost.peak_memory(device)
+    memory = measure.peak_memory(device)
     scores = score_folder(trial.folder / "predictions", test)
     write_arrays(
         trial.folder / "per_image.npz",
@@ -182,7 +182,7 @@ def _finish(
             **cost.count(trial.model, test.labels.num_classes, (size[0], size[1])),
             **cost.paper_row(trial.model),
             "size": list(size),
-            **cost.latency(module.model, (size[0], size[1]), recipe.precision, device),
+            **measure.latency(module.model, (size[0], size[1]), recipe.precision, device),
             **memory,
             "threads": torch.get_num_threads(),
             "device": device.type,

@@ -192,6 +192,32 @@ def cost_table(profiles: list[dict[str, Any]], size: tuple[int, int], classes: i
     return table
 
 
+def measured_table(measured: list[dict[str, Any]]) -> Table:
+    """A row a network of `measure.measure_each`, failures with their reason."""
+    done = next((m for m in measured if "failed" not in m), None)
+    table = Table(title="Measured here", box=box.SIMPLE, pad_edge=False, collapse_padding=True)
+    table.add_column("model", overflow="fold")
+    for name in ("infer ms", "10-90 %", "train ms", "10-90 %", "infer GB", "train GB"):
+        table.add_column(name, justify="right", overflow="fold")
+    if done is not None:
+        size = "x".join(map(str, done["size"]))
+        table.caption = (
+            f"{size}, {done['precision']}, {done['device']}, {done['threads']} threads; batch "
+            f"{done['batch']}, in training at least what batch norm needs; medians; memory: "
+            f"{done['memory_kind']}"
+        )
+    for m in measured:
+        if "failed" in m:
+            table.add_row(m["model"], f"failed: {m['failed']}")
+            continue
+        cells = []
+        for name in ("latency_ms", "train_step_ms"):
+            cells += [f"{m[name]:.0f}", f"{m[f'{name}_p10']:.0f}-{m[f'{name}_p90']:.0f}"]
+        memory = (f"{m[f'{name}_memory_gb']:.2f}" for name in ("inference", "train"))
+        table.add_row(m["model"], *cells, *memory)
+    return table
+
+
 def main_table(results: list[Result], stale: Set[str] = _NO_PATHS) -> Table:
     """A row a model, failed trials with their reason; fits 80 columns."""
     first = next((r for r in results if r.done and r["cost"]), None)
@@ -220,8 +246,10 @@ def conditions(result: Result | None) -> str:
     if result is None:
         return ""
     cost, environment = result["cost"], result["environment"]
+    # Latency may have been taken again, alone on all cores, after trials ran side by side.
+    where = f"{cost['threads']} CPU threads" if cost["device"] == "cpu" else environment["device"]
     return (
-        f"lat: one image, {cost['precision']}, {environment['device']}; train: "
+        f"lat: one image, {cost['precision']}, {where}; train: "
         f"{environment['jobs']} at a time; mem: {cost['peak_memory_kind']}"
     )
 

@@ -1,16 +1,19 @@
 """The cost command: what it prints, writes and refuses."""
 
 import csv
+import io
 import json
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
-from experiments import cost
+from experiments import cost, measure
+from experiments.table import measured_table
 
 
 def test_the_papers_table_beside_ours(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """`=` marks both figures of HRNetV2-W48; U-Net has no published row, an alias none of its own."""
+    """`=` marks both figures of HRNetV2-W48; U-Net has no published row, an alias no row at all."""
     assert cost.main(["--models", "hrnet,hrnetv2_w48,unet", "--out", str(tmp_path)]) == 0
     text = capsys.readouterr().out
     assert max(map(len, text.splitlines()[:-1])) <= 80
@@ -50,12 +53,35 @@ def test_image_pooling_is_no_stage() -> None:
     assert max(layer.stride for layer in traced["layers"]) == 256  # 360 rows to one
 
 
+@pytest.mark.slow
+def test_measuring(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """DeepLabv3+ trains on two images at least, whatever the batch that is asked for."""
+    request = ["--models", "unet:width=2,deeplabv3p:trunk=mobilenetv2_050", "--size", "64x64"]
+    assert cost.main([*request, "--measure", "--threads", "1", "--out", str(tmp_path)]) == 0
+    unet, deeplab = json.loads((tmp_path / "measured.json").read_text())
+    assert (unet["train_batch"], deeplab["train_batch"]) == (1, 2)
+    for measured in (unet, deeplab):
+        assert 0 < measured["latency_ms_p10"] <= measured["latency_ms"] < measured["train_step_ms"]
+        assert 0.1 < measured["inference_memory_gb"] <= measured["train_memory_gb"] < 4
+        assert measured["threads"] == 1
+    assert "Measured here" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_a_network_that_cannot_be_measured_keeps_its_row() -> None:
+    (row,) = measure.measure_each(["unet:width=0"], 5, (64, 64), "32-true", 1, 1)
+    assert row["model"] == "unet:width=0"
+    Console(file=(text := io.StringIO()), width=80).print(measured_table([row]))
+    assert "failed: " in text.getvalue()
+
+
 @pytest.mark.parametrize(
     ("args", "says"),
     [
         (("--models", "hrnt"), "unknown model 'hrnt'; did you mean 'hrnet'?"),
         (("--size", "1024"), "--size is '1024': give height x width of at least 33, as 360x480"),
         (("--size", "32x64"), "of at least 33"),
+        (("--batch", "0"), "--classes, --batch and --threads are at least 1"),
         (("--again", "nowhere"), "no results folder at "),
     ],
 )
