@@ -1,0 +1,138 @@
+"""What a network's layers look at: resolution, width and work of each, and which feeds which.
+
+The networks run on the meta device, so a trace takes seconds and no memory. It is taken below the
+modules, at the operators, where a convolution is seen whoever calls it, and where tensors can be
+followed through sums, concatenations and interpolations from one layer to the next.
+
+Ancestors: LeNet-5 (LeCun et al., "Gradient-based learning applied to document recognition", Proc.
+IEEE 1998, Fig. 2), AlexNet (as in torchvision: one stream, arXiv 1404.5997), VGG16 (arXiv
+1409.1556, configuration D), ResNet-50 (arXiv 1512.03385, Table 1). LeNet-5 differs from its paper
+in that C3 sees all maps of S2, and a linear layer stands for the radial basis functions.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from models import build_model
+
+ATEN = torch.ops.aten
+CLASSES = 19  # as in the HRNet paper's Table III
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A convolution or matrix product, in the order of execution.
+
+    Attributes:
+        cells: positions of its output: height x width of a map, rows of a matrix.
+        macs: multiply-adds for one image.
+        depth: layers on the longest path from the image up to and with this one.
+        sources: indices of the layers whose outputs it reads, with no layer in between.
+    """
+
+    channels: int
+    cells: int
+    macs: int
+    depth: int
+    sources: frozenset[int]
+
+
+@dataclass(frozen=True)
+class Trace:
+    """A network's layers; `size` is the (height, width) of its image."""
+
+    size: tuple[int, int]
+    layers: list[Layer]
+
+    def stride(self, layer: Layer) -> float:
+        """Image pixels a side of one output position; no power of two where borders are cut."""
+        return float((self.size[0] * self.size[1] / layer.cells) ** 0.5)
+
+
+class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Gives each tensor the indices of the layers it comes from, as an attribute."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.layers: list[Layer] = []
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        out = func(*args, **(kwargs or {}))
+        sources = frozenset[int]().union(
+            *(getattr(leaf, "layers_before", ()) for leaf in tree_leaves((args, kwargs)))
+        )
+        if func in _COUNTERS:
+            channels, cells, macs = _COUNTERS[func](args, out)
+            depth = 1 + max((self.layers[i].depth for i in sources), default=0)
+            self.layers.append(Layer(channels, cells, macs, depth, sources))
+            sources = frozenset({len(self.layers) - 1})
+        for leaf in tree_leaves(out):
+            if isinstance(leaf, Tensor):
+                leaf.layers_before = sources  # type: ignore[attr-defined]
+        return out
+
+
+def _convolution(args: Any, out: Tensor) -> tuple[int, int, int]:
+    image, weight, transposed = args[0], args[1], args[6]
+    swept = image if transposed else out  # each of its values meets one filter's weights
+    cells = out.numel() // out.shape[1]  # a dilated one may come as a batch of smaller maps
+    return out.shape[1], cells, swept.numel() * weight[0].numel()
+
+
+def _product(args: Any, out: Tensor) -> tuple[int, int, int]:
+    return out.shape[-1], out.shape[0], out.numel() * args[-2].shape[-1]
+
+
+_COUNTERS: dict[Any, Callable[[Any, Tensor], tuple[int, int, int]]] = {
+    ATEN.convolution.default: _convolution,
+    ATEN.addmm.default: _product,
+    ATEN.mm.default: _product,
+}
+
+
+def trace(build: Callable[[], nn.Module], channels: int, size: tuple[int, int]) -> Trace:
+    """One forward pass of a network on an image (1, channels, *size) that holds nothing."""
+    with torch.device("meta"):
+        network, image = build().eval(), torch.empty(1, channels, *size)
+    with torch.no_grad(), _Recorder() as recorder:
+        network(image)
+    return Trace(size, recorder.layers)
+
+
+def trace_model(model: str, size: tuple[int, int]) -> Trace:
+    """A network of the table, with its options.
+
+    Raises:
+        ValueError: an unknown name or option, or one that the network cannot serve.
+    """
+    return trace(partial(build_model, model, CLASSES), 3, size)
+
+
+def trace_ancestors() -> dict[str, Trace]:
+    """The classification networks, each at its paper's size, by name and year."""
+    from torchvision import models as vision  # type: ignore[import-untyped]
+
+    return {
+        "LeNet-5, 1998": trace(_lenet5, 1, (32, 32)),
+        "AlexNet, 2012": trace(vision.alexnet, 3, (224, 224)),
+        "VGG16, 2014": trace(vision.vgg16, 3, (224, 224)),
+        "ResNet-50, 2015": trace(vision.resnet50, 3, (224, 224)),
+    }
+
+
+def _lenet5() -> nn.Module:
+    return nn.Sequential(
+        *(nn.Conv2d(1, 6, 5), nn.Tanh(), nn.AvgPool2d(2)),  # C1 28x28, S2 14x14
+        *(nn.Conv2d(6, 16, 5), nn.Tanh(), nn.AvgPool2d(2)),  # C3 10x10, S4 5x5
+        *(nn.Conv2d(16, 120, 5), nn.Tanh(), nn.Flatten()),  # C5 1x1
+        *(nn.Linear(120, 84), nn.Tanh(), nn.Linear(84, 10)),  # F6 and output
+    )
