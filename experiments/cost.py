@@ -43,6 +43,11 @@ WHY = {  # differences from published figures, as far as they are explained
     "do not depend on the stride",
     "deeplabv3p_os8": "4.9 % below the published 1444.6 GFLOPs of DeepLabv3+, whose authors' "
     "parameters agree; that figure does not come from the counter of the other rows",
+    "pspnet": "the row names no layers; 7x7 stem: 65.58M, 1896.9; auxiliary head counted: 68.07M, "
+    "2021.8; pooled branches counted at 1/8: 65.71M, 2078; no form tried gives both figures",
+    "unetpp": "the row names no layers; encoder channels in the nodes, as in "
+    "segmentation-models-pytorch: 67.98M, 1856.7; the UNet++ authors' row widths: 53.34M, 1362.8; "
+    "no form tried gives both figures",
 }
 
 

@@ -6,30 +6,28 @@ and ReLU, a 1x1 classifier and bilinear upsampling. The paper names no layers; t
 52.1M parameters and 1661.6 GFLOPs to the printed digit.
 """
 
-import timm
-from timm.models import FeatureInfo
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models.resnet import resnet_trunk
 
-def dilated_resnet(num_classes: int, *, trunk: str = "resnet101s") -> nn.Module:
+
+def dilated_resnet(num_classes: int, *, trunk: str = "resnet101s", width: int = 64) -> nn.Module:
     """`trunk` is a timm ResNet; resnet101s has the deep stem.
 
+    Args:
+        width: channels of the trunk's first stage, 64 in the paper; all others follow.
+
     Raises:
-        ValueError: a trunk that timm does not have or that is not a ResNet.
+        ValueError: a trunk that is not a ResNet of timm, or a width below 4.
     """
-    return DilatedResNet(num_classes, trunk)
+    return DilatedResNet(num_classes, trunk, width)
 
 
 class DilatedResNet(nn.Module):
-    def __init__(self, num_classes: int, trunk: str) -> None:
+    def __init__(self, num_classes: int, trunk: str, width: int) -> None:
         super().__init__()
-        if not trunk.startswith("resnet") or trunk not in timm.list_models():
-            raise ValueError(f"trunk {trunk!r} is not a ResNet of timm: name one, as resnet101s")
-        self.trunk = timm.create_model(trunk, features_only=True, output_stride=8, out_indices=(4,))
-        info = self.trunk.feature_info
-        assert isinstance(info, FeatureInfo)
-        (channels,) = info.channels()
+        self.trunk, (channels,) = resnet_trunk(trunk, width, output_stride=8, maps=(4,))
         self.head = nn.Sequential(
             nn.Conv2d(channels, channels // 4, 3, padding=1, bias=False),
             nn.BatchNorm2d(channels // 4),

@@ -12,4 +12,8 @@ MODELS = {
     "deeplabv3p": "models.deeplabv3p:deeplabv3p",
     "deeplabv3p_os8": "models.deeplabv3p:deeplabv3p_os8",
     "dilated_resnet": "models.dilated_resnet:dilated_resnet",
+    "deeplabv3": "models.deeplabv3:deeplabv3",
+    "pspnet": "models.pspnet:pspnet",
+    "unetpp": "models.unetpp:unetpp",
+    "resunet": "models.resunet:resunet",
 }

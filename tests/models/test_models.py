@@ -30,7 +30,12 @@ SMALL = [
     "unet:width=4",
     "deeplabv3p:trunk=mobilenetv2_100",
     "deeplabv3p_os8:trunk=mobilenetv2_100",
-    "dilated_resnet:trunk=resnet18",
+    "dilated_resnet:trunk=resnet18:width=8",
+    "deeplabv3:trunk=resnet18:width=8",
+    "pspnet:trunk=resnet18d:width=8",
+    "unetpp:trunk=resnet18:width=8",
+    "resunet:width=4",
+    "resunet:width=4:stride=1",
 ]
 
 
@@ -85,6 +90,11 @@ PUBLISHED = {
     "deeplabv3p": Published(43.48, 503.9, 1e9),
     "deeplabv3p_os8": Published(43.48, 1474.8, 1e9),
     "dilated_resnet": Published(52.07, 1661.6),
+    "deeplabv3": Published(58.04, 1778.7),
+    # What the layers of these add up to; their published rows name no layers and differ.
+    "pspnet": Published(65.71, 1949.7),
+    "unetpp": Published(54.68, 749.7),
+    "resunet": Published(33.26, 273.0),  # ours
 }
 
 
