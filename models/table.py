@@ -16,4 +16,8 @@ MODELS = {
     "pspnet": "models.pspnet:pspnet",
     "unetpp": "models.unetpp:unetpp",
     "resunet": "models.resunet:resunet",
+    "segnet": "models.segnet:segnet",
+    "deconvnet": "models.deconvnet:deconvnet",
+    "dilatednet": "models.dilatednet:dilatednet",
+    "deeplabv1": "models.deeplabv1:deeplabv1",
 }
