@@ -12,17 +12,16 @@ import math
 import os
 import sys
 import time
-from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from rich.console import Console
-from torch import Tensor, nn
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from experiments.measure import autocast, measure_each, remeasure, synchronise, this_device
-from experiments.recipes import PRECISIONS, Recipe
+from experiments.recipes import PRECISIONS, Recipe, parse_size
 from experiments.store import load_results, write_json, write_text
 from experiments.table import (
     ALIASES,
@@ -31,6 +30,7 @@ from experiments.table import (
     measured_table,
     published_cost,
 )
+from experiments.trace import record
 from models import build_model, parse_model
 from models.table import MODELS
 
@@ -51,40 +51,24 @@ WHY = {  # differences from published figures, as far as they are explained
 }
 
 
-class Layer(NamedTuple):
-    """One convolution or linear layer, in the order in which they ran."""
-
-    name: str
-    stride: int  # image height over that of its output, as a power of two: 360 rows to 12 are 1/32
-    channels: int  # of its output
-    macs: int
-
-
 def trace(model: str, num_classes: int, size: tuple[int, int]) -> dict[str, Any]:
     """What one forward pass at (height, width) takes, without memory or time.
 
     Convolutions and matrix products are counted, one multiply-add as one; normalisation,
     activations, pooling and interpolation are not. Parameters are active where their module ran.
+    `layers` are in the order in which they ran, their stride as a power of two: 360 rows to 12 are
+    1/32.
     """
     with torch.device("meta"):
         network = build_model(model, num_classes).eval()
         image = torch.empty(1, 3, *size)
-    layers: list[Layer] = []
     active: dict[nn.Parameter, None] = {}
-
-    def note(name: str, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        active.update(dict.fromkeys(module.parameters(recurse=False)))
-        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-            # Each weight meets each position: of the output, or of a transposed one's input.
-            grid = output if isinstance(module, nn.Conv2d) else inputs[0]
-            macs = grid.shape[0] * math.prod(grid.shape[-2:]) * module.weight.numel()
-            stride = 2 ** round(math.log2(size[0] / output.shape[-2]))
-            layers.append(Layer(name, stride, output.shape[1], macs))
-
-    for name, module in network.named_modules():
-        module.register_forward_hook(partial(note, name))
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        network(image)
+    for module in network.modules():
+        module.register_forward_hook(
+            lambda module, *_: active.update(dict.fromkeys(module.parameters(recurse=False)))
+        )
+    with FlopCounterMode(display=False) as counter:
+        layers = record(network, image)
     return {
         "params": sum(p.numel() for p in network.parameters()),
         "params_active": sum(p.numel() for p in active),
@@ -93,7 +77,14 @@ def trace(model: str, num_classes: int, size: tuple[int, int]) -> dict[str, Any]
             for name, part in network.named_children()
         },
         "gmacs": counter.get_total_flops() / 2 / 1e9,
-        "layers": layers,
+        "layers": [
+            {
+                "stride": 2 ** round(math.log2(math.prod(size) / layer.cells) / 2),
+                "channels": layer.channels,
+                "macs": layer.macs,
+            }
+            for layer in layers
+        ],
     }
 
 
@@ -144,7 +135,7 @@ def profile(model: str, num_classes: int, size: tuple[int, int]) -> dict[str, An
         zip(PAPER_COLUMNS, (traced["params"] / 1e6, traced["gmacs"] * 1e9 / 2**30), strict=True)
     )
     theirs = {k: v for k, v in published_cost(model).items() if k in ours} if comparable else {}
-    strides = [layer.stride for layer in traced["layers"]]
+    strides = [layer["stride"] for layer in traced["layers"]]
     return {
         "model": model,
         **traced,
@@ -231,18 +222,6 @@ def _again(folder: Path) -> int:
             remeasure(result)
             print(f"{result['model']}: {result['cost']['latency_ms']:.1f} ms before, measured")
     return 0
-
-
-def parse_size(text: str) -> tuple[int, int]:
-    """Height and width of a text as 1024x2048.
-
-    Raises:
-        ValueError: another text, or a side that no network takes.
-    """
-    height, _, width = text.partition("x")
-    if not (height.isdecimal() and width.isdecimal() and min(int(height), int(width)) >= 33):
-        raise ValueError(f"--size is {text!r}: give height x width of at least 33, as 360x480")
-    return int(height), int(width)
 
 
 def _once(text: str) -> list[str]:

@@ -7,7 +7,6 @@ each resolution can express (`experiments.ceiling`). Nothing is trained.
 
 import argparse
 import math
-import re
 import sys
 from collections import defaultdict
 from pathlib import Path
@@ -17,6 +16,7 @@ from rich.console import Console
 
 from datamodules import open_data
 from experiments.ceiling import measure, save, table, write
+from experiments.recipes import parse_size
 from experiments.trial import slug
 from models import parse_model
 
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 FINE, COARSE, VECTOR, FLOW, TEXT = "#0072B2", "#E69F00", "#777777", "#b4b8bd", "#5f6368"
 FIRST_COARSE = 8  # strides from here up have the coarse colour
 PER_ROW = 4  # panels
-MIN_SIDE = 33  # the models' contract
 BOTTOM = 6  # the step of vectors, below 1/32
 FULL_HEIGHT = 2048  # channels that fill 0.8 of a step of the ladder; heights go by square roots
 _READING = (
@@ -198,7 +197,7 @@ def main(argv: list[str] | None = None) -> int:
         models = [name.strip() for name in args.models.split(",")] if args.models else []
         for name in models:
             parse_model(name)  # what is wrong is said before minutes of work
-        size = _size(args.size)
+        size = parse_size(args.size)
         written = _measure(args) if args.data else []
         written += _draw(models, size, args.output) if models else []
     except (OSError, ValueError) as error:
@@ -206,13 +205,6 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     print("wrote " + ", ".join(map(str, written)))
     return 0
-
-
-def _size(text: str) -> tuple[int, int]:
-    match = re.fullmatch(r"(\d+)x(\d+)", text)
-    if not match or min(map(int, match.groups())) < MIN_SIDE:
-        raise ValueError(f"size {text!r} cannot be: height x width from {MIN_SIDE} up, as 360x480")
-    return int(match[1]), int(match[2])
 
 
 def _measure(args: argparse.Namespace) -> list[Path]:

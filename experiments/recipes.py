@@ -305,5 +305,17 @@ def _convert(text: str, kind: Any) -> Value:
     return value
 
 
+def parse_size(text: str) -> tuple[int, int]:
+    """Height and width of a text as 1024x2048.
+
+    Raises:
+        ValueError: another text, or a side that no network takes.
+    """
+    height, _, width = text.partition("x")
+    if not (height.isdecimal() and width.isdecimal() and min(int(height), int(width)) >= 33):
+        raise ValueError(f"--size is {text!r}: give height x width of at least 33, as 360x480")
+    return int(height), int(width)
+
+
 def _show(value: Value) -> str:
     return "x".join(map(str, value)) if isinstance(value, tuple) else str(value)

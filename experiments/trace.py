@@ -99,13 +99,19 @@ _COUNTERS: dict[Any, Callable[[Any, Tensor], tuple[int, int, int]]] = {
 }
 
 
+def record(network: nn.Module, image: Tensor) -> list[Layer]:
+    """The layers that one forward pass runs; on the meta device if network and image are there."""
+    recorder = _Recorder()
+    with torch.no_grad(), recorder:
+        network(image)
+    return recorder.layers
+
+
 def trace(build: Callable[[], nn.Module], channels: int, size: tuple[int, int]) -> Trace:
     """One forward pass of a network on an image (1, channels, *size) that holds nothing."""
     with torch.device("meta"):
         network, image = build().eval(), torch.empty(1, channels, *size)
-    with torch.no_grad(), _Recorder() as recorder:
-        network(image)
-    return Trace(size, recorder.layers)
+    return Trace(size, record(network, image))
 
 
 def trace_model(model: str, size: tuple[int, int]) -> Trace:

@@ -31,12 +31,12 @@ def test_layers_add_up_and_show_where_the_work_is(tmp_path: Path) -> None:
         ["--models", "unet:width=2", "--size", "64x64", "--classes", "5", "--out", str(tmp_path)]
     ) == 0  # fmt: skip
     (profile,) = json.loads((tmp_path / "cost.json").read_text())
-    layers = [cost.Layer(*layer) for layer in profile["layers"]]
-    assert layers[0] == cost.Layer("encoder.0.0", 1, 2, 64 * 64 * 9 * 3 * 2)
-    assert layers[-1] == cost.Layer("classifier", 1, 5, 64 * 64 * 2 * 5)
-    strides = [layer.stride for layer in layers if layer.name.startswith("encoder")]
-    assert strides == [1, 1, 2, 2, 4, 4, 8, 8, 16, 16]
-    assert sum(layer.macs for layer in layers) == pytest.approx(profile["gmacs"] * 1e9, rel=1e-12)
+    layers = profile["layers"]
+    assert layers[0] == {"stride": 1, "channels": 2, "macs": 64 * 64 * 9 * 3 * 2}
+    assert layers[-1] == {"stride": 1, "channels": 5, "macs": 64 * 64 * 2 * 5}
+    down, up = [1, 1, 2, 2, 4, 4, 8, 8, 16, 16], [8, 8, 8, 4, 4, 4, 2, 2, 2, 1, 1, 1]
+    assert [layer["stride"] for layer in layers] == [*down, *up, 1]
+    assert sum(layer["macs"] for layer in layers) == round(profile["gmacs"] * 1e9)
     assert sum(profile["parts"].values()) == profile["params"] == profile["params_active"]
     assert profile["published"] == profile["difference_percent"] == {}
 
@@ -50,7 +50,7 @@ def test_published_figures_are_for_their_size_alone() -> None:
 def test_image_pooling_is_no_stage() -> None:
     traced = cost.profile("deeplabv3p:trunk=mobilenetv2_100", 11, (360, 480))
     assert traced["deepest_stride"] == 16
-    assert max(layer.stride for layer in traced["layers"]) == 256  # 360 rows to one
+    assert max(layer["stride"] for layer in traced["layers"]) > cost.DEEPEST
 
 
 @pytest.mark.slow
