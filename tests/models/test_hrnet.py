@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import pytest
+import timm
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -260,6 +261,33 @@ def test_with_batch_statistics_the_order_is_not_free() -> None:
         after = F.interpolate(reduce(low), (8, 10), mode="bilinear")
         before = reduce(F.interpolate(low, (8, 10), mode="bilinear"))
     assert (after - before).abs().max() > 0.1
+
+
+@pytest.mark.parametrize("size", [(64, 96), (96, 64)])
+def test_the_streams_are_those_of_timm(size: tuple[int, int]) -> None:
+    """timm's hrnet_w18 has the same tensors and enlarges by nearest neighbours; set to bilinear and
+    with the same weights, its four streams are ours. Its names are the official ones too."""
+    torch.manual_seed(0)
+    theirs = timm.create_model("hrnet_w18", features_only=True, feature_location="").eval()
+    for module in theirs.modules():
+        if isinstance(module, nn.Upsample):
+            module.mode, module.align_corners = "bilinear", False
+        elif isinstance(module, nn.BatchNorm2d):  # statistics that a training would have left
+            nn.init.uniform_(module.running_mean, -0.1, 0.1)
+            nn.init.uniform_(module.running_var, 0.5, 1.5)
+    ours = build_model("hrnetv2_w18", CLASSES).eval()
+    loaded = ours.load_state_dict(theirs.state_dict(), strict=False)
+    assert not loaded.unexpected_keys
+    assert all(key.startswith("last_layer.") for key in loaded.missing_keys)
+    streams: list[Tensor] = []
+    ours.get_submodule("stage4").register_forward_hook(lambda *call: streams.extend(call[2]))
+    image = torch.randn(1, 3, *size)
+    with torch.no_grad():
+        ours(image)
+        _, *expected = theirs(image)  # the first is the stem's map
+    assert [s.shape[1] for s in streams] == [18, 36, 72, 144]
+    for stream, other in zip(streams, expected, strict=True):
+        torch.testing.assert_close(stream, other, rtol=1e-5, atol=1e-5 * float(other.std()))
 
 
 def test_every_stream_hears_every_other() -> None:
