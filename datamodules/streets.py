@@ -33,7 +33,7 @@ GRAIN = 34.0  # standard deviation of the camera's noise in each channel, in gre
 SKY, BUILDING, POLE, ROAD, PAVEMENT, TREE, SIGN, FENCE, CAR, PEDESTRIAN, BICYCLIST = range(11)
 VOID = 15  # ignore, within the four bits that a label has on the canvas
 PLAIN, WALL, LEAVES, GROUND, SHADE = range(5)  # materials; shade darkens ground, and has no label
-# Amplitude of fine and of coarse noise by material, in grey levels; walls have the ground's.
+# Amplitude of fine and of coarse noise by material, in grey levels.
 NOISE = np.array([(2, 4), (6, 8), (10, 16), (5, 6), (0, 0)], np.float32)
 
 Floats = npt.NDArray[np.float64]

@@ -170,7 +170,7 @@ def draw(record: dict[str, Any]) -> "Figure":
     figure = Figure(figsize=(9, 4), dpi=150, layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
     at_8 = {n: v for n, v in record["strides"]["8"]["iou"].items() if v is not None}
-    fragile = sorted(sorted(at_8, key=at_8.__getitem__)[:_FRAGILE], key=at_8.__getitem__)
+    fragile = sorted(at_8, key=at_8.__getitem__)[:_FRAGILE]
     both = {
         "all pixels": [s["miou"] for s in strides],
         f"within {BAND} px\nof a boundary": [s["boundary_miou"] for s in strides],

@@ -10,8 +10,10 @@ import csv
 import io
 import math
 import os
+import random
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,14 @@ from rich.console import Console
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from experiments.measure import autocast, measure_each, remeasure, synchronise, this_device
+from experiments.measure import (
+    Request,
+    autocast,
+    measure_apart,
+    remeasure,
+    synchronise,
+    this_device,
+)
 from experiments.recipes import PRECISIONS, Recipe, parse_size
 from experiments.store import load_results, write_json, write_text
 from experiments.table import (
@@ -30,19 +39,19 @@ from experiments.table import (
     measured_table,
     published_cost,
 )
-from experiments.trace import record
+from experiments.trace import on_meta, record
 from models import build_model, parse_model
 from models.table import MODELS
 
 PAPER_SIZE, PAPER_CLASSES = (1024, 2048), 19  # of the HRNet paper's Table III
-DEEPEST = 64  # beyond this stride a map is a summary (image pooling, pyramid bins), not a stage
+DEEPEST = 32  # of any network here; coarser maps are summaries: image pooling, pyramid bins
 WHY = {  # differences from published figures, as far as they are explained
     "hrnetv2_w40": "the authors' own code with 40 channels counts as here; the paper prints less "
     "in both columns, which no whole number of channels gives",
     "deeplabv3p": "the published GFLOPs are those of stride 8, see deeplabv3p_os8; the parameters "
     "do not depend on the stride",
-    "deeplabv3p_os8": "4.9 % below the published 1444.6 GFLOPs of DeepLabv3+, whose authors' "
-    "parameters agree; that figure does not come from the counter of the other rows",
+    "deeplabv3p_os8": "4.9 % below the published 1444.6 GFLOPs of DeepLabv3+, where the parameters "
+    "agree; that figure fits no stride, and is probably not from that paper's own counter",
     "pspnet": "the row names no layers; 7x7 stem: 65.58M, 1896.9; auxiliary head counted: 68.07M, "
     "2021.8; pooled branches counted at 1/8: 65.71M, 2078; no form tried gives both figures",
     "unetpp": "the row names no layers; encoder channels in the nodes, as in "
@@ -51,7 +60,7 @@ WHY = {  # differences from published figures, as far as they are explained
 }
 
 
-def trace(model: str, num_classes: int, size: tuple[int, int]) -> dict[str, Any]:
+def analyse(model: str, num_classes: int, size: tuple[int, int]) -> dict[str, Any]:
     """What one forward pass at (height, width) takes, without memory or time.
 
     Convolutions and matrix products are counted, one multiply-add as one; normalisation,
@@ -59,9 +68,7 @@ def trace(model: str, num_classes: int, size: tuple[int, int]) -> dict[str, Any]
     `layers` are in the order in which they ran, their stride as a power of two: 360 rows to 12 are
     1/32.
     """
-    with torch.device("meta"):
-        network = build_model(model, num_classes).eval()
-        image = torch.empty(1, 3, *size)
+    network, image = on_meta(partial(build_model, model, num_classes), 3, size)
     active: dict[nn.Parameter, None] = {}
     for module in network.modules():
         module.register_forward_hook(
@@ -89,8 +96,8 @@ def trace(model: str, num_classes: int, size: tuple[int, int]) -> dict[str, Any]
 
 
 def count(model: str, num_classes: int, size: tuple[int, int]) -> dict[str, int | float]:
-    """Parameters and multiply-adds of one forward pass at (height, width), as `trace` has them."""
-    traced = trace(model, num_classes, size)
+    """Parameters and multiply-adds of one forward pass at (height, width)."""
+    traced = analyse(model, num_classes, size)
     return {"params": traced["params"], "gmacs": traced["gmacs"]}
 
 
@@ -128,8 +135,8 @@ def estimate(model: str, recipe: Recipe) -> dict[str, float]:
 
 
 def profile(model: str, num_classes: int, size: tuple[int, int]) -> dict[str, Any]:
-    """`trace` with what follows from it, and the published figures where they are for this size."""
-    traced = trace(model, num_classes, size)
+    """`analyse` with what follows from it, and the published figures if they are for this size."""
+    traced = analyse(model, num_classes, size)
     comparable = (size, num_classes) == (PAPER_SIZE, PAPER_CLASSES)
     ours = dict(
         zip(PAPER_COLUMNS, (traced["params"] / 1e6, traced["gmacs"] * 1e9 / 2**30), strict=True)
@@ -194,7 +201,7 @@ def main(argv: list[str] | None = None) -> int:
     args, console = _parser().parse_args(argv), Console(highlight=False)
     try:
         if args.again:
-            return _again(args.again)
+            return _again(args.again, args.threads)
         models, size = _once(args.models), parse_size(args.size)
         if min(args.classes, args.batch, args.threads) < 1:
             raise ValueError("--classes, --batch and --threads are at least 1")
@@ -206,21 +213,36 @@ def main(argv: list[str] | None = None) -> int:
                 console.print(f"{p['model']}: {p['why']}")
         if not args.measure:
             return 0
-        conditions = (args.classes, size, args.precision, args.batch, args.threads)
-        measured = measure_each(models, *conditions)
-        write_json(args.out / "measured.json", measured)
+        requests = [Request(m, args.classes, size, args.precision, args.batch) for m in models]
+        measured = _measure(requests, args.threads, args.out / "measured.json")
         console.print(measured_table(measured))
+    except KeyboardInterrupt:
+        print("\nstopped; measured.json has what was measured", file=sys.stderr)
+        return 130
     except (OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2
     return int(any("failed" in m for m in measured))
 
 
-def _again(folder: Path) -> int:
-    for result in load_results(folder):
-        if result.done and result["cost"]:
-            remeasure(result)
-            print(f"{result['model']}: {result['cost']['latency_ms']:.1f} ms before, measured")
+def _measure(requests: list[Request], threads: int, path: Path) -> list[dict[str, Any]]:
+    """A process a network, in shuffled order, so that drift, as a processor's heat, falls on none
+    by its place in the list; the file is renewed after each."""
+    found: dict[str, dict[str, Any]] = {}
+    for request in random.sample(requests, len(requests)):
+        found[request.model] = measure_apart(request, threads)
+        write_json(path, [found[r.model] for r in requests if r.model in found])
+        print(f"{request.model}: {found[request.model].get('failed', 'measured')}", flush=True)
+    return [found[request.model] for request in requests]
+
+
+def _again(folder: Path, threads: int) -> int:
+    finished = [result for result in load_results(folder) if result.done and result["cost"]]
+    if not finished:
+        raise ValueError(f"no finished trial in {folder}: run a comparison first")
+    for result in finished:
+        before, now = remeasure(result, threads)
+        print(f"{result['model']} seed {result['seed']}: {before:.1f} ms before, {now:.1f} now")
     return 0
 
 

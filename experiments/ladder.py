@@ -2,7 +2,7 @@
 
 `python -m experiments.ladder --models hrnet,unet,deeplabv3p` draws the classification ancestors
 and the named networks; `--data camvid --data-root CamVid` measures how much of a data set's labels
-each resolution can express (`experiments.ceiling`). Nothing is trained.
+a grid of each stride keeps (`experiments.ceiling`). Nothing is trained.
 """
 
 import argparse
@@ -177,7 +177,7 @@ def main(argv: list[str] | None = None) -> int:
     """0 with the files written, 2 for a request that cannot be served."""
     parser = argparse.ArgumentParser(
         prog="python -m experiments.ladder",
-        description="Draw the resolutions that networks work at; measure what each can express.",
+        description="Draw networks' resolutions; measure what a grid keeps of labels.",
     )
     add = parser.add_argument
     add("--models", help="networks to draw with their options, as hrnet,unet:width=9")
@@ -194,12 +194,9 @@ def main(argv: list[str] | None = None) -> int:
     try:
         if not args.models and not args.data:
             raise ValueError("nothing to show: name networks with --models or data with --data")
-        models = [name.strip() for name in args.models.split(",")] if args.models else []
-        for name in models:
-            parse_model(name)  # what is wrong is said before minutes of work
-        size = parse_size(args.size)
-        written = _measure(args) if args.data else []
-        written += _draw(models, size, args.output) if models else []
+        # What takes seconds comes first, so that what is wrong is said before minutes of work.
+        written = _draw(args.models, parse_size(args.size), args.output) if args.models else []
+        written += _measure(args) if args.data else []
     except (OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2
@@ -214,10 +211,14 @@ def _measure(args: argparse.Namespace) -> list[Path]:
     return write(record, args.ceiling or Path(f"ceiling-{slug(args.data)}-{args.split}"))
 
 
-def _draw(models: list[str], size: tuple[int, int], stem: Path) -> list[Path]:
+def _draw(names: str, size: tuple[int, int], stem: Path) -> list[Path]:
+    models = [name.strip() for name in names.split(",")]
+    for name in models:
+        parse_model(name)
     from experiments.trace import trace_ancestors, trace_model
 
     networks = {name: trace_model(name, size) for name in models}
+    stem = stem.with_suffix("") if stem.suffix in (".png", ".svg") else stem
     figure = draw(trace_ancestors(), networks)
     paths = [stem.with_name(f"{stem.name}.{kind}") for kind in ("svg", "png")]
     for path in paths:

@@ -5,19 +5,23 @@
 
 import json
 import os
-import random
+import platform
+import re
 import resource
+import signal
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
+from experiments.cells import ALLOCATOR
 from experiments.store import Result, write_json
 from models import build_model
 
@@ -73,7 +77,7 @@ def _timed(
         call()
         synchronise(device)
         times.append(1000 * (time.perf_counter() - before))
-    low, *_, high = statistics.quantiles(times[3:], n=10)
+    low, *_, high = statistics.quantiles(times[3:], n=10, method="inclusive")
     return {name: statistics.median(times[3:]), f"{name}_p10": low, f"{name}_p90": high}
 
 
@@ -87,87 +91,116 @@ def peak_memory(device: torch.device) -> dict[str, Any]:
     if device.type == "cuda":
         peak, kind = torch.cuda.max_memory_allocated(device), "allocated on the GPU"
     else:
-        # Linux reports kilobytes. Includes about 0.5 GB of libraries.
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-        kind = "resident set of the process"
+        peak, kind = _peak_resident(), "resident set of the process, 0.5 GB of it libraries"
     return {"peak_memory_gb": peak / 1e9, "peak_memory_kind": kind}
+
+
+def _peak_resident() -> int:
+    """Bytes. Linux hands a parent's `ru_maxrss` on to its children, but not this line of /proc."""
+    status = Path("/proc/self/status")
+    line = re.search(r"VmHWM:\s+(\d+) kB", status.read_text()) if status.is_file() else None
+    if line:
+        return int(line[1]) * 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak * (1 if sys.platform == "darwin" else 1024)
 
 
 def this_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def remeasure(result: Result) -> None:
-    """Time a finished trial's network again, here and now, and renew its result file.
-
-    Raises:
-        ValueError: the trial ran on another kind of device.
-    """
-    cost, device = result["cost"], this_device()
-    if cost["device"] != device.type:
-        raise ValueError(f"{result.path} was measured on {cost['device']}: measure it there again")
-    network = build_model(result["model"], len(result["data"]["classes"]))
-    height, width = cost["size"]
-    again = latency(network, (height, width), cost["precision"], device)
-    record = {**result.record, "cost": {**cost, **again, "threads": torch.get_num_threads()}}
-    write_json(result.path, record)
+def hardware(device: torch.device) -> str:
+    """The model of the GPU, or of the processor where the system tells."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    cpus = Path("/proc/cpuinfo")
+    line = re.search(r"model name\s*:\s*(.+)", cpus.read_text()) if cpus.is_file() else None
+    return line[1].strip() if line else platform.machine()
 
 
-def measure_one(
-    model: str, num_classes: int, size: tuple[int, int], precision: str, batch: int
-) -> dict[str, Any]:
+class Request(NamedTuple):
+    """What a process is asked to measure."""
+
+    model: str
+    num_classes: int
+    size: tuple[int, int]
+    precision: str
+    batch: int = 1
+    train: bool = True
+
+
+def measure(request: Request) -> dict[str, Any]:
     """Inference and a training step, here; inference first, as a peak of memory only grows."""
     device = this_device()
-    network = build_model(model, num_classes)
-    inference = latency(network, size, precision, device, batch=batch)
-    inference_memory = peak_memory(device)
-    train_batch = max(batch, int(getattr(network, "min_train_batch", 1)))
-    training = train_step(network, size, precision, device, batch=train_batch)
+    network = build_model(request.model, request.num_classes)
+    common = (network, request.size, request.precision, device)
+    found = {**request._asdict(), **latency(*common, batch=request.batch)}
+    memory = peak_memory(device)
+    found["inference_memory_gb"] = memory["peak_memory_gb"]
+    if request.train:
+        found["train_batch"] = max(request.batch, int(getattr(network, "min_train_batch", 1)))
+        found |= train_step(*common, batch=found["train_batch"])
+        found["train_memory_gb"] = peak_memory(device)["peak_memory_gb"]
     return {
-        "model": model,
-        "size": list(size),
-        "num_classes": num_classes,
-        "batch": batch,
-        "train_batch": train_batch,
-        **inference,
-        **training,
-        "inference_memory_gb": inference_memory["peak_memory_gb"],
-        "train_memory_gb": peak_memory(device)["peak_memory_gb"],
-        "memory_kind": inference_memory["peak_memory_kind"],
-        "precision": precision,
+        **found,
+        "memory_kind": memory["peak_memory_kind"],
         "threads": torch.get_num_threads(),
         "device": device.type,
+        "hardware": hardware(device),
         "torch": torch.__version__,
     }
 
 
-def measure_each(
-    models: list[str],
-    num_classes: int,
-    size: tuple[int, int],
-    precision: str,
-    batch: int,
-    threads: int,
-) -> list[dict[str, Any]]:
-    """`measure_one` in a process for each network, in shuffled order: whatever drifts while they
-    run, as a processor's heat, falls on none by its place. A network that fails says why."""
-    found: dict[str, dict[str, Any]] = {}
-    for model in random.sample(models, len(models)):
-        request = json.dumps([model, num_classes, size, precision, batch])
-        done = subprocess.run(
-            [sys.executable, "-m", "experiments.measure", request],
-            env={**os.environ, "OMP_NUM_THREADS": str(threads)},
-            capture_output=True,
-            text=True,
-        )
-        if done.returncode == 0:
-            found[model] = json.loads(done.stdout.splitlines()[-1])
-        else:
-            lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
-            found[model] = {"model": model, "failed": lines[-1]}
-        print(f"{model}: {found[model].get('failed', 'measured')}", flush=True)
-    return [found[model] for model in models]
+def measure_apart(request: Request, threads: int) -> dict[str, Any]:
+    """`measure` in a process of its own, as a trial has one; `failed` says why it could not."""
+    done = subprocess.run(
+        [sys.executable, "-m", "experiments.measure", json.dumps(request)],
+        env={"OMP_NUM_THREADS": str(threads), **ALLOCATOR, **os.environ},
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode == 0:
+        answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+        return answer
+    if done.returncode < 0:
+        name = signal.Signals(-done.returncode).name
+        reason = f"ended by {name}{' (out of memory?)' if name == 'SIGKILL' else ''}"
+    else:
+        reason = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
+    return {"model": request.model, "failed": reason}
+
+
+def remeasure(result: Result, threads: int) -> tuple[float, float]:
+    """Time a finished trial's network again, alone, and renew its result file.
+
+    Returns:
+        Milliseconds as they were and as they are.
+
+    Raises:
+        ValueError: the trial ran on another kind of device, or the network cannot be measured.
+    """
+    cost, classes = result["cost"], len(result["data"]["classes"])
+    if cost["device"] != this_device().type:
+        raise ValueError(f"{result.path} was measured on {cost['device']}: measure it there again")
+    request = Request(result["model"], classes, cost["size"], cost["precision"], train=False)
+    again = measure_apart(request, threads)
+    if "failed" in again:
+        raise ValueError(f"{result['model']} cannot be measured: {again['failed']}")
+    renewed = {k: v for k, v in again.items() if k.startswith("latency_ms") or k == "threads"}
+    write_json(result.path, {**result.record, "cost": {**cost, **renewed}})
+    return cost["latency_ms"], again["latency_ms"]
+
+
+def main(text: str) -> int:
+    """The answer as one line of JSON, which says in one sentence what went wrong, if it did."""
+    model, classes, size, *rest = json.loads(text)
+    try:
+        answer = measure(Request(model, classes, tuple(size), *rest))
+    except (RuntimeError, ValueError, ArithmeticError) as error:  # out of memory is a RuntimeError
+        answer = {"model": model, "failed": str(error).strip().split("\n")[0]}
+    print(json.dumps(answer))
+    return 0
 
 
 if __name__ == "__main__":
-    print(json.dumps(measure_one(*json.loads(sys.argv[1]))))
+    sys.exit(main(sys.argv[1]))

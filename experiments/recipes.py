@@ -248,6 +248,8 @@ def load_recipe(text: str, changes: list[str] | None = None, data: str | None = 
     values = dict(_parse_change(change) for change in changes or [])
     if data is not None and data != recipe.data:
         values["data"] = data
+        if recipe.class_weights and data.split(":")[0] != recipe.data.split(":")[0]:
+            values.setdefault("class_weights", None)  # they are the other data set's
     if not values:
         return recipe
     name = "+".join([recipe.name, *(f"{k}={_show(v)}" for k, v in sorted(values.items()))])

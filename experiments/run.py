@@ -160,7 +160,7 @@ def _finish(
     from experiments.score import score_folder
 
     test = splits[2]
-    recipe, device = trial.recipe, torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    recipe, device = trial.recipe, measure.this_device()
     memory = measure.peak_memory(device)
     scores = score_folder(trial.folder / "predictions", test)
     write_arrays(

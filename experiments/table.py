@@ -193,22 +193,22 @@ def cost_table(profiles: list[dict[str, Any]], size: tuple[int, int], classes: i
 
 
 def measured_table(measured: list[dict[str, Any]]) -> Table:
-    """A row a network of `measure.measure_each`, failures with their reason."""
+    """A row a network of `measure.measure_apart`."""
     done = next((m for m in measured if "failed" not in m), None)
     table = Table(title="Measured here", box=box.SIMPLE, pad_edge=False, collapse_padding=True)
     table.add_column("model", overflow="fold")
     for name in ("infer ms", "10-90 %", "train ms", "10-90 %", "infer GB", "train GB"):
-        table.add_column(name, justify="right", overflow="fold")
+        table.add_column(name, justify="right")
     if done is not None:
         size = "x".join(map(str, done["size"]))
         table.caption = (
-            f"{size}, {done['precision']}, {done['device']}, {done['threads']} threads; batch "
+            f"{size}, {done['precision']}, {done['hardware']}, {done['threads']} threads; batch "
             f"{done['batch']}, in training at least what batch norm needs; medians; memory: "
             f"{done['memory_kind']}"
         )
     for m in measured:
-        if "failed" in m:
-            table.add_row(m["model"], f"failed: {m['failed']}")
+        if "failed" in m:  # the reason was printed when it happened
+            table.add_row(m["model"], "failed")
             continue
         cells = []
         for name in ("latency_ms", "train_step_ms"):

@@ -6,8 +6,9 @@ followed through sums, concatenations and interpolations from one layer to the n
 
 Ancestors: LeNet-5 (LeCun et al., "Gradient-based learning applied to document recognition", Proc.
 IEEE 1998, Fig. 2), AlexNet (as in torchvision: one stream, arXiv 1404.5997), VGG16 (arXiv
-1409.1556, configuration D), ResNet-50 (arXiv 1512.03385, Table 1). LeNet-5 differs from its paper
-in that C3 sees all maps of S2, and a linear layer stands for the radial basis functions.
+1409.1556, configuration D), ResNet-50 (as in torchvision: stride in the 3x3 of a unit, 4.09 G
+multiply-adds; arXiv 1512.03385, Table 1, has it in the 1x1 and prints 3.8 G). LeNet-5 differs from
+its paper in that C3 sees all maps of S2, and a linear layer stands for the radial basis functions.
 """
 
 from collections.abc import Callable
@@ -84,8 +85,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 def _convolution(args: Any, out: Tensor) -> tuple[int, int, int]:
     image, weight, transposed = args[0], args[1], args[6]
     swept = image if transposed else out  # each of its values meets one filter's weights
-    cells = out.numel() // out.shape[1]  # a dilated one may come as a batch of smaller maps
-    return out.shape[1], cells, swept.numel() * weight[0].numel()
+    return out.shape[1], out.numel() // out.shape[1], swept.numel() * weight[0].numel()
 
 
 def _product(args: Any, out: Tensor) -> tuple[int, int, int]:
@@ -107,11 +107,25 @@ def record(network: nn.Module, image: Tensor) -> list[Layer]:
     return recorder.layers
 
 
+def on_meta(
+    build: Callable[[], nn.Module], channels: int, size: tuple[int, int]
+) -> tuple[nn.Module, Tensor]:
+    """A network and an image (1, channels, *size) that hold nothing.
+
+    Raises:
+        ValueError: options that name no network, as channels below zero.
+    """
+    try:
+        with torch.device("meta"):
+            return build().eval(), torch.empty(1, channels, *size)
+    except (RuntimeError, ArithmeticError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"no such network: {reason}; change its options") from None
+
+
 def trace(build: Callable[[], nn.Module], channels: int, size: tuple[int, int]) -> Trace:
     """One forward pass of a network on an image (1, channels, *size) that holds nothing."""
-    with torch.device("meta"):
-        network, image = build().eval(), torch.empty(1, channels, *size)
-    return Trace(size, record(network, image))
+    return Trace(size, record(*on_meta(build, channels, size)))
 
 
 def trace_model(model: str, size: tuple[int, int]) -> Trace:

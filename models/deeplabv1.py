@@ -5,13 +5,14 @@ dilation 2, the first fully connected layer is a 3x3 convolution of dilation 12 
 the second a 1x1, and a 1x1 gives the classes; with 21 of them these are 20.5M parameters. The
 logits go up by bilinear interpolation.
 
-Poolings are 3x3 and round up, as in the authors' Caffe file: the cells lie on every eighth pixel
-from the first on, also past the last one, so that logits are interpolated with aligned corners and
-cropped.
+Poolings are 3x3 and round up, as we recall the authors' Caffe file, which was not read again: the
+cells lie on every eighth pixel from the first on, also past the last one, so that logits are
+interpolated with aligned corners and cropped.
 
-Differs from the paper: the loss sees the logits at full size, not the labels at 1/8; the average
-pooling before the fully connected layers in that file, which the paper does not name, is left out.
-Optional batch norm (`norm=batch`).
+Differs from the paper: it starts from ImageNet weights, here from He's initialisation; the loss
+sees the logits at full size, not the labels at 1/8; an average pooling before the fully connected
+layers, which we recall in that file and which the paper does not name, is left out. Optional batch
+norm (`norm=batch`).
 """
 
 from torch import Tensor, nn

@@ -6,9 +6,9 @@ and the image's mean, each of 256 channels; concatenated, a 1x1 to 256 and a 1x1
 convolution but this one with batch norm and ReLU. With the 7x7 stem this gives the 58.0M parameters
 and 1778.7 GFLOPs of the HRNet paper's Table III to the printed digit.
 
-Differs from the paper: the units of the last stage share one dilation (no multi-grid, section 3.2,
-which costs nothing, so that no count tells); dropout before the classifier, as in the authors'
-code. No image is padded.
+Differs from the paper: no multi-grid (section 3.2), which costs nothing, so that no count tells;
+the first unit of a dilated stage keeps the dilation before it, as in timm (2, 4, 4 in the last);
+dropout before the classifier, as in the authors' code. No image is padded.
 """
 
 import torch

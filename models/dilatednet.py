@@ -7,8 +7,9 @@ a 1x1, and a 1x1 gives the classes; with 21 of them these are 134.3M parameters.
 1x1, which start as the identity on what its first ReLU lets pass. The logits go up by 8, bilinear.
 
 Differs from the paper: its front end has no padding and reflects 186 pixels around the input; here
-every convolution is padded with zeros and keeps the size. Front end and context are trained in one
-go, not one after the other. Optional batch norm in the front end (`norm=batch`).
+every convolution is padded with zeros and keeps the size. It starts from ImageNet weights, here
+from He's initialisation, without which nothing is learnt from scratch. Front end and context are
+trained in one go, not one after the other. Optional batch norm in the front end (`norm=batch`).
 """
 
 import torch
@@ -72,6 +73,8 @@ class _Polyphase(nn.Conv2d):
     """
 
     def forward(self, input: Tensor) -> Tensor:
+        if input.is_meta:  # to count operations, and not those of the padding
+            return super().forward(input)
         (height, width), step = input.shape[-2:], self.dilation[0]
         x = F.pad(input, (0, -width % step, 0, -height % step))
         x = F.pixel_unshuffle(x, step)

@@ -35,7 +35,8 @@ def resnet_trunk(
         if isinstance(stem, nn.Sequential):  # three 3x3; the second has timm's `stem_width`
             second = stem[3]
             assert isinstance(second, nn.Conv2d)
-            sizes["stem_width"] = second.out_channels * width // 64
+            # timm's tiered stems start with 3/4 of its quarters, of which there is one at least.
+            sizes["stem_width"] = max(4, second.out_channels * width // 64)
     trunk = timm.create_model(
         name, features_only=True, output_stride=output_stride, out_indices=maps, **sizes
     )

@@ -21,8 +21,10 @@ def vgg16(width: int, norm: str, pools: Iterable[nn.Module], dilation: int = 1) 
     """The five blocks, each followed by one of the `pools`; `dilation` is that of the last block.
 
     Raises:
-        ValueError: a norm other than none or batch.
+        ValueError: a width below 1, or a norm other than none or batch.
     """
+    if width < 1:
+        raise ValueError(f"width is at least 1, got {width}: give channels, such as 64")
     if norm not in _NORMS:
         raise ValueError(f"norm is none or batch, got {norm!r}: choose one of them")
     layers: list[int | str] = []

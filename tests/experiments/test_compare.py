@@ -133,6 +133,8 @@ def test_time_left_counts_what_this_call_did(tmp_path: Path) -> None:
     assert "about 5:00 left" in _summary([cell], time.monotonic() - 60)
     cell.resumed = 0.0
     assert "about 1:00 left" in _summary([cell], time.monotonic() - 60)
+    failed = Cell(cell.trial, {}, [], "failed", fraction=1.0, resumed=1.0)
+    assert "about 1:00 left" in _summary([cell, failed], time.monotonic() - 60)
 
 
 @pytest.mark.slow

@@ -3,12 +3,15 @@
 import csv
 import io
 import json
+import time
 from pathlib import Path
 
 import pytest
+import torch
 from rich.console import Console
 
 from experiments import cost, measure
+from experiments.store import write_json
 from experiments.table import measured_table
 
 
@@ -47,10 +50,14 @@ def test_published_figures_are_for_their_size_alone() -> None:
     assert (small["deepest_stride"], small["classifier_stride"]) == (32, 4)
 
 
-def test_image_pooling_is_no_stage() -> None:
-    traced = cost.profile("deeplabv3p:trunk=mobilenetv2_100", 11, (360, 480))
-    assert traced["deepest_stride"] == 16
-    assert max(layer["stride"] for layer in traced["layers"]) > cost.DEEPEST
+@pytest.mark.parametrize(
+    ("model", "deepest"),
+    [("deeplabv3p:trunk=mobilenetv2_100", 16), ("pspnet:trunk=resnet18:width=8", 8)],
+)
+def test_image_pooling_and_bins_are_no_stage(model: str, deepest: int) -> None:
+    profile = cost.profile(model, 11, (360, 480))
+    assert profile["deepest_stride"] == deepest
+    assert max(layer["stride"] for layer in profile["layers"]) > cost.DEEPEST
 
 
 @pytest.mark.slow
@@ -68,11 +75,56 @@ def test_measuring(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.slow
-def test_a_network_that_cannot_be_measured_keeps_its_row() -> None:
-    (row,) = measure.measure_each(["unet:width=0"], 5, (64, 64), "32-true", 1, 1)
-    assert row["model"] == "unet:width=0"
+def test_a_network_that_cannot_be_measured_says_why() -> None:
+    row = measure.measure_apart(measure.Request("unet:width=-1", 5, (64, 64), "32-true"), 1)
+    assert row["model"] == "unet:width=-1"
+    assert "negative dimension" in row["failed"]
     Console(file=(text := io.StringIO()), width=80).print(measured_table([row]))
-    assert "failed: " in text.getvalue()
+    assert "failed" in text.getvalue()
+
+
+def test_measuring_keeps_what_it_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Ctrl-C at the second network leaves the first one's figures in the file."""
+    asked: list[str] = []
+
+    def answer(request: measure.Request, threads: int) -> dict[str, object]:
+        asked.append(request.model)
+        if len(asked) == 2:
+            raise KeyboardInterrupt
+        return {"model": request.model, "failed": "[/x] is no markup"}
+
+    monkeypatch.setattr(cost, "measure_apart", answer)
+    request = ["--models", "unet:width=2,unet:width=3", "--size", "64x64", "--measure"]
+    assert cost.main([*request, "--out", str(tmp_path)]) == 130
+    (kept,) = json.loads((tmp_path / "measured.json").read_text())
+    assert kept["model"] == asked[0]
+
+
+def test_percentiles_lie_within_what_was_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Six passes of 1 s are all that five seconds hold: three to warm up, three that count."""
+    spans = [(float(i), i + 1.0 + i / 10) for i in range(6)]
+    ticks = iter([0.0, *(t for span in spans for t in span), 7.0])
+    monkeypatch.setattr(time, "perf_counter", lambda: next(ticks))
+    found = measure._timed(lambda: None, torch.device("cpu"), "ms", 20)
+    assert 1300 <= found["ms_p10"] <= found["ms"] <= found["ms_p90"] <= 1500
+
+
+@pytest.mark.slow
+def test_again_renews_latency_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    record = {
+        "schema": 1, "status": "done", "model": "unet:width=2", "seed": 0,
+        "data": {"classes": ["a", "b"]}, "metrics": {"miou": 0.5},
+        "cost": {"device": measure.this_device().type, "size": [40, 40], "precision": "32-true",
+                 "latency_ms": 1e6, "gmacs": 7.0, "threads": 9},
+    }  # fmt: skip
+    path = tmp_path / "m" / "seed0" / "result.json"
+    write_json(path, record)
+    assert cost.main(["--again", str(tmp_path), "--threads", "1"]) == 0
+    assert "unet:width=2 seed 0: 1000000.0 ms before" in capsys.readouterr().out
+    renewed = json.loads(path.read_text())
+    assert 0 < renewed["cost"]["latency_ms"] < 1e4
+    assert (renewed["cost"]["gmacs"], renewed["cost"]["threads"]) == (7.0, 1)
+    assert renewed["metrics"] == record["metrics"]
 
 
 @pytest.mark.parametrize(
@@ -82,7 +134,10 @@ def test_a_network_that_cannot_be_measured_keeps_its_row() -> None:
         (("--size", "1024"), "--size is '1024': give height x width of at least 33, as 360x480"),
         (("--size", "32x64"), "of at least 33"),
         (("--batch", "0"), "--classes, --batch and --threads are at least 1"),
+        (("--models", "unet:width=-1"), "no such network: "),
+        (("--models", "segnet:width=0"), "width is at least 1, got 0"),
         (("--again", "nowhere"), "no results folder at "),
+        (("--again", "tests"), "no finished trial in tests: run a comparison first"),
     ],
 )
 def test_wrong_requests(

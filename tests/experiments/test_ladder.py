@@ -175,7 +175,7 @@ def test_trace_counts_what_cost_counts(model: str) -> None:
 
 
 def test_ancestors() -> None:
-    """Published multiply-adds: Table 1 of the ResNet paper, torchvision's for the others."""
+    """Multiply-adds that torchvision states for its weights; LeNet-5's added up by hand."""
     traces = trace_ancestors()
     macs = [sum(layer.macs for layer in trace.layers) for trace in traces.values()]
     assert macs == pytest.approx([0.4165e6, 0.714e9, 15.47e9, 4.09e9], rel=2e-3)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from datamodules import open_data
-from experiments.recipes import RECIPES, Recipe, load_recipe, smoke
+from experiments.recipes import RECIPES, Recipe, demo, load_recipe, smoke
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -69,6 +69,14 @@ def test_set_is_typed_and_shows_in_the_name() -> None:
     assert recipe.name.startswith("smoke+crop=40x56+")
     assert "+lr=0.5" in recipe.name
     assert load_recipe("smoke", data="streets:height=64").name == "smoke+data=streets:height=64"
+
+
+def test_another_data_set_does_not_take_over_class_weights() -> None:
+    assert load_recipe("demo", data="streets:height=64").class_weights == demo().class_weights
+    recipe = load_recipe("demo", data="camvid")
+    assert recipe.class_weights is None
+    assert recipe.name == "demo+class_weights=None+data=camvid"
+    assert load_recipe("demo", ["class_weights=1,2"], data="camvid").class_weights == (1, 2)
 
 
 @pytest.mark.parametrize(

@@ -273,6 +273,7 @@ def test_the_streams_are_those_of_timm(size: tuple[int, int]) -> None:
         if isinstance(module, nn.Upsample):
             module.mode, module.align_corners = "bilinear", False
         elif isinstance(module, nn.BatchNorm2d):  # statistics that a training would have left
+            assert module.running_mean is not None and module.running_var is not None
             nn.init.uniform_(module.running_mean, -0.1, 0.1)
             nn.init.uniform_(module.running_var, 0.5, 1.5)
     ours = build_model("hrnetv2_w18", CLASSES).eval()

@@ -97,6 +97,7 @@ def test_layers_of_the_context(context: str, scales: list[int]) -> None:
             1694.3 + (32 * 64 - 26 * 58) * (2 * 49 * 2**21 + 2**24) / 1e9,
         ),
         (FRONT_END, 21, (512, 512), 591.9),
+        (FRONT_END, 11, (360, 480), 390.1),  # 45 rows: phases of 4 are uneven
         (FRONT_END, 19, (1024, 2048), 4734.9),
     ],
 )
