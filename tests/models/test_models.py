@@ -65,6 +65,7 @@ def test_the_table_has_a_network_for_each_row_of_the_paper() -> None:
     assert {"hrnet", "unet", "deeplabv3p", "deeplabv3p_os8", "dilated_resnet"} <= set(MODELS)
     assert MODELS["hrnet"] == MODELS["hrnetv2_w48"]
     assert len(NETWORKS) == len(set(MODELS.values())) == len(MODELS) - 1
+    assert set(PUBLISHED) <= set(NETWORKS)
 
 
 # --- Parameters and operations: at 1024x2048 with 19 classes, as in Table III of arXiv 1908.07919.
@@ -138,7 +139,8 @@ def test_parameters_and_operations(name: str, monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(cost, "build_model", build_and_count)  # both counters, one pass
     counted = cost.count(name, 19, (1024, 2048))
-    PUBLISHED[name].check(counted)
+    if name in PUBLISHED:  # a network of one's own has no published size
+        PUBLISHED[name].check(counted)
     assert len(by_hand[0]) > 10
     assert counted["gmacs"] == pytest.approx(sum(by_hand[0]) / 1e9, rel=1e-12)
 
