@@ -333,9 +333,9 @@ def test_a_wrong_weights_file_is_named(content: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("hrnt", r"unknown model 'hrnt'; did you mean 'hrnet'\? Known: deeplabv3p, "),
+        ("hrnt", r"unknown model 'hrnt'; did you mean 'hrnet'\? Known: deconvnet, "),
         ("unett:width=9", "did you mean 'unet'"),
-        ("", r"unknown model ''; Known: deeplabv3p, "),
+        ("", r"unknown model ''; Known: deconvnet, "),
         ("unet:widht=9", r"unet has no option 'widht=9' \(key=value\); did you mean 'width'"),
         ("unet:width", "unet has no option 'width' "),
         ("unet:", "unet has no option '' "),
