@@ -211,6 +211,7 @@ def main(argv: list[str] | None = None) -> int:
         for p in profiles:
             if p["why"]:
                 console.print(f"{p['model']}: {p['why']}")
+        console.print(f"wrote {args.out / 'cost.json'} and {args.out / 'cost.csv'}", soft_wrap=True)
         if not args.measure:
             return 0
         requests = [Request(m, args.classes, size, args.precision, args.batch) for m in models]

@@ -167,8 +167,8 @@ def cost_table(profiles: list[dict[str, Any]], size: tuple[int, int], classes: i
         pad_edge=False,
         collapse_padding=True,
         caption="GMACs: multiply-adds of convolutions and matrix products / 1e9, half of the "
-        "FLOPs. GFLOPs: the HRNet paper's unit, MACs / 2^30. Stride: of the deepest map, and of "
-        "the one that is classified. Published: arXiv 1908.07919, Table III, and the authors' "
+        "FLOPs. GFLOPs: the HRNet paper's unit, MACs / 2^30. Stride: of the deepest layer, and of "
+        "the classifier. Published: arXiv 1908.07919, Table III, and the authors' "
         "README; = is equal to its printed digit.",
     )
     table.add_column("\nmodel", overflow="fold")
