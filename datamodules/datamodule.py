@@ -1,5 +1,7 @@
 """The one LightningDataModule: any data set, the recipe's stream, unpadded evaluation shards."""
 
+import multiprocessing
+from multiprocessing.context import BaseContext
 from typing import Any, TypedDict
 
 import lightning as L
@@ -116,13 +118,25 @@ class SegmentationData(L.LightningDataModule):
         return self._loader(EvalData(data, indices), batch_size=1)
 
     def _loader(self, data: torch.utils.data.Dataset[Batch], **kwargs: Any) -> DataLoader[Batch]:
+        assert self.trainer is not None
+        # Threads of the process group hold Python's list of threads for moments, and a process
+        # forked in one of them hangs for ever (CPython 3.11): about one start in a hundred.
+        safe = self.workers > 0 and self.trainer.world_size > 1
         return DataLoader(
             data,
             num_workers=self.workers,
+            multiprocessing_context=_fork_server() if safe else None,
             pin_memory=torch.cuda.is_available(),
             persistent_workers=False,
             **kwargs,
         )
+
+
+def _fork_server() -> BaseContext:
+    """A process without threads from which readers are forked, with the imports they need."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    return context
 
 
 def _sample(image: np.ndarray, mask: np.ndarray, index: int) -> Batch:
