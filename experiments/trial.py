@@ -23,8 +23,7 @@ from datamodules import open_data
 from datamodules.table import DATASETS
 from experiments.recipes import Recipe, short_hash
 from experiments.store import SCHEMA, Result, read_result
-from models import parse_model
-from models.table import MODELS
+from models import builder, parse_model
 
 ROOT = Path(__file__).parents[1]
 
@@ -212,7 +211,7 @@ def code_hash(model: str, data: str) -> str:
     these import; docstrings, comments and layout do not count, nor do tables of names.
     """
     name, _ = parse_model(model)
-    entries = [MODELS[name], DATASETS[data.split(":")[0]]]
+    entries = [builder(name), DATASETS[data.split(":")[0]]]
     roots = ["experiments.fit", *(entry.split(":")[0] for entry in entries)]
     digest = hashlib.sha256(" ".join(entries).encode())
     for module in sorted(_reached(roots)):

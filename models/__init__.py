@@ -1,5 +1,7 @@
 """Networks by name, with their options: `build_model("unet:width=9", num_classes=11)`.
 
+A name with slashes is a family's and hands it the parts behind the first: `smp/fpn/resnet34`.
+
 Every network maps a float image (N, 3, H, W), RGB normalised by the ImageNet mean and standard
 deviation, to logits (N, K, H, W) of the input's own size, for any H and W from 33 up.
 """
@@ -29,6 +31,22 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"{hint}Known: {', '.join(known) or 'none'}"
 
 
+def builder(name: str) -> str:
+    """Where a network is made, as `module:function`.
+
+    Raises:
+        ValueError: no network has this name.
+    """
+    family, *parts = name.split("/")
+    if family not in MODELS:
+        raise ValueError(f"unknown model {name!r}; {nearest(name, MODELS)}")
+    needed = [a.arg for a in _signature(MODELS[family]).args[1:]]
+    if len(parts) != len(needed) or not all(parts):
+        form = "/".join([family, *(f"<{argument}>" for argument in needed)])
+        raise ValueError(f"unknown model {name!r}: {family} is named as {form}")
+    return MODELS[family]
+
+
 @cache
 def model_options(name: str) -> dict[str, str]:
     """Option names of a network and their types, read from its builder's source without running it.
@@ -36,19 +54,21 @@ def model_options(name: str) -> dict[str, str]:
     Raises:
         ValueError: no network has this name.
     """
-    if name not in MODELS:
-        raise ValueError(f"unknown model {name!r}; {nearest(name, MODELS)}")
-    module, function = MODELS[name].split(":")
+    return {
+        argument.arg: ast.unparse(argument.annotation) if argument.annotation else "str"
+        for argument in _signature(builder(name)).kwonlyargs
+    }
+
+
+@cache
+def _signature(entry: str) -> ast.arguments:
+    module, function = entry.split(":")
     spec = importlib.util.find_spec(module)
     assert spec is not None
     assert spec.origin is not None
-    tree = ast.parse(Path(spec.origin).read_text())
-    for node in tree.body:
+    for node in ast.parse(Path(spec.origin).read_text()).body:
         if isinstance(node, ast.FunctionDef) and node.name == function:
-            return {
-                argument.arg: ast.unparse(argument.annotation) if argument.annotation else "str"
-                for argument in node.args.kwonlyargs
-            }
+            return node.args
     raise AssertionError(f"{module} has no function {function}")
 
 
@@ -94,9 +114,9 @@ def build_model(
     for key in options:
         if key not in known:
             raise ValueError(f"{name} has no option {key!r}; {nearest(key, known)}")
-    module, function = MODELS[name].split(":")
+    module, function = builder(name).split(":")
     model: nn.Module = getattr(importlib.import_module(module), function)(
-        num_classes, **{**parsed, **options}
+        num_classes, *name.split("/")[1:], **{**parsed, **options}
     )
     if weights is not None:
         _load(model, Path(weights))
