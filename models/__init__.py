@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from models.table import MODELS
+from models.table import BACKBONES, MODELS
 
 if TYPE_CHECKING:
     from torch import nn
@@ -45,6 +45,27 @@ def builder(name: str) -> str:
         form = "/".join([family, *(f"<{argument}>" for argument in needed)])
         raise ValueError(f"unknown model {name!r}: {family} is named as {form}")
     return MODELS[family]
+
+
+def build_backbone(name: str, *, align_corners: bool = False) -> "nn.Module":
+    """Build features without a head: `hrnetv1_w32`, `hrnetv2_w32` or `hrnetv2p_w32`, at any width.
+
+    Returns:
+        A module from an image (N, 3, H, W) to its maps by name, the finest first; its `channels`
+        and `strides` say what they are. V2p's is a backbone for torchvision's detectors.
+
+    Raises:
+        ValueError: no backbone has this name.
+    """
+    family, _, width = name.rpartition("_w")
+    if family not in BACKBONES or not width.isdecimal() or int(width) < 1:
+        known = nearest(name, [f"{family}_w32" for family in BACKBONES])
+        raise ValueError(f"unknown backbone {name!r}; {known}, and other widths")
+    module, function = BACKBONES[family].split(":")
+    backbone: nn.Module = getattr(importlib.import_module(module), function)(
+        int(width), align_corners=align_corners
+    )
+    return backbone
 
 
 @cache

@@ -8,6 +8,9 @@ MODELS = {
     "hrnetv2_w32": "models.hrnet:hrnetv2_w32",
     "hrnetv2_w40": "models.hrnet:hrnetv2_w40",
     "hrnetv2_w48": "models.hrnet:hrnetv2_w48",
+    "hrnetv1_w18": "models.hrnet:hrnetv1_w18",
+    "hrnetv1_w32": "models.hrnet:hrnetv1_w32",
+    "hrnetv1_w48": "models.hrnet:hrnetv1_w48",
     "unet": "models.unet:unet",
     "deeplabv3p": "models.deeplabv3p:deeplabv3p",
     "deeplabv3p_os8": "models.deeplabv3p:deeplabv3p_os8",
@@ -20,4 +23,11 @@ MODELS = {
     "deconvnet": "models.deconvnet:deconvnet",
     "dilatednet": "models.dilatednet:dilatednet",
     "deeplabv1": "models.deeplabv1:deeplabv1",
+}
+
+# Features without a head, by name and width: `hrnetv2p_w32`.
+BACKBONES = {
+    "hrnetv1": "models.hrnet_backbone:hrnetv1",
+    "hrnetv2": "models.hrnet_backbone:hrnetv2",
+    "hrnetv2p": "models.hrnet_backbone:hrnetv2p",
 }

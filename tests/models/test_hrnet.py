@@ -10,11 +10,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models import build_model
-from models.hrnet import HighResolutionModule, HRNetV2, Stages
+from models.hrnet import HighResolutionModule, SegmentationHRNet, Stages
 
 CLASSES = 19
 SIZES = [(6, 8), (5, 7)]  # of the higher of two streams; odd sides halve to the larger half
-TINY = Stages(4, stem_units=1, stem_width=8, modules=(1, 1, 1), blocks=1)
+TINY = Stages(4, units=1, unit_width=8, modules=(1, 1, 1), blocks=1)
 
 
 class Official(NamedTuple):
@@ -303,7 +303,7 @@ def test_every_stream_hears_every_other() -> None:
 
 
 def test_streams_keep_their_resolution_and_double_their_channels() -> None:
-    network = HRNetV2(TINY, CLASSES).eval()
+    network = SegmentationHRNet(TINY, CLASSES).eval()
     seen: dict[str, list[Shape]] = {}
 
     def note(name: str, output: list[Tensor]) -> None:
@@ -324,7 +324,7 @@ def test_streams_keep_their_resolution_and_double_their_channels() -> None:
 
 
 def test_align_corners_is_that_of_every_interpolation(monkeypatch: pytest.MonkeyPatch) -> None:
-    network, aligned = HRNetV2(TINY, CLASSES), HRNetV2(TINY, CLASSES, align_corners=True)
+    network, aligned = SegmentationHRNet(TINY, CLASSES), SegmentationHRNet(TINY, CLASSES, align_corners=True)
     _shake(network)
     aligned.load_state_dict(network.state_dict())
     image = torch.randn(1, 3, 65, 97, generator=torch.Generator().manual_seed(0))
@@ -346,7 +346,7 @@ def test_align_corners_is_that_of_every_interpolation(monkeypatch: pytest.Monkey
 
 def test_the_last_step_is_bilinear_to_the_size_of_the_image() -> None:
     for align_corners in (False, True):
-        network = HRNetV2(TINY, CLASSES, align_corners).eval()
+        network = SegmentationHRNet(TINY, CLASSES, align_corners).eval()
         _shake(network)
         small: list[Tensor] = []
         network.last_layer.register_forward_hook(
@@ -365,7 +365,7 @@ def test_the_last_step_is_bilinear_to_the_size_of_the_image() -> None:
 
 def test_initialisation_from_scratch() -> None:
     torch.manual_seed(0)
-    network = HRNetV2(TINY, CLASSES)
+    network = SegmentationHRNet(TINY, CLASSES)
     classifier = network.last_layer[-1]
     for module in network.modules():
         if isinstance(module, nn.Conv2d) and module.weight.numel() > 2000:
