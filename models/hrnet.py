@@ -169,14 +169,15 @@ class SegmentationHRNet(HRNet):
         self, stages: Stages, num_classes: int, align_corners: bool = False, outputs: int = 4
     ) -> None:
         super().__init__(stages, align_corners, outputs)
-        classifier = nn.Conv2d(self.out_channels, num_classes, 1)
         self.last_layer = nn.Sequential(  # 270 channels for W18, 720 for W48
             nn.Conv2d(self.out_channels, self.out_channels, 1),
             nn.BatchNorm2d(self.out_channels),
             nn.ReLU(inplace=True),
-            classifier,
+            nn.Conv2d(self.out_channels, num_classes, 1),
         )
         self.initialise()
+        classifier = self.last_layer[-1]
+        assert isinstance(classifier, nn.Conv2d)
         nn.init.normal_(classifier.weight, std=0.001)
 
     def forward(self, image: Tensor) -> Tensor:
