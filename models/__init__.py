@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from models.table import BACKBONES, MODELS
+from models.table import BACKBONES, FAMILIES, MODELS
 
 if TYPE_CHECKING:
     from torch import nn
@@ -37,14 +37,24 @@ def builder(name: str) -> str:
     Raises:
         ValueError: no network has this name.
     """
+    if name in MODELS:
+        return MODELS[name]
     family, *parts = name.split("/")
-    if family not in MODELS:
-        raise ValueError(f"unknown model {name!r}; {nearest(name, MODELS)}")
-    needed = [a.arg for a in _signature(MODELS[family]).args[1:]]
-    if len(parts) != len(needed) or not all(parts):
-        form = "/".join([family, *(f"<{argument}>" for argument in needed)])
-        raise ValueError(f"unknown model {name!r}: {family} is named as {form}")
-    return MODELS[family]
+    if family not in FAMILIES:
+        raise ValueError(f"unknown model {name!r}; {nearest(name, [*MODELS, *families()])}")
+    form = next(form for form in families() if form.startswith(f"{family}/"))
+    if len(parts) != form.count("/") or not all(parts):
+        raise ValueError(f"unknown model {name!r}: name one as {form}")
+    return FAMILIES[family]
+
+
+def families() -> list[str]:
+    """How networks of families are named, as `smp/<architecture>/<encoder>`."""
+    forms = []
+    for family, entry in FAMILIES.items():
+        _, *parts = (argument.arg for argument in _signature(entry).args)
+        forms.append("/".join([family, *(f"<{part}>" for part in parts)]))
+    return forms
 
 
 def build_backbone(name: str, *, align_corners: bool = False) -> "nn.Module":
@@ -125,7 +135,8 @@ def build_model(
     """Build the network `name`, which may carry its options (`unet:width=9`).
 
     Args:
-        weights: a state dict to load, strictly, from a file made by `torch.save`; tensors only.
+        weights: a file of tensors to fill it with: our checkpoints, HRNet's authors', any state
+            dict; `model.load_report` then says what was loaded (see `models/weights.py`).
 
     Raises:
         ValueError: an unknown name or option, or a weights file that does not fit.
@@ -140,29 +151,7 @@ def build_model(
         num_classes, *name.split("/")[1:], **{**parsed, **options}
     )
     if weights is not None:
-        _load(model, Path(weights))
+        from models.weights import load_weights
+
+        load_weights(model, Path(weights))
     return model
-
-
-def _load(model: "nn.Module", path: Path) -> None:
-    import torch
-
-    if not path.is_file():
-        raise ValueError(f"no weights file at {path.absolute()}: give the path of a state dict")
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        shapes = {name: tuple(tensor.shape) for name, tensor in state.items()}
-    except Exception:  # whatever a file of another kind makes the reader raise
-        raise ValueError(
-            f"{path} holds no weights: a state dict of tensors alone is needed, "
-            "as torch.save(model.state_dict(), path) writes it"
-        ) from None
-    ours = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    wrong = sorted(n for n in ours.keys() | shapes.keys() if ours.get(n) != shapes.get(n))
-    if wrong:
-        first = f"{wrong[0]} is {shapes.get(wrong[0])}, needed {ours.get(wrong[0])}"
-        raise ValueError(
-            f"weights {path} do not fit: {len(wrong)} of {len(ours)} tensors differ, the first "
-            f"{first}: name the network, options and number of classes that they were made with"
-        )
-    model.load_state_dict(state)

@@ -4,10 +4,13 @@ Modified Xception (section 3.2) with dilation in place of its last strides, atro
 pooling on the deepest map, and a decoder that concatenates a 1/4 map reduced to 48 channels.
 Layer sizes and the batch norm + ReLU between depthwise and pointwise convolutions are those of the
 authors' code; with them Xception-71 and 19 classes count 43.48M parameters, as in the HRNet
-paper's Table III.
+paper's Table III, and Xception-65 41.05M.
 
-Differs from the paper: nothing known in the network; trunks other than Xception are options.
+Differs from the paper: nothing known in the network; trunks other than Xception are options, and
+so is a width other than 64, with which every number of channels is scaled by width / 64.
 """
+
+import math
 
 import timm
 import torch
@@ -16,38 +19,57 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 _RATES = {16: (6, 12, 18), 8: (12, 24, 36)}  # section 3.1 of the paper: doubled at stride 8
+_WIDTH = 64  # of the paper's networks, see `deeplabv3p`
+_IMAGE = 3  # its channels, which no width scales
 _ADVICE = "name a convolutional timm network, such as xception71, mobilenetv2_100 or resnet50"
 
 
 def deeplabv3p(
-    num_classes: int, *, trunk: str = "xception71", output_stride: int = 16
+    num_classes: int, *, trunk: str = "xception71", output_stride: int = 16, width: int = 64
 ) -> nn.Module:
     """DeepLabv3+; `trunk` is any timm network that gives features and takes an output stride.
 
+    Args:
+        width: channels of Xception's second convolution, 64 in the paper; all others follow, in
+            the head and with any trunk.
+
     Raises:
-        ValueError: a trunk that timm does not have or cannot dilate, or a stride not 8 or 16.
+        ValueError: a trunk that timm does not have or cannot dilate, a stride not 8 or 16, or a
+            width below 1 or of a trunk that is not made of convolutions and batch norms alone.
     """
-    return DeepLabV3Plus(num_classes, trunk, output_stride)
+    return DeepLabV3Plus(num_classes, trunk, output_stride, width)
 
 
-def deeplabv3p_os8(num_classes: int, *, trunk: str = "xception71") -> nn.Module:
+def deeplabv3p_x65(num_classes: int, *, output_stride: int = 16, width: int = 64) -> nn.Module:
+    """DeepLabv3+ with Xception-65, the smaller of the paper's: 41.05M parameters."""
+    return DeepLabV3Plus(num_classes, "xception65", output_stride, width)
+
+
+def deeplabv3p_os8(num_classes: int, *, trunk: str = "xception71", width: int = 64) -> nn.Module:
     """DeepLabv3+ at output stride 8: the same parameters and names, about three times the work."""
-    return DeepLabV3Plus(num_classes, trunk, output_stride=8)
+    return DeepLabV3Plus(num_classes, trunk, 8, width)
 
 
 class DeepLabV3Plus(nn.Module):
     min_train_batch = 2  # the image pooling's batch norm sees one value a channel and image
 
-    def __init__(self, num_classes: int, trunk: str, output_stride: int) -> None:
+    def __init__(self, num_classes: int, trunk: str, output_stride: int, width: int) -> None:
         super().__init__()
         if output_stride not in _RATES:
             raise ValueError(f"output_stride is 8 or 16, got {output_stride}: choose one of them")
+        if width < 1:
+            raise ValueError(f"width is at least 1, got {width}: 64 is the paper's")
         self.trunk, self.low = _build_trunk(trunk, output_stride)
         channels = _info(self.trunk).channels()
-        self.aspp = ASPP(channels[-1], _RATES[output_stride])
-        self.reduce = _conv_bn_relu(channels[self.low], 48, 1)
-        self.decoder = nn.Sequential(_separable(48 + 256, 256), _separable(256, 256))
-        self.classifier = nn.Conv2d(256, num_classes, 1)
+        if width != _WIDTH:
+            _scale(self.trunk, trunk, width)
+        deep, low, head, reduced = (
+            _scaled(c, width) for c in (channels[-1], channels[self.low], 256, 48)
+        )
+        self.aspp = ASPP(deep, _RATES[output_stride], head)
+        self.reduce = _conv_bn_relu(low, reduced, 1)
+        self.decoder = nn.Sequential(_separable(reduced + head, head), _separable(head, head))
+        self.classifier = nn.Conv2d(head, num_classes, 1)
         for module in self.modules():
             if type(module) is nn.Conv2d and module.groups > 1 and module.dilation != (1, 1):
                 module.__class__ = _DilatedDepthwise
@@ -77,7 +99,7 @@ class _DilatedDepthwise(nn.Conv2d):
 class ASPP(nn.Module):
     """Atrous spatial pyramid pooling: a 1x1, three dilated separable 3x3 and the image's mean."""
 
-    def __init__(self, inputs: int, rates: tuple[int, int, int], outputs: int = 256) -> None:
+    def __init__(self, inputs: int, rates: tuple[int, int, int], outputs: int) -> None:
         super().__init__()
         self.branches = nn.ModuleList(
             [
@@ -116,6 +138,44 @@ def _build_trunk(name: str, output_stride: int) -> tuple[nn.Module, int]:
     if dilate_later:
         _halve_stride(trunk)
     return trunk, strides.index(4)
+
+
+def _scaled(channels: int, width: int) -> int:
+    return max(1, round(channels * width / _WIDTH))
+
+
+def _scale(trunk: nn.Module, name: str, width: int) -> None:
+    """Scale every number of channels but the image's, as timm does not for most networks.
+
+    New weights are normal, as large as timm's were for their number of inputs; batch norms keep
+    the one value that timm gives all channels.
+    """
+    for module in trunk.modules():
+        if isinstance(module, nn.Conv2d) and module.groups in (1, module.in_channels):
+            old = module.weight.detach()
+            if module.groups > 1:  # depthwise
+                module.groups = _scaled(module.groups, width)
+            if module.in_channels != _IMAGE:
+                module.in_channels = _scaled(module.in_channels, width)
+            module.out_channels = _scaled(module.out_channels, width)
+            new = torch.randn(
+                module.out_channels, module.in_channels // module.groups, *module.kernel_size
+            )
+            size = old.std() * math.sqrt(old[0].numel() / new[0].numel())
+            module.weight = nn.Parameter(new * size)
+            if module.bias is not None:
+                module.bias = nn.Parameter(torch.zeros(module.out_channels))
+        elif isinstance(module, nn.BatchNorm2d):
+            module.num_features = _scaled(module.num_features, width)
+            for values in (*module.parameters(), *module.buffers()):
+                if values.ndim:  # the count of batches has none
+                    values.data = values.data[:1].repeat(module.num_features)
+        elif next(module.parameters(recurse=False), None) is not None:
+            kind = "grouped convolution" if isinstance(module, nn.Conv2d) else type(module).__name__
+            raise ValueError(
+                f"trunk {name!r} has a {kind}, and only convolutions, plain or depthwise, and "
+                "batch norms can be scaled: leave its width at 64"
+            )
 
 
 def _info(trunk: nn.Module) -> FeatureInfo:

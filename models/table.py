@@ -14,6 +14,7 @@ MODELS = {
     "unet": "models.unet:unet",
     "deeplabv3p": "models.deeplabv3p:deeplabv3p",
     "deeplabv3p_os8": "models.deeplabv3p:deeplabv3p_os8",
+    "deeplabv3p_x65": "models.deeplabv3p:deeplabv3p_x65",
     "dilated_resnet": "models.dilated_resnet:dilated_resnet",
     "deeplabv3": "models.deeplabv3:deeplabv3",
     "pspnet": "models.pspnet:pspnet",
@@ -24,6 +25,9 @@ MODELS = {
     "dilatednet": "models.dilatednet:dilatednet",
     "deeplabv1": "models.deeplabv1:deeplabv1",
 }
+
+# Networks named by what they are made of: `smp/fpn/resnet34`.
+FAMILIES = {"smp": "models.smp:smp"}
 
 # Features without a head, by name and width: `hrnetv2p_w32`.
 BACKBONES = {

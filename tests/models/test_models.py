@@ -27,9 +27,13 @@ NETWORKS = list({target: name for name, target in reversed(MODELS.items())}.valu
 # One small network of every file, for what does not depend on the size.
 SMALL = [
     "hrnetv2_w18_small_v1",
+    "hrnetv2_w18:width=4",
+    "hrnetv1_w18:width=4",
     "unet:width=4",
     "deeplabv3p:trunk=mobilenetv2_100",
     "deeplabv3p_os8:trunk=mobilenetv2_100",
+    "deeplabv3p:trunk=resnet18:width=8",
+    "deeplabv3p_x65:width=4",
     "dilated_resnet:trunk=resnet18:width=8",
     "deeplabv3:trunk=resnet18:width=8",
     "pspnet:trunk=resnet18d:width=8",
@@ -94,12 +98,16 @@ PUBLISHED = {
     "unet": Published(31.04, None),  # its paper prints neither, and has no batch norm
     "deeplabv3p": Published(43.48, 503.9, 1e9),
     "deeplabv3p_os8": Published(43.48, 1474.8, 1e9),
+    "deeplabv3p_x65": Published(41.05, 410.2, 1e9),
     "dilated_resnet": Published(52.07, 1661.6),
     "deeplabv3": Published(58.04, 1778.7),
     # What the layers of these add up to; their published rows name no layers and differ.
     "pspnet": Published(65.71, 1949.7),
     "unetpp": Published(54.68, 749.7),
     "resunet": Published(33.26, 273.0),  # ours
+    "hrnetv1_w18": Published(9.32, 126.7),  # no paper prints V1's with a head for segmentation
+    "hrnetv1_w32": Published(28.54, 303.9),
+    "hrnetv1_w48": Published(63.60, 623.8),
     # Their papers print parameters for other numbers of classes: see test_vgg_family.
     "segnet": Published(29.45, 1302.2, 1e9),
     "deconvnet": Published(251.81, 1814.4, 1e9),
@@ -342,7 +350,7 @@ def test_a_wrong_weights_file_is_named(content: str, tmp_path: Path) -> None:
         ("unet:width=big", "unet:width takes a value of type int, got 'big'"),
         ("unet:width=9.5", "type int, got '9.5'"),
         ("hrnet:align_corners=maybe", "type bool, got 'maybe'"),
-        ("hrnet:width=9", "hrnet has no option 'width=9' .*Known: align_corners"),
+        ("hrnet:trunk=9", "hrnet has no option 'trunk=9' .*Known: align_corners, width"),
     ],
 )
 def test_what_is_not_known_is_named(text: str, message: str) -> None:
@@ -380,6 +388,8 @@ def test_an_option_reaches_the_network() -> None:
         ("deeplabv3p:trunk=no_such_net", "no_such_net.*name a convolutional timm network"),
         ("deeplabv3p:trunk=vit_tiny_patch16_224", "vit_tiny_patch16_224.*name a convolutional"),
         ("deeplabv3p:output_stride=32", "8 or 16, got 32"),
+        ("deeplabv3p:trunk=convnext_tiny:width=8", "LayerNorm2d.*leave its width at 64"),
+        ("deeplabv3p:trunk=resnext50_32x4d:width=8", "grouped convolution.*leave its width at 64"),
         ("dilated_resnet:trunk=xception71", "xception71.*not a ResNet"),
         ("dilated_resnet:trunk=resnet9000", "resnet9000.*not a ResNet"),
     ],
