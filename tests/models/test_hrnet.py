@@ -324,7 +324,8 @@ def test_streams_keep_their_resolution_and_double_their_channels() -> None:
 
 
 def test_align_corners_is_that_of_every_interpolation(monkeypatch: pytest.MonkeyPatch) -> None:
-    network, aligned = SegmentationHRNet(TINY, CLASSES), SegmentationHRNet(TINY, CLASSES, align_corners=True)
+    network = SegmentationHRNet(TINY, CLASSES)
+    aligned = SegmentationHRNet(TINY, CLASSES, align_corners=True)
     _shake(network)
     aligned.load_state_dict(network.state_dict())
     image = torch.randn(1, 3, 65, 97, generator=torch.Generator().manual_seed(0))
