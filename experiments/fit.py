@@ -20,6 +20,8 @@ from experiments.recipes import Recipe
 from experiments.trial import Trial
 from lightning_modules.segmentation import Segmentation
 from models import build_model
+from models.imagenet import load_imagenet
+from models.weights import Report
 
 
 def open_splits(recipe: Recipe, root: Path | None) -> tuple[Dataset, Dataset, Dataset]:
@@ -30,10 +32,16 @@ def open_splits(recipe: Recipe, root: Path | None) -> tuple[Dataset, Dataset, Da
 
 
 def build_module(trial: Trial, data: Dataset) -> Segmentation:
-    """The trial's network at its initial weights, ready for training."""
+    """The trial's network at its initial weights, ready for training.
+
+    Raises:
+        ValueError: the recipe asks for ImageNet weights, of which there are none, here or at all.
+    """
     recipe = trial.recipe
     torch.manual_seed(trial.init_seed)
     model: nn.Module = build_model(trial.model, data.labels.num_classes)
+    if recipe.init == "imagenet":  # over random weights, so that the head's are those of the seed
+        load_imagenet(model, trial.model)
     return Segmentation(
         model,
         data.labels.names,
@@ -47,6 +55,20 @@ def build_module(trial: Trial, data: Dataset) -> Segmentation:
         micro_batch=recipe.micro_batch,
         class_weights=recipe.class_weights,
     )
+
+
+def initial_weights(recipe: Recipe, model: nn.Module) -> dict[str, str | None]:
+    """What a result says of them: kind, and of a file its name, hash, licence and load report."""
+    report = getattr(model, "load_report", None)
+    if not isinstance(report, Report):
+        return {"kind": recipe.init, "source": None, "sha256": None, "licence": None}
+    return {
+        "kind": recipe.init,
+        "source": report.source,
+        "sha256": report.sha256,
+        "licence": report.licence,
+        "report": str(report),
+    }
 
 
 def build_data(trial: Trial, splits: Sequence[Dataset], workers: int) -> SegmentationData:

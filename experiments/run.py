@@ -119,6 +119,9 @@ def _train(trial: Trial, args: argparse.Namespace) -> dict[str, Any]:
     recipe = trial.recipe
     splits = fit.open_splits(recipe, args.data_root)
     module = fit.build_module(trial, splits[0])
+    init = fit.initial_weights(recipe, module.model)
+    if "report" in init:
+        print(f"initial weights: {init['report']}")
     fit.check_batch(recipe, module.model, len(splits[0].ids), args.devices * args.num_nodes)
     workers = _workers(args.devices) if args.workers is None else args.workers
     data = fit.build_data(trial, splits, workers)
@@ -141,7 +144,7 @@ def _train(trial: Trial, args: argparse.Namespace) -> dict[str, Any]:
     fit.fit(trial, trainer, module, data)
     if trainer.global_rank > 0:
         return {}
-    record = _finish(trial, module, splits, clock, history)
+    record = {"init": init, **_finish(trial, module, splits, clock, history)}
     dashboard.close(record)
     return record
 

@@ -24,7 +24,8 @@ class Result:
     """A finished or failed trial as `result.json` holds it.
 
     Keys of `record`: schema, status ("done" or "failed"), reason, recipe, model, seed, hashes
-    (recipe, data, protocol, code), data, protocol, confusion (rows truth, columns prediction),
+    (recipe, data, protocol, code), init (kind, and of a file source, sha256, licence and load
+    report; not in older files), data, protocol, confusion (rows truth, columns prediction),
     metrics, cost, timing, environment, curve.
     """
 
@@ -37,6 +38,16 @@ class Result:
     @property
     def done(self) -> bool:
         return bool(self.record["status"] == "done")
+
+    @property
+    def init(self) -> str:
+        """The initial weights, as `random` or `imagenet (resnet101.a1h_in1k)`.
+
+        `unknown` for predictions that came from elsewhere.
+        """
+        kind = self.record["recipe"].get("init", "unknown")
+        source = self.record.get("init", {}).get("source")
+        return f"{kind} ({source})" if source else str(kind)
 
     @property
     def predictions(self) -> Path:

@@ -25,6 +25,7 @@ class Row:
     """A model of the comparison, over its finished seeds; all figures are means over them."""
 
     model: str
+    init: str  # what the weights were before training, with the file's name
     params_m: float | None  # costs are None for predictions that came from elsewhere
     gmacs: float | None
     latency_ms: float | None
@@ -103,6 +104,7 @@ def _row(model: str, group: list[Result], stale: Set[str]) -> Row:
         iou[name] = statistics.fmean(present) if present else None
     return Row(
         model=model,
+        init=", ".join(dict.fromkeys(r.init for r in group)),
         params_m=mean("cost", "params", 1e6),
         gmacs=mean("cost", "gmacs"),
         latency_ms=mean("cost", "latency_ms"),
@@ -160,35 +162,37 @@ def paper_table(results: list[Result]) -> Table | None:
 
 
 def cost_table(profiles: list[dict[str, Any]], size: tuple[int, int], classes: int) -> Table:
-    """A row a network of `cost.profile`: ours, the published figures and the difference."""
+    """A row a network of `cost.profile`, and below it what was published of it, if anything."""
     table = Table(
         title=f"Cost at {size[0]}x{size[1]}, {classes} classes",
         box=box.SIMPLE,
         pad_edge=False,
-        collapse_padding=True,
-        caption="GMACs: multiply-adds of convolutions and matrix products / 1e9, half of the "
-        "FLOPs. GFLOPs: the HRNet paper's unit, MACs / 2^30. Stride: of the deepest layer, and of "
-        "the classifier. Published: arXiv 1908.07919, Table III, and the authors' "
-        "README; = is equal to its printed digit.",
+        caption="Trunk: parameters before the head. GMACs: multiply-adds of convolutions and "
+        "matrix products / 1e9, half of the FLOPs. GFLOPs: the HRNet paper's unit, MACs / 2^30. "
+        "Stride: of the deepest layer, and of the classifier. Published: arXiv 1908.07919, Table "
+        "III, and the authors' README; = where ours has its digits, else by how much ours is off.",
     )
-    table.add_column("\nmodel", overflow="fold")
-    for name in ("ours\nM", "\nGMACs", "\nGFLOPs", "\nstride", "paper\nM", "\nGFLOPs", "off %\nM"):
+    table.add_column("model", overflow="fold")
+    for name in ("params M", "trunk", "GMACs", "GFLOPs", "stride"):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("\nGFLOPs", justify="right", no_wrap=True)
     for p in profiles:
-        theirs, differs = p["published"], p["difference_percent"]
-        ours = dict(zip(PAPER_COLUMNS, (p["params"] / 1e6, p["paper_gflops"]), strict=True))
-        equal = {k: round(ours[k], 1) == v for k, v in theirs.items()}
-        off = {k: "=" if equal[k] else f"{differs[k]:+.1f}" for k in theirs}
         table.add_row(
             p["model"],
             f"{p['params'] / 1e6:.2f}",
+            f"{p['params_trunk'] / 1e6:.2f}",
             f"{p['gmacs']:.1f}",
             f"{p['paper_gflops']:.1f}",
             f"{p['deepest_stride']}, {p['classifier_stride']}",
-            *(f"{theirs[k]:.1f}" if k in theirs else "" for k in PAPER_COLUMNS),
-            *(off.get(k, "") for k in PAPER_COLUMNS),
         )
+        theirs, differs = p["published"], p["difference_percent"]
+        ours = dict(zip(PAPER_COLUMNS, (p["params"] / 1e6, p["paper_gflops"]), strict=True))
+        cells = {
+            k: f"{v:.1f} {'=' if round(ours[k], 1) == v else f'{differs[k]:+.1f} %'}"
+            for k, v in theirs.items()
+        }
+        if cells:
+            params, gflops = (cells.get(k, "") for k in PAPER_COLUMNS)
+            table.add_row("  published", params, "", "", gflops, "")
     return table
 
 
@@ -229,12 +233,18 @@ def main_table(results: list[Result], stale: Set[str] = _NO_PATHS) -> Table:
             f"{first['recipe']['name']}: {data['name'].split(':')[0]} {data['split']}, "
             f"{data['num_images']} images, costs at {height}x{width}"
         )
-    table = Table(title=title, box=box.SIMPLE, pad_edge=False, caption=conditions(first))
-    table.add_column("model", overflow="fold", min_width=14)
+    table = Table(
+        title=title,
+        box=box.SIMPLE,
+        pad_edge=False,
+        collapse_padding=True,  # room for the names of models and of files of weights
+        caption=conditions(first),
+    )
+    table.add_column("model\ninitial weights", overflow="fold", min_width=15)
     for name in COLUMNS:
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows(results, stale):
-        table.add_row(row.model, *row.cells())
+        table.add_row(f"{row.model}\n{row.init}", *row.cells())
     for result in results:
         if not result.done:
             table.add_row(f"{result['model']} seed {result['seed']}", *["-"] * 5, "failed")
@@ -268,14 +278,19 @@ def class_table(results: list[Result]) -> Table:
 
 
 def markdown(results: list[Result], prior: dict[str, float] | None) -> str:
-    """The main table for a README."""
+    """The main table for a README; with a column for the initial weights where any are trained."""
+    shown = rows(results)
+    inits = any(row.init != "random" for row in shown)
     lines = [
-        f"| model | {' | '.join(COLUMNS)} |",
-        f"|---|{'---:|' * len(COLUMNS)}",
-        *(f"| `{row.model}` | {' | '.join(row.cells())} |" for row in rows(results)),
+        f"| model |{' init |' * inits} {' | '.join(COLUMNS)} |",
+        f"|---|{'---|' * inits}{'---:|' * len(COLUMNS)}",
+        *(
+            f"| `{row.model}` |{f' {row.init} |' * inits} {' | '.join(row.cells())} |"
+            for row in shown
+        ),
     ]
     if prior is not None:
-        lines.append(f"| position prior |{' |' * 5} {100 * prior['miou']:.1f} |")
+        lines.append(f"| position prior |{' |' * (inits + 5)} {100 * prior['miou']:.1f} |")
     return "\n".join(lines)
 
 

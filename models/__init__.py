@@ -57,15 +57,20 @@ def families() -> list[str]:
     return forms
 
 
-def build_backbone(name: str, *, align_corners: bool = False) -> "nn.Module":
+def build_backbone(
+    name: str, weights: Path | str | None = None, *, align_corners: bool = False
+) -> "nn.Module":
     """Build features without a head: `hrnetv1_w32`, `hrnetv2_w32` or `hrnetv2p_w32`, at any width.
+
+    Args:
+        weights: as of `build_model`, as the authors' `hrnetv2_w48_imagenet_pretrained.pth`.
 
     Returns:
         A module from an image (N, 3, H, W) to its maps by name, the finest first; its `channels`
         and `strides` say what they are. V2p's is a backbone for torchvision's detectors.
 
     Raises:
-        ValueError: no backbone has this name.
+        ValueError: no backbone has this name, or a weights file that does not fit.
     """
     family, _, width = name.rpartition("_w")
     if family not in BACKBONES or not width.isdecimal() or int(width) < 1:
@@ -75,6 +80,10 @@ def build_backbone(name: str, *, align_corners: bool = False) -> "nn.Module":
     backbone: nn.Module = getattr(importlib.import_module(module), function)(
         int(width), align_corners=align_corners
     )
+    if weights is not None:
+        from models.weights import load_weights
+
+        load_weights(backbone, Path(weights))
     return backbone
 
 

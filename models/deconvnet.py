@@ -13,7 +13,7 @@ over 50 object proposals.
 
 from torch import Tensor, nn
 
-from models.vgg import activated, decode, encode, initialise, mirror, switching_pools, vgg16
+from models.vgg import activated, decode, encode, initialise, mark, mirror, switching_pools, vgg16
 
 _DECODER = ((8, 8, 8), (8, 8, 4), (4, 4, 2), (2, 1), (1, 1))  # in units of width, the deepest first
 
@@ -36,6 +36,8 @@ class DeconvNet(nn.Module):
         self.decoder = mirror(width, _DECODER)
         self.classifier = nn.Conv2d(width, num_classes, 1)
         initialise(self)
+        for place, name in enumerate(("pre_logits.fc1", "pre_logits.fc2")):
+            mark(self.fc.get_submodule(f"{place}.0"), name, width, "batch")
 
     def forward(self, image: Tensor) -> Tensor:
         x, switches = encode(self.trunk, image)  # 1/32

@@ -9,7 +9,8 @@ Poolings are 3x3 and round up, as we recall the authors' Caffe file, which was n
 cells lie on every eighth pixel from the first on, also past the last one, so that logits are
 interpolated with aligned corners and cropped.
 
-Differs from the paper: it starts from ImageNet weights, here from He's initialisation; the loss
+Differs from the paper: it starts from ImageNet weights, its fully connected layers from subsampled
+ones; here `init=imagenet` fills the thirteen convolutions alone, and all else is He's; the loss
 sees the logits at full size, not the labels at 1/8; an average pooling before the fully connected
 layers, which we recall in that file and which the paper does not name, is left out. Optional batch
 norm (`norm=batch`).

@@ -7,16 +7,17 @@ a 1x1, and a 1x1 gives the classes; with 21 of them these are 134.3M parameters.
 1x1, which start as the identity on what its first ReLU lets pass. The logits go up by 8, bilinear.
 
 Differs from the paper: its front end has no padding and reflects 186 pixels around the input; here
-every convolution is padded with zeros and keeps the size. It starts from ImageNet weights, here
-from He's initialisation, without which nothing is learnt from scratch. Front end and context are
-trained in one go, not one after the other. Optional batch norm in the front end (`norm=batch`).
+every convolution is padded with zeros and keeps the size. It starts from ImageNet weights, as here
+with `init=imagenet`, else from He's initialisation, without which nothing is learnt from scratch.
+Front end and context are trained in one go, not one after the other. Optional batch norm in the
+front end (`norm=batch`).
 """
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.vgg import activated, initialise, vgg16
+from models.vgg import activated, initialise, mark, vgg16
 
 _STRIDE = 8
 _DILATIONS = (1, 1, 2, 4, 8, 16, 1)
@@ -55,6 +56,8 @@ class DilatedNet(nn.Module):
             nn.Conv2d(hidden, num_classes, 1),
         )
         initialise(self)
+        mark(self.head.get_submodule("0.0"), "pre_logits.fc1", width, norm)
+        mark(self.head.get_submodule("2.0"), "pre_logits.fc2", width, norm)
         self.context = _context(num_classes, _CONTEXTS[context])
 
     def forward(self, image: Tensor) -> Tensor:

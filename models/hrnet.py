@@ -42,7 +42,7 @@ class Stages(NamedTuple):
 
 W18, W32, W40, W48 = Stages(18), Stages(32), Stages(40), Stages(48)
 SMALL_V1, SMALL_V2 = Stages(16, 1, 32, (1, 1, 1), 2), Stages(18, 2, 64, (1, 3, 2), 2)
-_IMAGENET = {  # timm's networks with ImageNet weights; the authors' own
+_IMAGENET = {  # timm's networks with ImageNet weights: the authors', but for the small ones'
     W18: "hrnet_w18",
     W32: "hrnet_w32",
     W40: "hrnet_w40",

@@ -39,7 +39,18 @@ def vgg16(width: int, norm: str, pools: Iterable[nn.Module], dilation: int = 1) 
     convs = [layer for layer in trunk if isinstance(layer, nn.Conv2d)]
     for conv in convs[-_BLOCKS[-1][1] :]:
         conv.dilation = conv.padding = (dilation, dilation)
+    mark(trunk, "features", width, norm)
     return trunk
+
+
+def mark(part: nn.Module, name: str, width: int, norm: str) -> None:
+    """Say that ImageNet weights fill this part, those of the module `name` of timm's VGG16.
+
+    Its fully connected layers are convolutions there: `pre_logits.fc1`, 7x7, and `pre_logits.fc2`.
+    """
+    if width == 64:
+        network = "vgg16_bn" if norm == "batch" else "vgg16"
+        part.imagenet = f"{network}/{name}"  # type: ignore[assignment]
 
 
 def activated(conv: nn.Conv2d | nn.ConvTranspose2d, norm: str) -> nn.Sequential:

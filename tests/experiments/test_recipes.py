@@ -1,13 +1,26 @@
-"""Recipes: what is in the hash, and what a wrong one says."""
+"""Recipes: what is in the hash, what a wrong one says, and weights to start from."""
 
 import dataclasses
+import functools
+import http.server
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+import timm
+import torch
+from safetensors.torch import save_file
 
 from datamodules import open_data
+from experiments import compare
+from experiments.fit import build_module, initial_weights
 from experiments.recipes import RECIPES, Recipe, demo, load_recipe, smoke
+from experiments.store import load_results
+from experiments.trial import Trial, slug
+from models import build_model
+from tests.commands import run
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -48,11 +61,12 @@ def test_every_field_but_the_name_is_in_the_hash() -> None:
         "data": "camvid", "crop": (40, 40), "batch": 2, "steps": 3, "lr": 0.5,
         "precision": "bf16-mixed", "micro_batch": 2, "momentum": 0.5, "weight_decay": 0.1,
         "power": 1.0, "scale": (1.0, 1.0), "flip": False, "photometric": "colour-jitter",
-        "class_weights": (1.0,), "bn_momentum": 0.5, "init_seed": 1, "data_seed": 1,
+        "class_weights": (1.0,), "bn_momentum": 0.5, "init": "imagenet", "init_seed": 1,
+        "data_seed": 1,
         "val_every": 1, "train_split": "val", "val_split": "test", "test_split": "val",
     }  # fmt: skip
     fields = {f.name for f in dataclasses.fields(Recipe)}
-    assert fields == {*changed, "name", "init"}  # init has one value so far
+    assert fields == {*changed, "name"}
     hashes = {dataclasses.replace(base, **{k: v}).hash() for k, v in changed.items()}  # type: ignore[arg-type]
     assert len(hashes) == len(changed)
     assert base.hash() not in hashes
@@ -92,6 +106,7 @@ def test_another_data_set_does_not_take_over_class_weights() -> None:
         ("smoke", "lr=-1", "lr is -1.0, needed is lr (above 0)"),
         ("smoke", "batch=0", "batch is 0, needed is batch (at least 1)"),
         ("smoke", "crop=16x64", "crop is (16, 64), needed is crop (two sides of at least 33)"),
+        ("smoke", "init=imagnet", "init is 'imagnet', needed is init (one of random, imagenet)"),
         ("smoke", "precision=fp16", "precision (one of 32-true, bf16-mixed)"),
         ("smoke", "micro_batch=9", "micro_batch (1 to batch)"),
         ("missing.py:mine", "", "no recipe file at"),
@@ -117,3 +132,110 @@ def test_a_users_own_file(tmp_path: Path) -> None:
         load_recipe(f"{path}:shrot")
     with pytest.raises(ValueError, match="returned int: a Recipe is needed"):
         load_recipe(f"{path}:wrong")
+
+
+# --- Weights to start from.
+
+RESNET, SHOWN = "deeplabv3:trunk=resnet18", "imagenet (resnet18.a1_in1k)"
+FILE, MODEL = "resnet18.a1_in1k.safetensors", "timm/resnet18.a1_in1k/resolve/main/model.safetensors"
+
+
+def _weights(path: Path) -> None:
+    torch.manual_seed(7)
+    path.parent.mkdir(parents=True)
+    save_file(timm.create_model("resnet18").state_dict(), path)
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[str]:
+    """The address of a server that has the file of ResNet-18."""
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *arguments: object) -> None:
+            pass
+
+    _weights(tmp_path / "server" / MODEL)
+    handler = functools.partial(Quiet, directory=str(tmp_path / "server"))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_compare_from_imagenet_weights(
+    tmp_path: Path, hub: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The command as a user gives it: without network, with it, and after training."""
+    home, out = tmp_path / "torch", tmp_path / "runs"
+    command = ("experiments.compare", "--recipe", "smoke", "--wandb", "off", "--out", out,
+               "--set", "init=imagenet", "--set", "steps=2", "--models", RESNET)  # fmt: skip
+    caches = {"TORCH_HOME": str(home), "HF_HOME": str(tmp_path / "hf")}
+    status, text = run(*command, **caches, HF_HUB_OFFLINE="1")
+    assert status == 2
+    assert len(text.strip().splitlines()) == 1
+    place = home / "hub" / "checkpoints" / FILE
+    for part in (f"download https://huggingface.co/{MODEL} ", str(place), "licence: apache-2.0"):
+        assert part in text
+    assert not out.exists()
+
+    status, text = run(*command, **caches, HF_ENDPOINT=hub)
+    assert status == 0, text
+    assert f"fetching {hub}/{MODEL}" in text
+    assert SHOWN in " ".join(text.split())
+    assert place.read_bytes() == (tmp_path / "server" / MODEL).read_bytes()
+    (result,) = load_results(out)
+    assert result.init == SHOWN
+    assert result["init"]["kind"] == "imagenet"
+    assert result["init"]["licence"] == "apache-2.0"
+    assert len(result["init"]["sha256"]) == 64
+    assert f"init: {SHOWN}" in (out / slug(result["recipe"]["name"]) / "report.html").read_text()
+
+    place.unlink()  # what has finished is shown without the file
+    monkeypatch.setattr(torch.hub, "_hub_dir", str(home / "hub"))
+    monkeypatch.setattr("models.imagenet.constants.HF_HUB_OFFLINE", True)
+    assert compare.main([str(part) for part in command[1:]]) == 0
+    assert SHOWN in " ".join(capsys.readouterr().out.split())
+
+    (checkpoint,) = (result.path.parent / "checkpoints").glob("step*2.ckpt")
+    model = build_model(RESNET, 11, weights=checkpoint)
+    assert model.load_report.complete  # type: ignore[union-attr]
+
+
+def test_the_head_and_the_draws_are_those_of_the_seed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.hub, "_hub_dir", str(tmp_path))
+    _weights(tmp_path / "checkpoints" / FILE)
+    data, states, draws = open_data(smoke().data, "train"), [], []
+    for init in ("random", "imagenet"):
+        recipe = dataclasses.replace(smoke(), init=init)
+        model = build_module(Trial(recipe, RESNET, 3, tmp_path), data).model
+        states.append(model.state_dict())
+        draws.append(torch.rand(3))
+        assert initial_weights(recipe, model)["kind"] == init
+    for name, tensor in states[0].items():
+        if not name.startswith("trunk."):
+            assert torch.equal(tensor, states[1][name])
+        elif tensor.ndim == 4:
+            assert not torch.equal(tensor, states[1][name])
+    assert torch.equal(*draws)
+
+
+def test_networks_without_imagenet_weights_are_refused_by_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for more in ([], ["--dry-run"]):
+        models = f"unet:width=8,{RESNET},resunet"
+        command = ["--recipe", "smoke", "--set", "init=imagenet", "--models", models]
+        assert compare.main([*command, "--out", str(tmp_path / "runs"), *more]) == 2
+        shown = capsys.readouterr()
+        assert shown.out == ""
+        assert "no ImageNet weights exist for unet:width=8, resunet: leave them out" in shown.err
+        assert len(shown.err.strip().splitlines()) == 1
+    assert not (tmp_path / "runs").exists()
+
+
+def test_results_of_before_are_of_their_recipes_weights() -> None:
+    kept = load_results(Path(compare.__file__).parent / "results" / "camvid-quick")
+    assert {result.init for result in kept} == {"random"}
+    assert all("init" not in result.record for result in kept)

@@ -1,6 +1,8 @@
 """HRNet as a backbone: its maps, and V2p under torchvision's Faster R-CNN."""
 
 import math
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -27,7 +29,7 @@ def _settled(module: nn.Module) -> nn.Module:
 @pytest.mark.parametrize("name", ["hrnetv1_w4", "hrnetv2_w4", "hrnetv2p_w4"])
 def test_maps_are_what_it_says(name: str, size: tuple[int, int]) -> None:
     torch.manual_seed(0)
-    backbone = build_backbone(name).eval()
+    backbone: Any = build_backbone(name).eval()
     with torch.no_grad():
         maps = list(backbone(_image(*size)).values())
     assert [x.shape[1] for x in maps] == list(backbone.channels)
@@ -106,7 +108,7 @@ def test_faster_rcnn_takes_a_training_step_on_the_pyramid() -> None:
         "loss_rpn_box_reg",
     }
     optimizer.zero_grad()
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     optimizer.step()
     for name, parameter in backbone.named_parameters():
         assert parameter.grad is not None, name
@@ -118,6 +120,20 @@ def test_faster_rcnn_takes_a_training_step_on_the_pyramid() -> None:
     with torch.no_grad():
         found = detector(images)
     assert {"boxes", "labels", "scores"} == set(found[0])
+
+
+def test_weights_of_a_network_fill_its_backbone(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network, path = build_model("hrnetv2_w18", 3), tmp_path / "weights.pt"
+    torch.save(network.state_dict(), path)
+    with pytest.warns(UserWarning, match=r"fit in part: .* 12 missing, .* unexpected"):
+        backbone = build_backbone("hrnetv2p_w18", path)
+    state, filled = network.state_dict(), backbone.state_dict()
+    shared = [name for name in filled if name in state]
+    assert len(shared) == sum(not name.startswith("last_layer.") for name in state)
+    assert all(torch.equal(filled[name], state[name]) for name in shared)
+    with pytest.raises(ValueError, match="of the network's trunk, and 95% are needed"):
+        build_backbone("hrnetv2p_w32", path)
 
 
 @pytest.mark.parametrize(

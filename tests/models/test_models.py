@@ -319,13 +319,13 @@ def test_a_missing_weights_file_says_where_it_looked(tmp_path: Path) -> None:
     assert str(path) in str(caught.value)
 
 
-@pytest.mark.parametrize("content", ["other network", "other classes", "list", "text", "nothing"])
+@pytest.mark.parametrize("content", ["other network", "other width", "list", "text", "nothing"])
 def test_a_wrong_weights_file_is_named(content: str, tmp_path: Path) -> None:
     path = tmp_path / "weights.pt"
     if content == "other network":
         torch.save(_build("hrnetv2_w18_small_v1").state_dict(), path)
-    elif content == "other classes":
-        torch.save(build_model("unet:width=4", CLASSES + 1).state_dict(), path)
+    elif content == "other width":
+        torch.save(build_model("unet:width=5", CLASSES).state_dict(), path)
     elif content == "list":
         torch.save([torch.zeros(3)], path)
     else:
