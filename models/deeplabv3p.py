@@ -18,6 +18,8 @@ from timm.models import FeatureInfo
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models.resnet import subsample_narrow
+
 _RATES = {16: (6, 12, 18), 8: (12, 24, 36)}  # section 3.1 of the paper: doubled at stride 8
 _WIDTH = 64  # of the paper's networks, see `deeplabv3p`
 _IMAGE = 3  # its channels, which no width scales
@@ -63,6 +65,9 @@ class DeepLabV3Plus(nn.Module):
         channels = _info(self.trunk).channels()
         if width != _WIDTH:
             _scale(self.trunk, trunk, width)
+            subsample_narrow(self.trunk)
+        else:
+            self.trunk.imagenet = trunk  # type: ignore[assignment]  # its ImageNet weights fit
         deep, low, head, reduced = (
             _scaled(c, width) for c in (channels[-1], channels[self.low], 256, 48)
         )

@@ -8,7 +8,8 @@ from typing import Any
 import timm
 import torch
 from timm.models import FeatureInfo
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 
 def resnet_trunk(
@@ -40,6 +41,30 @@ def resnet_trunk(
     trunk = timm.create_model(
         name, features_only=True, output_stride=output_stride, out_indices=maps, **sizes
     )
+    if width == 64:
+        trunk.imagenet = name  # type: ignore[assignment]  # its ImageNet weights fit
+    subsample_narrow(trunk)
     info = trunk.feature_info
     assert isinstance(info, FeatureInfo)
     return trunk, list(info.channels())
+
+
+def subsample_narrow(trunk: nn.Module) -> None:
+    """Keep narrow strided 1x1 convolutions away from oneDNN, which then writes where it must not.
+
+    On CPUs with AVX-512 their backward pass, in channels-last with less than 16 inputs, ends in
+    crashes or wrong gradients (torch 2.14, uxlfoundation/oneDNN#6035). No network of a paper has
+    any; those scaled down have.
+    """
+    for module in trunk.modules():
+        if not isinstance(module, nn.Conv2d) or module.in_channels >= 16:
+            continue
+        if module.kernel_size == (1, 1) and module.stride == (2, 2):
+            module.__class__ = _SubsamplingConv2d
+
+
+class _SubsamplingConv2d(nn.Conv2d):
+    """A 1x1 convolution of stride 2, as one of stride 1 on every second pixel: the same values."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.conv2d(input[..., ::2, ::2], self.weight, self.bias)

@@ -9,10 +9,12 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from models import build_model
 from models.deeplabv3 import ASPP, deeplabv3
 from models.dilated_resnet import dilated_resnet
 from models.hrnet import BasicBlock
 from models.pspnet import PyramidPooling, pspnet
+from models.resnet import subsample_narrow
 from models.resunet import resunet
 from models.unetpp import unetpp
 
@@ -245,3 +247,35 @@ def test_trunks_that_cannot_serve(
 def test_resunet_names_what_it_cannot_be(options: dict[str, int], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         resunet(CLASSES, **options)
+
+
+# --- Narrow trunks.
+
+
+@pytest.mark.parametrize("size", [(6, 8), (7, 5)])
+def test_a_subsampling_convolution_is_one_of_stride_2(size: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    strided = nn.Conv2d(5, 9, 1, stride=2).double()
+    images = torch.randn(2, 5, *size, dtype=torch.double, requires_grad=True)
+    outputs = []
+    for _ in range(2):
+        out = strided(images)
+        gradients = torch.autograd.grad(out.square().sum(), [images, strided.weight])
+        outputs.append((out, *gradients))
+        subsample_narrow(strided)
+    assert type(strided) is not nn.Conv2d
+    for one, other in zip(*outputs, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize("name", ["deeplabv3p:width=6", "pspnet:trunk=resnet18:width=8"])
+def test_no_narrow_trunk_has_a_strided_1x1_that_may_crash(name: str) -> None:
+    """On some CPUs its backward pass corrupts memory, so that a test by running it ends pytest."""
+    strided = [
+        module
+        for module in build_model(name, CLASSES).modules()
+        if isinstance(module, nn.Conv2d) and module.kernel_size == (1, 1) and module.stride[0] == 2
+    ]
+    assert any(conv.in_channels < 16 for conv in strided)
+    for conv in strided:
+        assert (type(conv) is nn.Conv2d) == (conv.in_channels >= 16)
