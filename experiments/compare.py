@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 from datamodules import open_data
 from datamodules.table import DATASETS
-from experiments.recipes import RECIPES, Recipe, load_recipe, short_hash
+from experiments.recipes import RECIPES, Recipe, load_recipe, parse_size, short_hash
 from experiments.score import position_prior
 from experiments.store import PRIOR, load_results, read_result, write_json
 from experiments.trial import BusyError, State, Trial, data_hash, leads, slug, stale_results
-from models import model_options, parse_model
+from models import families, model_options, parse_model
 from models.table import MODELS
 
 if TYPE_CHECKING:
@@ -43,6 +43,12 @@ def parser() -> argparse.ArgumentParser:
         help="change a field of the recipe, as lr=0.02; may be repeated")  # fmt: skip
     add("--data", help="another data set, as streets:height=192:width=256")
     add("--data-root", type=Path, metavar="DIR", help="folder that holds the data set")
+    add("--match", metavar="KIND=VALUE", help="give each network the width that costs nearest to "
+        "gmacs=2.7 (1e9 multiply-adds a forward pass), params=9.6 (millions), latency=40 (ms a "
+        "forward pass of one image here) or train-time=0.5 (s a training step of two images "
+        "here)")  # fmt: skip
+    add("--at", metavar="HEIGHTxWIDTH", help="the image that --match counts or times (default: "
+        "the recipe's crop, on which training runs)")  # fmt: skip
     add("--seeds", default="0", help="as 0,1,2: a trial for each (default: 0)")
     add("--devices", type=int, default=1, metavar="N", help="processes a trial (default: 1)")
     add("--num-nodes", type=int, default=1, metavar="N", help="machines a trial (default: 1)")
@@ -80,7 +86,7 @@ def main(argv: list[str] | None = None) -> int:
 def listing() -> str:
     """Models with their options, recipes with their first line, data sets."""
     lines = ["models (options)"]
-    for name in MODELS:
+    for name in (*MODELS, *families()):
         options = ", ".join(f"{key}: {kind}" for key, kind in model_options(name).items())
         lines.append(f"  {name:22} {options}")
     lines.append("recipes")
@@ -109,10 +115,54 @@ def plan(args: argparse.Namespace) -> list[Trial]:
         raise ValueError("--devices, --num-nodes and --jobs are at least 1")
     for model in models:
         parse_model(model)
+    if recipe.init == "imagenet":
+        from models.imagenet import imagenet_networks
+
+        imagenet_networks(models)  # refuses those without
     twice = [m for m in models if models.count(m) > 1] + [s for s in seeds if seeds.count(s) > 1]
     if twice:
         raise ValueError(f"{twice[0]} is named twice: name each model and seed once")
+    if args.match or args.at:
+        models = _matched(models, recipe, args)
     return [Trial(recipe, model, seed, args.out) for seed in seeds for model in models]
+
+
+def _matched(models: list[str], recipe: Recipe, args: argparse.Namespace) -> list[str]:
+    """The networks at the widths that --match chooses for them, which it prints."""
+    from rich.console import Console
+
+    from experiments import match
+
+    if not args.match:
+        raise ValueError("--at is the size for --match: give that too, as --match gmacs=2.7")
+    if recipe.init != "random":
+        raise ValueError(
+            f"--match changes widths, for which there are no weights of init={recipe.init}: "
+            "leave it out, or start from random weights with --set init=random"
+        )
+    classes = open_data(recipe.data, recipe.train_split, args.data_root).labels.num_classes
+    try:
+        size = parse_size(args.at) if args.at else recipe.crop
+    except ValueError as error:
+        raise ValueError(str(error).replace("--size", "--at")) from None
+    terms = match.parse_match(args.match, size, classes, recipe.precision, threads=_threads(args))
+    if terms.measured:
+        if args.num_nodes > 1:
+            raise ValueError(
+                f"each machine may measure another width: match gmacs or params over "
+                f"{args.num_nodes} machines, or choose with one and name the widths"
+            )
+        data_hash(recipe, args.data_root)  # what it refuses is refused before minutes of measuring
+        _check_writable(args.out)
+    rows = match.plan(models, terms, kept=args.out / slug(recipe.name) / "match.json")
+    if leads():
+        match.show(rows, terms, Console(highlight=False))
+    return [row["model"] for row in rows]
+
+
+def _threads(args: argparse.Namespace) -> int:
+    processes: int = args.jobs * args.devices
+    return max(1, (os.cpu_count() or 1) // processes)
 
 
 def _compare(trials: list[Trial], args: argparse.Namespace) -> int:
@@ -124,6 +174,8 @@ def _compare(trials: list[Trial], args: argparse.Namespace) -> int:
     recipe = trials[0].recipe
     args.group = short_hash([trial.id() for trial in trials])
     data = data_hash(recipe, args.data_root)
+    if recipe.init == "imagenet":
+        _fetch_weights(trials, data, args.rerun)
     _check_writable(args.out)
     todo = [trial for trial in trials if _prepare(trial, data, args.rerun)]
     if len(todo) < len(trials):
@@ -131,12 +183,27 @@ def _compare(trials: list[Trial], args: argparse.Namespace) -> int:
         console.print(f"{kept} of {len(trials)} trials are done already and kept")
     cells = [Cell(trial, trial.identity(data), _command(trial, args)) for trial in todo]
     if cells:
-        threads = max(1, (os.cpu_count() or 1) // (args.jobs * args.devices))
-        run_cells(cells, jobs=args.jobs, threads=threads, console=console)
+        run_cells(cells, jobs=args.jobs, threads=_threads(args), console=console)
     failed = any(cell.state != "done" for cell in cells)
     if leads():
         _show(trials, cells, args, console, data)
     return int(failed)
+
+
+def _fetch_weights(trials: list[Trial], data: str, rerun: str) -> None:
+    """Have the files of ImageNet weights here before any cell starts."""
+    from models.imagenet import fetch, imagenet_networks
+
+    kept = (State.DONE, State.STALE) if rerun == "failed" else ()
+    models = dict.fromkeys(t.model for t in trials if t.state(data) not in kept)
+    lacking = []
+    for network in imagenet_networks(models):
+        try:
+            fetch(network)
+        except ValueError as error:
+            lacking.append(str(error))
+    if lacking:
+        raise ValueError("; ".join(lacking))
 
 
 def _prepare(trial: Trial, data: str, rerun: str) -> bool:

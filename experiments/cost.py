@@ -1,8 +1,9 @@
 """What a network costs: operations, counted on the meta device in a second, at any size.
 
 `python -m experiments.cost` prints the papers' cost table beside ours, without training anything;
-with `--measure` also seconds and memory on this machine. With `--again RESULTS` it times the
-latency of finished trials once more, one after the other, where they ran side by side.
+with `--measure` also seconds and memory on this machine. With `--match gmacs=2.7` it finds the
+widths at which the networks cost that. With `--again RESULTS` it times the latency of finished
+trials once more, one after the other, where they ran side by side.
 """
 
 import argparse
@@ -22,6 +23,7 @@ from rich.console import Console
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from experiments import match
 from experiments.measure import (
     Request,
     autocast,
@@ -42,16 +44,31 @@ from experiments.table import (
 from experiments.trace import on_meta, record
 from models import build_model, parse_model
 from models.table import MODELS
+from models.weights import trunk
 
 PAPER_SIZE, PAPER_CLASSES = (1024, 2048), 19  # of the HRNet paper's Table III
 DEEPEST = 32  # of any network here; coarser maps are summaries: image pooling, pyramid bins
 WHY = {  # differences from published figures, as far as they are explained
     "hrnetv2_w40": "the authors' own code with 40 channels counts as here; the paper prints less "
     "in both columns, which no whole number of channels gives",
+    "hrnetv2_w18": "nothing is printed at this size and for these classes",
+    "hrnetv2_w32": "nothing is printed at this size and for these classes",
+    **dict.fromkeys(
+        ("hrnetv1_w18", "hrnetv1_w32", "hrnetv1_w48"),
+        "the paper compares V1's accuracy (Fig. 10) and prints no cost",
+    ),
     "deeplabv3p": "the published GFLOPs are those of stride 8, see deeplabv3p_os8; the parameters "
     "do not depend on the stride",
     "deeplabv3p_os8": "4.9 % below the published 1444.6 GFLOPs of DeepLabv3+, where the parameters "
     "agree; that figure fits no stride, and is probably not from that paper's own counter",
+    "deeplabv3p_x65": "its paper prints no parameters, nor operations at this size",
+    "unet": "its paper prints neither; these are its Fig. 1 with padding and batch norm",
+    "segnet": "no printed figure known; with the 11 classes of its authors' file 29.45M",
+    "deconvnet": "no printed figure known; with its paper's 21 classes 251.81M",
+    "dilatednet": "no printed figure known; its front end with its paper's 21 classes is 134.37M, "
+    "and the DeepLabv1 paper prints 134.3M for one with the same layers",
+    "deeplabv1": "with its paper's 21 classes 20.51M, and 20.5M are printed there",
+    "resunet": "this project's own, no paper's",
     "pspnet": "the row names no layers; 7x7 stem: 65.58M, 1896.9; auxiliary head counted: 68.07M, "
     "2021.8; pooled branches counted at 1/8: 65.71M, 2078; no form tried gives both figures",
     "unetpp": "the row names no layers; encoder channels in the nodes, as in "
@@ -64,7 +81,8 @@ def analyse(model: str, num_classes: int, size: tuple[int, int]) -> dict[str, An
     """What one forward pass at (height, width) takes, without memory or time.
 
     Convolutions and matrix products are counted, one multiply-add as one; normalisation,
-    activations, pooling and interpolation are not. Parameters are active where their module ran.
+    activations, pooling and interpolation are not. Parameters are active where their module ran;
+    the trunk has those before the head: an encoder, VGG16's convolutions, all of HRNet but its end.
     `layers` are in the order in which they ran, their stride as a power of two: 360 rows to 12 are
     1/32.
     """
@@ -76,13 +94,11 @@ def analyse(model: str, num_classes: int, size: tuple[int, int]) -> dict[str, An
         )
     with FlopCounterMode(display=False) as counter:
         layers = record(network, image)
+    sizes = {name: p.numel() for name, p in network.named_parameters()}
     return {
-        "params": sum(p.numel() for p in network.parameters()),
+        "params": sum(sizes.values()),
         "params_active": sum(p.numel() for p in active),
-        "parts": {
-            name: sum(p.numel() for p in part.parameters())
-            for name, part in network.named_children()
-        },
+        "params_trunk": sum(sizes[name] for name in trunk(sizes)),
         "gmacs": counter.get_total_flops() / 2 / 1e9,
         "layers": [
             {
@@ -182,15 +198,20 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--models", default="all", help="commas between, or all (default)")
-    add("--size", default="1024x2048", help="height x width (default: the papers' 1024x2048)")
+    add("--size", "--at", default="1024x2048", help="height x width (default: the papers' "
+        "1024x2048)")  # fmt: skip
     add("--classes", type=int, default=PAPER_CLASSES, help="(default: Cityscapes' 19)")
-    add("--out", type=Path, default=Path("runs/cost"), help="folder for cost.json, cost.csv and "
-        "measured.json (default: runs/cost)")  # fmt: skip
+    add("--out", type=Path, default=Path("runs/cost"), help="folder for cost.json, cost.csv, "
+        "measured.json and match.json (default: runs/cost)")  # fmt: skip
     add("--measure", action="store_true", help="also time inference and a training step, and take "
         "peak memory; nothing else may run")  # fmt: skip
     add("--batch", type=int, default=1, help="images a measured pass (default: 1)")
     add("--precision", choices=PRECISIONS, default=PRECISIONS[0], help="(default: %(default)s)")
     add("--threads", type=int, default=os.cpu_count() or 1, help="on a CPU (default: all cores)")
+    add("--match", metavar="KIND=VALUE", help="instead find for each network the width that costs "
+        "nearest to gmacs=2.7 (1e9 multiply-adds a forward pass), params=9.6 (millions), "
+        "latency=40 (ms a forward pass of one image here) or train-time=0.5 (s a step of --batch "
+        "images here, two at least), and time a training step; nothing else may run")  # fmt: skip
     add("--again", type=Path, metavar="RESULTS", help="instead time the latency of these finished "
         "trials once more; nothing else may run")  # fmt: skip
     return parser
@@ -205,6 +226,8 @@ def main(argv: list[str] | None = None) -> int:
         models, size = _once(args.models), parse_size(args.size)
         if min(args.classes, args.batch, args.threads) < 1:
             raise ValueError("--classes, --batch and --threads are at least 1")
+        if args.match:
+            return _match(models, size, args, console)
         profiles = [profile(model, args.classes, size) for model in models]
         write_profiles(profiles, args.out)
         console.print(cost_table(profiles, size, args.classes))
@@ -224,6 +247,26 @@ def main(argv: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     return int(any("failed" in m for m in measured))
+
+
+def _match(
+    models: list[str], size: tuple[int, int], args: argparse.Namespace, console: Console
+) -> int:
+    """Print and keep the widths of --match; a step of training is timed on as many images for all,
+    two at least, as some networks cannot train on one."""
+    batch = max(2, args.batch)
+    terms = match.parse_match(args.match, size, args.classes, args.precision, args.threads, batch)
+    rows = match.plan(models, terms)
+    if terms.kind != "train-time":
+        common = (terms.num_classes, size, terms.precision, batch)
+        requests = [Request(row["model"], *common) for row in rows]
+        measured = _measure(requests, terms.threads, args.out / "measured.json")
+        for row, times in zip(rows, measured, strict=True):
+            row |= {"train_s": times["train_step_ms"] / 1000} if "failed" not in times else times
+    write_json(args.out / "match.json", rows)
+    match.show(rows, terms, console)
+    console.print(f"wrote {args.out / 'match.json'}", soft_wrap=True)
+    return int(any("failed" in row for row in rows))
 
 
 def _measure(requests: list[Request], threads: int, path: Path) -> list[dict[str, Any]]:

@@ -139,7 +139,7 @@ def trace_model(model: str, size: tuple[int, int]) -> Trace:
 
 def trace_ancestors() -> dict[str, Trace]:
     """The classification networks, each at its paper's size, by name and year."""
-    from torchvision import models as vision  # type: ignore[import-untyped]
+    from torchvision import models as vision
 
     return {
         "LeNet-5, 1998": trace(_lenet5, 1, (32, 32)),
