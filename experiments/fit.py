@@ -10,8 +10,10 @@ import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger
+from lightning.pytorch.plugins.layer_sync import LayerSync
 from lightning.pytorch.strategies import DDPStrategy
 from PIL import Image
+from timm.layers import convert_sync_batchnorm
 from torch import Tensor, nn
 
 from datamodules import Dataset, open_data
@@ -131,6 +133,7 @@ def build_trainer(
 ) -> L.Trainer:
     recipe, gpu = trial.recipe, torch.cuda.is_available()
     strategy: Any = "auto"
+    plugins: list[Any] = [SyncBatchNorm()] if gpu and devices * num_nodes > 1 else []
     if devices * num_nodes > 1:
         backend = "nccl" if gpu else "gloo"
         # Half an hour: rank 0 may score a large split while others wait.
@@ -140,7 +143,7 @@ def build_trainer(
         devices=devices,
         num_nodes=num_nodes,
         strategy=strategy,
-        sync_batchnorm=gpu and devices * num_nodes > 1,
+        plugins=plugins,
         precision=recipe.precision,  # type: ignore[arg-type]
         max_steps=recipe.steps,
         val_check_interval=min(recipe.val_every, recipe.steps),
@@ -154,6 +157,20 @@ def build_trainer(
         enable_model_summary=False,
         default_root_dir=trial.folder,
     )
+
+
+class SyncBatchNorm(LayerSync):
+    """Batch norm over all processes, also where a batch norm of timm holds its activation.
+
+    Lightning's own, `Trainer(sync_batchnorm=True)`, drops these activations without a word.
+    """
+
+    def apply(self, model: nn.Module) -> nn.Module:
+        converted: nn.Module = convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
+        return converted
+
+    def revert(self, model: nn.Module) -> nn.Module:
+        return model  # in evaluation it is a plain batch norm
 
 
 def log_every(recipe: Recipe) -> int:
