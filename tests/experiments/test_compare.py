@@ -18,6 +18,7 @@ from experiments.store import load_results, read_prior
 from experiments.trial import Trial, slug
 from tests.commands import ROOT, free_port, run, start
 from tests.datamodules.test_streets import colour_miou, pictures
+from tests.models.test_overfit import SMALL
 
 SMOKE = ("--recipe", "smoke", "--wandb", "off")
 
@@ -258,3 +259,17 @@ def test_dry_run_prints_the_plan_and_does_nothing(tmp_path: Path) -> None:
 
 def test_slugs_are_folders() -> None:
     assert slug("smp/fpn/resnet34:a=b c") == "smp-fpn-resnet34-a=b-c"
+
+
+@pytest.mark.slow
+def test_a_network_of_every_file_trains_and_is_scored(tmp_path: Path) -> None:
+    command = ("--models", ",".join(SMALL), "--set", "steps=5", "--jobs", "2", "--out", tmp_path)
+    status, text = run("experiments.compare", *SMOKE, *command)
+    assert status == 0, text
+    results = load_results(tmp_path)
+    assert {result["model"] for result in results} == set(SMALL)
+    for result in results:
+        assert result.done, result["reason"]
+        assert result["timing"]["steps"] == 5
+        assert 0 <= result["metrics"]["miou"] <= 1
+        assert len(list(result.predictions.glob("*.png"))) == 6
