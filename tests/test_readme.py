@@ -1,5 +1,6 @@
 """The README: its examples run, its commands exist, its tree is the tree."""
 
+import json
 import re
 import sys
 from pathlib import Path
@@ -79,6 +80,20 @@ def test_the_results_table_is_what_the_result_files_say() -> None:
         "deeplabv3p:trunk=mobilenetv2_100",
         "unet:width=9",
     }
+
+
+def test_the_matched_networks_are_what_the_result_file_says() -> None:
+    from experiments.cost import count
+
+    rows = json.loads((RESULTS.parent / "match/gmacs-2.7.json").read_text())
+    assert len(rows) == 6
+    for row in rows:
+        figures = (row["params_m"], row["gmacs"], row["train_s"])
+        cells = " | ".join(f"{figure:.2f}" for figure in figures)
+        assert f"| `{row['model']}` | {cells} |" in README
+        assert abs(row["gmacs"] / 2.7 - 1) < 0.1
+        now = count(row["model"], row["terms"]["num_classes"], tuple(row["terms"]["size"]))
+        assert now == {"params": row["params_m"] * 1e6, "gmacs": row["gmacs"]}
 
 
 def test_the_published_results_are_of_the_recipe_as_it_is() -> None:
