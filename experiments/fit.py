@@ -118,8 +118,9 @@ def check_batch(recipe: Recipe, model: nn.Module, size: int, ranks: int) -> None
     need = int(getattr(model, "min_train_batch", 1))
     if micro < need:
         raise ValueError(
-            f"this network trains on at least {need} images a pass (the batch norm after its "
-            f"image pooling sees one value an image), got {micro}: raise batch or micro_batch"
+            f"this network trains on at least {need} images a pass (one of its batch norms, as "
+            f"after an image pooling, sees one value an image), got {micro}: raise batch or "
+            "micro_batch"
         )
 
 

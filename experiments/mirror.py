@@ -116,8 +116,9 @@ def comparison(results: list[Result], folder: Path, group: str, mode: str | None
     def send() -> None:
         import wandb
 
-        columns: list[str | int] = ["model", "seeds", *table.COLUMNS]
-        data: list[Any] = [[r.model, len(r.seeds), *r.numbers()] for r in table.rows(done)]
+        columns: list[str | int] = ["model", "init", "seeds", *table.COLUMNS]
+        rows = table.rows(done)
+        data: list[Any] = [[r.model, r.init, len(r.seeds), *r.numbers()] for r in rows]
         shown = wandb.Table(columns=columns, data=data)
         plot = wandb.plot.scatter(shown, "GMACs", "mIoU %", title="accuracy against cost")
         mirror.run.log({"comparison": shown, "accuracy against cost": plot})
