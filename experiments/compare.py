@@ -191,11 +191,17 @@ def _compare(trials: list[Trial], args: argparse.Namespace) -> int:
 
 
 def _fetch_weights(trials: list[Trial], data: str, rerun: str) -> None:
-    """Have the files of ImageNet weights here before any cell starts."""
+    """Have the files of ImageNet weights here before any cell starts that needs them."""
     from models.imagenet import fetch, imagenet_networks
 
     kept = (State.DONE, State.STALE) if rerun == "failed" else ()
-    models = dict.fromkeys(t.model for t in trials if t.state(data) not in kept)
+    goes_on = (State.STARTED, State.FAILED) if rerun != "all" else ()
+    models = dict.fromkeys(
+        trial.model
+        for trial in trials
+        if (state := trial.state(data)) not in kept
+        and not (state in goes_on and any(trial.folder.glob("checkpoints/*.ckpt")))
+    )
     lacking = []
     for network in imagenet_networks(models):
         try:
@@ -297,9 +303,10 @@ def _dry_run(trials: list[Trial], args: argparse.Namespace) -> int:
     from experiments import cost, table
 
     data = data_hash(trials[0].recipe, args.data_root)
-    console = Console()
+    console, recipe = Console(), trials[0].recipe
     console.print("counting operations and timing one training step of each network ...")
-    estimates = {m: cost.estimate(m, trials[0].recipe) for m in {t.model: 0 for t in trials}}
+    classes = open_data(recipe.data, recipe.train_split, args.data_root).labels.num_classes
+    estimates = {m: cost.estimate(m, recipe, classes) for m in {t.model: 0 for t in trials}}
     states = [(trial, trial.state(data)) for trial in trials]
     console.print(table.plan_table([(t, s.value, estimates[t.model]) for t, s in states]))
     left = sum(

@@ -126,13 +126,13 @@ def paper_row(model: str) -> dict[str, int | float]:
     }
 
 
-def estimate(model: str, recipe: Recipe) -> dict[str, float]:
+def estimate(model: str, recipe: Recipe, num_classes: int) -> dict[str, float]:
     """Parameters, GMACs of a crop, and hours of training by one timed step here.
 
     The step is forward and backward on two images of the recipe's crop, after one to warm up.
     """
     device = this_device()
-    network = build_model(model, PAPER_CLASSES).to(device)
+    network = build_model(model, num_classes).to(device)
     image = torch.zeros(2, 3, *recipe.crop, device=device)
     image = image.to(memory_format=torch.channels_last)
     seconds = 0.0
@@ -145,7 +145,7 @@ def estimate(model: str, recipe: Recipe) -> dict[str, float]:
         synchronise(device)
         seconds = time.perf_counter() - before
     return {
-        **count(model, PAPER_CLASSES, recipe.crop),
+        **count(model, num_classes, recipe.crop),
         "train_hours": seconds / 2 * recipe.batch * recipe.steps / 3600,
     }
 
@@ -226,6 +226,8 @@ def main(argv: list[str] | None = None) -> int:
         models, size = _once(args.models), parse_size(args.size)
         if min(args.classes, args.batch, args.threads) < 1:
             raise ValueError("--classes, --batch and --threads are at least 1")
+        if args.match and args.measure:
+            raise ValueError("--match times a training step as it is: leave --measure out")
         if args.match:
             return _match(models, size, args, console)
         profiles = [profile(model, args.classes, size) for model in models]
@@ -241,7 +243,8 @@ def main(argv: list[str] | None = None) -> int:
         measured = _measure(requests, args.threads, args.out / "measured.json")
         console.print(measured_table(measured))
     except KeyboardInterrupt:
-        print("\nstopped; measured.json has what was measured", file=sys.stderr)
+        kept = "" if args.match else "; measured.json has what was measured"
+        print(f"\nstopped{kept}", file=sys.stderr)
         return 130
     except (OSError, ValueError) as error:
         print(error, file=sys.stderr)

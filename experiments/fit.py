@@ -1,5 +1,6 @@
 """From a trial to predictions on disk: what a trial's numbers come from, with what it imports."""
 
+import json
 import time
 from collections.abc import Sequence
 from datetime import timedelta
@@ -19,6 +20,7 @@ from torch import Tensor, nn
 from datamodules import Dataset, open_data
 from datamodules.datamodule import Batch, SegmentationData, TrainData
 from experiments.recipes import Recipe
+from experiments.store import write_json
 from experiments.trial import Trial
 from lightning_modules.segmentation import Segmentation
 from models import build_model
@@ -34,7 +36,8 @@ def open_splits(recipe: Recipe, root: Path | None) -> tuple[Dataset, Dataset, Da
 
 
 def build_module(trial: Trial, data: Dataset) -> Segmentation:
-    """The trial's network at its initial weights, ready for training.
+    """The trial's network, ready for training; at its initial weights, unless there is a checkpoint
+    that has what they became.
 
     Raises:
         ValueError: the recipe asks for ImageNet weights, of which there are none, here or at all.
@@ -42,7 +45,8 @@ def build_module(trial: Trial, data: Dataset) -> Segmentation:
     recipe = trial.recipe
     torch.manual_seed(trial.init_seed)
     model: nn.Module = build_model(trial.model, data.labels.num_classes)
-    if recipe.init == "imagenet":  # over random weights, so that the head's are those of the seed
+    if recipe.init == "imagenet" and last_checkpoint(trial.folder) is None:
+        # Over random weights, so that the head's are those of the seed.
         load_imagenet(model, trial.model)
     return Segmentation(
         model,
@@ -59,18 +63,20 @@ def build_module(trial: Trial, data: Dataset) -> Segmentation:
     )
 
 
-def initial_weights(recipe: Recipe, model: nn.Module) -> dict[str, str | None]:
-    """What a result says of them: kind, and of a file its name, hash, licence and load report."""
-    report = getattr(model, "load_report", None)
+def initial_weights(trial: Trial, model: nn.Module) -> dict[str, str | None]:
+    """What a result says of them: kind, and of a file its name, hash, licence and load report.
+
+    Of a trial that goes on, what it said at its start, which it keeps beside its checkpoints.
+    """
+    path, report = trial.folder / "init.json", getattr(model, "load_report", None)
     if not isinstance(report, Report):
-        return {"kind": recipe.init, "source": None, "sha256": None, "licence": None}
-    return {
-        "kind": recipe.init,
-        "source": report.source,
-        "sha256": report.sha256,
-        "licence": report.licence,
-        "report": str(report),
-    }
+        kept: dict[str, str | None] = {"source": None, "sha256": None, "licence": None}
+        if trial.recipe.init != "random" and path.is_file():
+            kept = json.loads(path.read_text())
+        return {"kind": trial.recipe.init, **kept}
+    said = {"source": report.source, "sha256": report.sha256, "licence": report.licence}
+    write_json(path, {**said, "report": str(report)})
+    return {"kind": trial.recipe.init, **said, "report": str(report)}
 
 
 def build_data(trial: Trial, splits: Sequence[Dataset], workers: int) -> SegmentationData:

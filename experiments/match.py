@@ -22,6 +22,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from experiments.measure import Request, hardware, measure_apart, this_device
 from experiments.store import write_json
 from experiments.trace import on_meta
+from experiments.trial import code_hash
 from models import build_model, model_options, parse_model
 
 START, LIMIT = 16, 4096  # the width that is tried first, and the last
@@ -34,6 +35,10 @@ KINDS = {  # key in a row, unit as a suffix, and what is counted
     "train-time": ("train_s", "s", "s a training step"),
 }
 COLUMNS = {"params_m": "params M", "gmacs": "GMACs", "latency_ms": "lat ms", "train_s": "train s"}
+
+
+class NoWidthError(ValueError):
+    """No width near one that was tried makes a network."""
 
 
 class Terms(NamedTuple):
@@ -71,7 +76,8 @@ def parse_match(
             f"--match is {text!r}: give a budget above 0, as gmacs=2.7 (1e9), params=9.6 "
             "(millions), latency=40 (ms) or train-time=0.5 (s)"
         ) from None
-    threads = int(os.environ.get("OMP_NUM_THREADS", str(threads)).split(",")[0])  # it wins there
+    set_ = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    threads = int(set_) if set_.isdecimal() else threads  # it wins in a process that measures
     here = hardware(this_device())
     return Terms(kind, value, size, num_classes, precision, batch, threads, here)
 
@@ -87,7 +93,7 @@ def search(
         within: the part of the budget by which a cost may be off to end the search.
 
     Raises:
-        ValueError: no network anywhere near a width.
+        NoWidthError: no network anywhere near a width.
     """
     seen: dict[int, float] = {}
     low, high, width = 0, LIMIT + 1, START
@@ -96,7 +102,7 @@ def search(
         some = ((w, cost(w)) for w in range(width, 2 * width + START))
         found, value = next(((w, c) for w, c in some if c is not None), (width, None))
         if value is None:
-            raise ValueError(f"no width from {width} to {2 * width + START - 1} makes a network")
+            raise NoWidthError(f"no width from {width} to {2 * width + START - 1}")
         seen[found] = value
         if abs(value / budget - 1) <= within:
             break
@@ -128,11 +134,25 @@ def plan(models: list[str], terms: Terms, kept: Path | None = None) -> list[dict
         if "width" in options:
             raise ValueError(f"{model} has a width, which --match chooses: leave the option out")
     same = json.loads(json.dumps(terms._asdict()))
-    before = json.loads(kept.read_text()) if kept and terms.measured and kept.is_file() else []
-    known = {row["family"]: {**row, "kept": str(kept)} for row in before if row["terms"] == same}
+    before: list[dict[str, Any]] = []
+    if kept and terms.measured and kept.is_file():
+        try:
+            before = json.loads(kept.read_text())
+        except ValueError:
+            raise ValueError(
+                f"{kept} is damaged: delete it, and widths are measured anew"
+            ) from None
+    # Of the data set's code a width knows nothing; of the network's and the training's it does.
+    codes = {model: code_hash(model, "streets") for model in models}
+    known = {
+        row["family"]: {**row, "kept": str(kept)}
+        for row in before
+        if row["terms"] == same and row["code"] == codes.get(row["family"])
+    }
     rows = []
     for model in models:
-        rows.append(known.get(model) or {"family": model, **solve(model, terms), "terms": same})
+        fresh = {"family": model, "terms": same, "code": codes[model]}
+        rows.append(known.get(model) or {**fresh, **solve(model, terms)})
         if kept and terms.measured and model not in known:
             before.append(rows[-1])
             write_json(kept, before)
@@ -148,19 +168,24 @@ def solve(family: str, terms: Terms) -> dict[str, Any]:
     key, _, counts = KINDS[terms.kind]
     count(family, terms)  # says what is wrong with an option that is wrong at any width
     figures: dict[int, dict[str, float]] = {}
+    refused: list[ValueError] = []
 
     def cost(width: int) -> float | None:
         model = f"{family}:width={width}"
         try:
             figures[width] = count(model, terms)
-        except ValueError:
+        except ValueError as error:
+            refused.append(error)
             return None
         if terms.measured:
             figures[width][key] = _measure(model, terms)
             print(f"{model}: {_digits(figures[width][key])} {counts}", flush=True)
         return figures[width][key]
 
-    seen = search(cost, terms.budget, TOLERANCE if terms.measured else 0.0)
+    try:
+        seen = search(cost, terms.budget, TOLERANCE if terms.measured else 0.0)
+    except NoWidthError as error:
+        raise ValueError(f"{family} has {error}: {refused[-1]}") from None
     off = {width: 100 * (value / terms.budget - 1) for width, value in seen.items()}
     width = min(off, key=lambda w: (abs(off[w]), w))
     beyond = sorted((w for w in off if off[w] * off[width] < 0), key=lambda w: abs(w - width))
@@ -170,7 +195,7 @@ def solve(family: str, terms: Terms) -> dict[str, Any]:
             side, do = ("least", "raise") if off[width] > 0 else ("greatest", "lower")
             raise ValueError(
                 f"{family} at its {side} width, {width}, costs {_digits(seen[width])} {counts} and "
-                f"--match asks for {terms.budget:g}: {do} it, or leave {family} out of --models"
+                f"--match asks for {terms.budget:g}: {do} the budget, or leave {family} out"
             )
         steps = beyond[0] - width
         channels = "one channel" if abs(steps) == 1 else f"{abs(steps)} channels"

@@ -119,7 +119,7 @@ def _train(trial: Trial, args: argparse.Namespace) -> dict[str, Any]:
     recipe = trial.recipe
     splits = fit.open_splits(recipe, args.data_root)
     module = fit.build_module(trial, splits[0])
-    init = fit.initial_weights(recipe, module.model)
+    init = fit.initial_weights(trial, module.model)
     if "report" in init:
         print(f"initial weights: {init['report']}")
     fit.check_batch(recipe, module.model, len(splits[0].ids), args.devices * args.num_nodes)

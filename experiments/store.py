@@ -113,12 +113,13 @@ def read_result(path: Path) -> Result | None:
     return Result(path, record)
 
 
-def load_results(folder: Path) -> list[Result]:
+def load_results(folder: Path | str) -> list[Result]:
     """Every result below a folder, finished or failed, in the order of their paths.
 
     Raises:
         ValueError: no such folder, or a result that cannot be read.
     """
+    folder = Path(folder)
     if not folder.is_dir():
         raise ValueError(f"no results folder at {folder.absolute()}: run a comparison first")
     found = (read_result(path) for path in sorted(folder.rglob("result.json")))

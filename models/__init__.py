@@ -62,6 +62,8 @@ def build_backbone(
 ) -> "nn.Module":
     """Build features without a head: `hrnetv1_w32`, `hrnetv2_w32` or `hrnetv2p_w32`, at any width.
 
+    The stem keeps the paper's 64 channels whatever the width; the small networks are not here.
+
     Args:
         weights: as of `build_model`, as the authors' `hrnetv2_w48_imagenet_pretrained.pth`.
 

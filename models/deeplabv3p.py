@@ -64,6 +64,7 @@ class DeepLabV3Plus(nn.Module):
         self.trunk, self.low = _build_trunk(trunk, output_stride)
         channels = _info(self.trunk).channels()
         if width != _WIDTH:
+            _check_scales(trunk, output_stride, width)
             _scale(self.trunk, trunk, width)
             subsample_narrow(self.trunk)
         else:
@@ -132,8 +133,9 @@ def _build_trunk(name: str, output_stride: int) -> tuple[nn.Module, int]:
     built_stride = 16 if dilate_later else output_stride
     try:
         trunk: nn.Module = timm.create_model(name, features_only=True, output_stride=built_stride)
-    except (RuntimeError, ValueError, TypeError, AttributeError, NotImplementedError) as error:
-        raise ValueError(f"trunk {name!r} cannot serve ({error}): {_ADVICE}") from None
+    except Exception as error:  # whatever timm raises for a network that cannot do this
+        reason = str(error) or f"timm's {type(error).__name__}"
+        raise ValueError(f"trunk {name!r} cannot serve ({reason}): {_ADVICE}") from None
     strides = _info(trunk).reduction()
     if 4 not in strides or strides[-1] != built_stride:
         raise ValueError(
@@ -181,6 +183,21 @@ def _scale(trunk: nn.Module, name: str, width: int) -> None:
                 f"trunk {name!r} has a {kind}, and only convolutions, plain or depthwise, and "
                 "batch norms can be scaled: leave its width at 64"
             )
+
+
+def _check_scales(name: str, output_stride: int, width: int) -> None:
+    """Run the scaled trunk on the meta device: some count on channels that add up or divide."""
+    with torch.device("meta"):
+        trunk, _ = _build_trunk(name, output_stride)
+        _scale(trunk, name, width)
+        try:
+            trunk.eval()(torch.empty(1, _IMAGE, 64, 64))
+        except Exception as error:  # whatever a layer raises about channels that do not fit
+            reason = str(error).split("\n")[0]
+            raise ValueError(
+                f"trunk {name!r} cannot be scaled to width {width} ({reason}): "
+                "leave its width at 64"
+            ) from None
 
 
 def _info(trunk: nn.Module) -> FeatureInfo:

@@ -119,8 +119,10 @@ def fill(
     mismatched = [name for name in wanted if name in state and name not in fits]
     found = sum(name in fits for name in trunk)
     if found < SHARE * len(trunk):
-        other = [f"{n} {(*state[n].shape,)} for {(*shapes[n],)}" for n in mismatched[:2]]
-        what = [f"missing {', '.join(missing[:3])}"] * bool(missing)
+        absent = [name for name in trunk if name not in state]
+        unlike = [name for name in trunk if name in state and name not in fits]
+        other = [f"{n} {(*state[n].shape,)} for {(*shapes[n],)}" for n in unlike[:2]]
+        what = [f"missing {', '.join(absent[:3])}"] * bool(absent)
         what += [f"of another shape {', '.join(other)}"] * bool(other)
         raise ValueError(
             f"weights {path} have {found} of the {len(trunk)} tensors of the network's trunk, and "
@@ -149,7 +151,9 @@ def _read(path: Path) -> dict[str, Tensor]:
     """The tensors of a file by name; never runs what a pickle asks for."""
     content: Any = None
     try:
-        if path.suffix == ".safetensors":
+        with path.open("rb") as file:  # safetensors start with the length of a JSON object
+            start = file.read(9)
+        if path.suffix.lower() == ".safetensors" or start[8:] == b"{":
             content = load_file(path)
         else:
             with warnings.catch_warnings(), torch.serialization.safe_globals(_NUMBERS):
@@ -162,17 +166,25 @@ def _read(path: Path) -> dict[str, Tensor]:
                 f"{path} would run code when opened{code}, which is refused: save tensors only, "
                 "as torch.save(model.state_dict(), path)"
             ) from None
-    for key in ("state_dict", "model"):  # beside an optimiser's state and the like
+    containers = ("state_dict", "model_state_dict", "model")  # beside an optimiser's state
+    for key in containers:
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
     if isinstance(content, dict):
-        content = {k: v for k, v in content.items() if isinstance(k, str) and torch.is_tensor(v)}
+        content = {k: v for k, v in content.items() if isinstance(k, str) and _is_weight(v)}
     if not isinstance(content, dict) or not content:
         raise ValueError(
-            f"{path} is damaged or holds no weights: a state dict of tensors is needed, "
+            f"{path} is damaged or no state dict of tensors, which is needed: "
             "as torch.save(model.state_dict(), path) writes it"
         )
     return content
+
+
+def _is_weight(value: object) -> bool:
+    """Whether it is a tensor of numbers that are there: not sparse, complex or on meta."""
+    if not isinstance(value, Tensor) or value.layout != torch.strided:
+        return False
+    return not (value.is_meta or value.is_complex() or value.is_quantized)
 
 
 def _code(path: Path, error: Exception) -> str | None:

@@ -193,6 +193,14 @@ def test_measured_widths_are_few_and_kept(tmp_path: Path, monkeypatch: pytest.Mo
     match.show(rows, terms, Console(file=(text := io.StringIO()), width=80))
     assert f"unet: as measured before; to measure anew, delete {kept}" in text.getvalue()
 
+    before = json.loads(kept.read_text())
+    kept.write_text(json.dumps([{**row, "code": "of before"} for row in before]))
+    assert "kept" not in match.plan(["segnet"], terms, kept)[0]  # its code may be slower now
+    kept.write_text("{")
+    with pytest.raises(ValueError, match=r"match.json is damaged: delete it"):
+        match.plan(["unet"], terms, kept)
+    kept.write_text(json.dumps(before))
+
     asked.clear()
     (other,) = match.plan(["unet"], terms._replace(kind="train-time", budget=0.18), kept)
     assert other["train_s"] == pytest.approx(0.18, rel=match.TOLERANCE)
@@ -255,3 +263,8 @@ def test_a_comparison_at_matched_widths(tmp_path: Path, capsys: pytest.CaptureFi
     assert models == ["resunet:width=10", "unet:width=6"]
     assert compare.main(command) == 0
     assert "2 of 2 trials are done already and kept" in capsys.readouterr().out
+
+
+def test_a_network_without_any_width_says_why() -> None:
+    with pytest.raises(ValueError, match=r"convnext_tiny has no width .* LayerNorm2d, and only"):
+        match.solve("deeplabv3p:trunk=convnext_tiny", TERMS)

@@ -200,6 +200,13 @@ def test_compare_from_imagenet_weights(
     model = build_model(RESNET, 11, weights=checkpoint)
     assert model.load_report.complete  # type: ignore[union-attr]
 
+    result.path.unlink()  # as is what was stopped, and then names what it started from
+    checkpoint.unlink()
+    status, text = run(*command, **caches, HF_HUB_OFFLINE="1")
+    assert status == 0, text
+    (again,) = load_results(out)
+    assert (again["init"], again["confusion"]) == (result["init"], result["confusion"])
+
 
 def test_the_head_and_the_draws_are_those_of_the_seed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -208,11 +215,11 @@ def test_the_head_and_the_draws_are_those_of_the_seed(
     _weights(tmp_path / "checkpoints" / FILE)
     data, states, draws = open_data(smoke().data, "train"), [], []
     for init in ("random", "imagenet"):
-        recipe = dataclasses.replace(smoke(), init=init)
-        model = build_module(Trial(recipe, RESNET, 3, tmp_path), data).model
+        trial = Trial(dataclasses.replace(smoke(), init=init), RESNET, 3, tmp_path)
+        model = build_module(trial, data).model
         states.append(model.state_dict())
         draws.append(torch.rand(3))
-        assert initial_weights(recipe, model)["kind"] == init
+        assert initial_weights(trial, model)["kind"] == init
     for name, tensor in states[0].items():
         if not name.startswith("trunk."):
             assert torch.equal(tensor, states[1][name])
