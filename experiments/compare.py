@@ -141,10 +141,7 @@ def _matched(models: list[str], recipe: Recipe, args: argparse.Namespace) -> lis
             "leave it out, or start from random weights with --set init=random"
         )
     classes = open_data(recipe.data, recipe.train_split, args.data_root).labels.num_classes
-    try:
-        size = parse_size(args.at) if args.at else recipe.crop
-    except ValueError as error:
-        raise ValueError(str(error).replace("--size", "--at")) from None
+    size = parse_size(args.at, "--at") if args.at else recipe.crop
     terms = match.parse_match(args.match, size, classes, recipe.precision, threads=_threads(args))
     if terms.measured:
         if args.num_nodes > 1:

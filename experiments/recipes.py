@@ -308,7 +308,7 @@ def _convert(text: str, kind: Any) -> Value:
     return value
 
 
-def parse_size(text: str) -> tuple[int, int]:
+def parse_size(text: str, flag: str = "--size") -> tuple[int, int]:
     """Height and width of a text as 1024x2048.
 
     Raises:
@@ -316,7 +316,7 @@ def parse_size(text: str) -> tuple[int, int]:
     """
     height, _, width = text.partition("x")
     if not (height.isdecimal() and width.isdecimal() and min(int(height), int(width)) >= 33):
-        raise ValueError(f"--size is {text!r}: give height x width of at least 33, as 360x480")
+        raise ValueError(f"{flag} is {text!r}: give height x width of at least 33, as 360x480")
     return int(height), int(width)
 
 
