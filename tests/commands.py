@@ -40,7 +40,12 @@ def start(
 def run(module: str, *args: object, **environment: str) -> tuple[int, str]:
     """Exit status and everything printed."""
     process = start(module, *args, output=None, **environment)
-    text, _ = process.communicate(timeout=600)
+    try:
+        text, _ = process.communicate(timeout=600)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)  # else what it left fails tests that come later
+        text, _ = process.communicate()
+        raise AssertionError(f"{module} did not end in 600 seconds, and printed: {text}") from None
     return process.returncode, text
 
 
