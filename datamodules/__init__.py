@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
+from datamodules.files import About
 from datamodules.labels import DataError, LabelSet, UInt8
 from datamodules.table import DATASETS
 
@@ -48,7 +49,7 @@ def open_data(spec: str, split: str, root: Path | None = None) -> Dataset:
         for p in inspect.signature(constructor).parameters.values()
         if p.kind is p.KEYWORD_ONLY
     }
-    options: dict[str, int] = {}
+    options: dict[str, object] = {}
     for part in parts:
         key, equals, value = part.partition("=")
         if not equals or key not in known:
@@ -71,5 +72,17 @@ def _constructor(name: str) -> Any:
         close = difflib.get_close_matches(name, DATASETS, n=1)
         hint = f"did you mean {close[0]!r}? " if close else ""
         raise DataError(f"unknown data set {name!r}; {hint}Known: {', '.join(sorted(DATASETS))}")
-    module, cls = DATASETS[name].split(":")
-    return getattr(importlib.import_module(module), cls)
+    module, constructor = DATASETS[name].split(":")
+    return getattr(importlib.import_module(module), constructor)
+
+
+def about(spec: str) -> About | None:
+    """What a published data set says of itself; None for one that is made, not read.
+
+    Raises:
+        DataError: an unknown data set.
+    """
+    found: About | None = getattr(
+        importlib.import_module(_constructor(spec.split(":")[0]).__module__), "ABOUT", None
+    )
+    return found

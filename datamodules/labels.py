@@ -5,13 +5,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
 IGNORE = 255  # the one value of "not scored" after mapping, in losses, metrics and files alike
+MAX_CLASSES = 254
 _UNKNOWN = 254  # marks file values that the table does not list; never leaves `to_train`
 
 UInt8 = npt.NDArray[np.uint8]
+Ids = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+
+Colour = tuple[int, int, int]
 
 
 class Label(NamedTuple):
@@ -20,7 +25,7 @@ class Label(NamedTuple):
     id: int
     train_id: int
     name: str
-    colour: tuple[int, int, int]
+    colour: Colour
 
 
 class DataError(ValueError):
@@ -28,10 +33,35 @@ class DataError(ValueError):
 
 
 @dataclass(frozen=True)
+class Raw:
+    """Ids (H, W) as a label file holds them, not yet mapped to class indices.
+
+    A type of its own, so that no mask is mapped twice.
+    """
+
+    ids: Ids
+    path: Path
+
+
+@dataclass(frozen=True)
 class LabelSet:
-    """The label table of a data set, from which lookups, names and the palette are derived."""
+    """The label table of a data set, from which lookups, names and the palette are derived.
+
+    Several ids may share a class; it then has the name and the colour of the first of them.
+    """
 
     labels: tuple[Label, ...]
+
+    def __post_init__(self) -> None:
+        ids = [label.id for label in self.labels]
+        trained = sorted({label.train_id for label in self.labels} - {IGNORE})
+        if trained != list(range(len(trained))) or not trained:
+            raise ValueError(f"train ids must run from 0 without a gap, got {trained}")
+        if len(trained) > MAX_CLASSES:
+            raise ValueError(f"{len(trained)} classes do not fit a byte: at most {MAX_CLASSES}")
+        twice = sorted({i for i in ids if ids.count(i) > 1})
+        if twice or min(ids) < 0 or max(ids) > 65535:
+            raise ValueError(f"ids must be distinct and within 0 to 65535, got {twice or ids}")
 
     @cached_property
     def classes(self) -> tuple[Label, ...]:
@@ -40,8 +70,6 @@ class LabelSet:
         for label in self.labels:
             if label.train_id != IGNORE:
                 first.setdefault(label.train_id, label)
-        if sorted(first) != list(range(len(first))):
-            raise ValueError(f"train ids must run from 0 without a gap, got {sorted(first)}")
         return tuple(first[i] for i in range(len(first)))
 
     @property
@@ -62,45 +90,82 @@ class LabelSet:
 
     @cached_property
     def _lut(self) -> UInt8:
-        lut = np.full(256, _UNKNOWN, np.uint8)
+        lut = np.full(65536, _UNKNOWN, np.uint8)
         for label in self.labels:
             lut[label.id] = label.train_id
         return lut
 
-    def to_train(self, ids: UInt8, path: Path) -> UInt8:
+    def to_train(self, raw: Raw) -> UInt8:
         """Map the ids of a label file, (H, W), to class indices with 255 for ignore.
 
         Raises:
             DataError: a value that the table does not list, with the file, values and counts.
+            TypeError: anything but what a file holds, as a mask that is mapped already.
         """
-        mask = self._lut[ids]
-        unknown = mask == _UNKNOWN
-        if unknown.any():
-            values, counts = np.unique(ids[unknown], return_counts=True)
-            found = ", ".join(f"{v} ({c} pixels)" for v, c in zip(values, counts, strict=True))
+        if not isinstance(raw, Raw):
+            raise TypeError(f"only Raw ids of a file are mapped, once; got {type(raw).__name__}")
+        if raw.ids.dtype == np.uint8:  # five times as fast: 0.6 ms for 2048x1024
+            mask = np.asarray(cv2.LUT(raw.ids, self._lut[:256]), np.uint8)
+        else:
+            mask = self._lut[raw.ids]
+        if (mask == _UNKNOWN).any():
             known = sorted(label.id for label in self.labels)
             raise DataError(
-                f"{path} has label values outside the table: {found}; the table knows {known}: "
+                f"{raw.path} has label values outside the table: "
+                f"{_counts(raw.ids[mask == _UNKNOWN])}; the table knows {_ranges(known)}: "
                 "mend the file or add the value to the data set's label table"
             )
         return mask
 
+    @cached_property
+    def _by_colour(self) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.uint16]]:
+        """Packed colours in ascending order, and the id of each."""
+        packed = np.array([_pack(np.array(label.colour)) for label in self.labels], np.int32)
+        order = packed.argsort()
+        return packed[order], np.array([label.id for label in self.labels], np.uint16)[order]
 
-# The 11 classes of CamVid, numbered and coloured as in the SegNet tutorial.
-CAMVID = LabelSet(
-    (
-        #     id train name           colour
-        Label(0, 0, "Sky", (128, 128, 128)),
-        Label(1, 1, "Building", (128, 0, 0)),
-        Label(2, 2, "Pole", (192, 192, 128)),
-        Label(3, 3, "Road", (128, 64, 128)),
-        Label(4, 4, "Pavement", (60, 40, 222)),
-        Label(5, 5, "Tree", (128, 128, 0)),
-        Label(6, 6, "SignSymbol", (192, 128, 128)),
-        Label(7, 7, "Fence", (64, 64, 128)),
-        Label(8, 8, "Car", (64, 0, 128)),
-        Label(9, 9, "Pedestrian", (64, 64, 0)),
-        Label(10, 10, "Bicyclist", (0, 128, 192)),
-        Label(11, IGNORE, "Unlabelled", (0, 0, 0)),
-    )
-)
+    def from_colours(self, colours: UInt8, path: Path) -> Raw:
+        """The ids of a label file that paints each label in its colour, (H, W, 3).
+
+        Raises:
+            DataError: a colour that the table does not list, with the file, colours and counts.
+        """
+        known, ids = self._by_colour
+        packed = _pack(colours.astype(np.int32))
+        place = np.searchsorted(known, packed).clip(max=len(known) - 1)
+        unknown = packed[known[place] != packed]
+        if unknown.size:
+            values, counts = np.unique(unknown, return_counts=True)
+            found = ", ".join(
+                f"({v >> 16}, {v >> 8 & 255}, {v & 255}) ({c} pixels)"
+                for v, c in sorted(zip(values, counts, strict=True), key=lambda x: -x[1])[:5]
+            )
+            raise DataError(
+                f"{path} has {len(values)} colours outside the table: {found}: mend the file "
+                "(was it saved as JPEG or resized?) or add the colour to the label table"
+            )
+        return Raw(ids[place], path)
+
+
+def _pack(colours: npt.NDArray[np.integer]) -> npt.NDArray[np.int32]:
+    """RGB (..., 3) as one number a pixel."""
+    return (colours @ np.array([65536, 256, 1], np.int32)).astype(np.int32, copy=False)
+
+
+def _counts(ids: Ids) -> str:
+    """The most frequent values with their pixels, at most five."""
+    values, counts = np.unique(ids, return_counts=True)
+    order = np.argsort(-counts, kind="stable")
+    shown = ", ".join(f"{values[i]} ({counts[i]} pixels)" for i in order[:5])
+    return shown + (f" and {len(values) - 5} more values" if len(values) > 5 else "")
+
+
+def _ranges(values: list[int]) -> str:
+    """Ascending whole numbers as 0-11, 255."""
+    runs: list[list[int]] = []
+    for value in values:
+        if runs and value == runs[-1][1] + 1:
+            runs[-1][1] = value
+        else:
+            runs.append([value, value])
+    return ", ".join(f"{a}" if a == b else f"{a}-{b}" for a, b in runs)

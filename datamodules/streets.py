@@ -21,7 +21,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from datamodules.labels import CAMVID, IGNORE, DataError, UInt8
+from datamodules.camvid import CAMVID
+from datamodules.labels import IGNORE, DataError, UInt8
 
 GENERATOR = 4  # part of every seed and fingerprint: raise it whenever a change alters a picture
 SPLITS = ("train", "val", "test")  # the position is part of every seed

@@ -1,8 +1,9 @@
 """Augmentation: what is done to a training image is drawn once from (seed, epoch, index).
 
 Scale, crop and flip are one affine warp, bilinear for the image and nearest for the mask, of which
-only the crop is computed. Photometric changes are albumentations', seeded for each sample: its own
-seeding gives every transform the same stream and every epoch the same draws.
+only the crop is computed and only its window of the image is read. Photometric changes are
+albumentations', seeded for each sample: its own seeding gives every transform the same stream and
+every epoch the same draws.
 """
 
 import os
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from datamodules.labels import IGNORE, UInt8
 
@@ -21,6 +23,19 @@ if TYPE_CHECKING:
 cv2.setNumThreads(0)  # a thread pool in every forked worker can hang, and workers are the threads
 
 MEAN_COLOUR = (124, 116, 104)  # ImageNet's mean, which normalisation turns into zeros
+
+
+Coordinates = npt.NDArray[np.float64]
+
+
+class Augmentation(NamedTuple):
+    """What a recipe says of training images."""
+
+    crop: tuple[int, int]
+    scale: tuple[float, float]
+    flip: bool
+    photometric: str
+    """none or colour-jitter."""
 
 
 class Draw(NamedTuple):
@@ -50,13 +65,19 @@ def draw(
     return Draw(factor, top, left, bool(flip and rng.uniform() < 0.5))
 
 
+def source(crop: tuple[int, int], d: Draw) -> tuple[Coordinates, Coordinates]:
+    """Row of the image that each row of the crop shows, and likewise the columns; in pixels.
+
+    Pixel centres lie at +0.5, so that scaling keeps corners in place as cv2.resize does.
+    """
+    rows = (np.arange(crop[0], dtype=np.float64) + d.top + 0.5) / d.scale - 0.5
+    columns = (np.arange(crop[1], dtype=np.float64) + d.left + 0.5) / d.scale - 0.5
+    return rows, columns[::-1] if d.flip else columns
+
+
 def apply(image: UInt8, mask: UInt8, crop: tuple[int, int], d: Draw) -> tuple[UInt8, UInt8]:
     """Warp image (H, W, 3) and mask (H, W) to the crop; padding is mean colour and ignore."""
-    # Pixel centres lie at +0.5, so that scaling keeps corners in place as cv2.resize does.
-    rows = (np.arange(crop[0]) + d.top + 0.5) / d.scale - 0.5
-    columns = (np.arange(crop[1]) + d.left + 0.5) / d.scale - 0.5
-    if d.flip:
-        columns = columns[::-1]
+    rows, columns = source(crop, d)
     step = -1 / d.scale if d.flip else 1 / d.scale
     matrix = np.array([[step, 0.0, columns[0]], [0.0, 1 / d.scale, rows[0]]])
     size, inverse = (crop[1], crop[0]), cv2.WARP_INVERSE_MAP

@@ -12,6 +12,7 @@ from datamodules.datamodule import EvalData, TrainData
 from datamodules.labels import IGNORE, UInt8
 from datamodules.sampling import TrainSampler, permutation, sample_seed, shard
 from datamodules.streets import Streets
+from datamodules.transforms import Augmentation
 
 # (images, batch, steps): batches inside an epoch, straddling one, and longer than several.
 SHAPES = [(12, 4, 9), (10, 4, 11), (7, 4, 9), (3, 8, 5), (1, 4, 3)]
@@ -130,9 +131,8 @@ class OneImage(Streets):
 
 
 def _train(streets: Streets, seed: int = 0) -> TrainData:
-    return TrainData(
-        streets, seed=seed, crop=CROP, scale=(0.5, 2.0), flip=True, photometric="colour-jitter"
-    )
+    how = Augmentation(CROP, scale=(0.5, 2.0), flip=True, photometric="colour-jitter")
+    return TrainData(streets, seed=seed, augmentation=how)
 
 
 def _digests(
@@ -192,9 +192,8 @@ def test_no_augmentation_is_drawn_twice() -> None:
 def test_no_colour_change_is_drawn_twice() -> None:
     """The same with geometry held still; one image in five keeps its colours on purpose."""
     streets = OneImage("train", train=8, height=HEIGHT, width=WIDTH)
-    data = TrainData(
-        streets, seed=0, crop=(HEIGHT, WIDTH), scale=(1, 1), flip=False, photometric="colour-jitter"
-    )
+    still = Augmentation((HEIGHT, WIDTH), (1, 1), flip=False, photometric="colour-jitter")
+    data = TrainData(streets, seed=0, augmentation=still)
     image, mask = streets[0]
     kept = hashlib.sha256(image.tobytes() + mask.tobytes()).hexdigest()
     digests = [

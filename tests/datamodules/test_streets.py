@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from datamodules.labels import CAMVID, IGNORE, DataError, UInt8
+from datamodules.camvid import CAMVID
+from datamodules.labels import IGNORE, DataError, UInt8
 from datamodules.streets import DRIVE, SPLITS, Streets
 
 POLE, ROAD, PAVEMENT = (CAMVID.names.index(name) for name in ("Pole", "Road", "Pavement"))

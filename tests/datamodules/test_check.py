@@ -1,0 +1,430 @@
+"""Checking data sets: a finding for each fault, leaks between splits, and nothing read twice."""
+
+import gzip
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+import datamodules.check
+import datamodules.inspection
+from datamodules import Dataset, open_data
+from datamodules.camvid import CAMVID
+from datamodules.check import check, checked
+from datamodules.files import Files, Sample
+from datamodules.inspection import Record
+from datamodules.labels import DataError, UInt8
+from datamodules.leakage import NEAR, Seen, Split, clips, leakage, nearest, num_views
+from datamodules.outcome import Outcome
+from tests.trees import camvid, cityscapes, faults, folder, voc2012
+
+REAL = Path(__file__).parents[3] / "shared/data/CamVid"
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("SEGMENTATION_LAB_CACHE", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    camvid.build(tmp_path / "CamVid")
+    return tmp_path / "CamVid"
+
+
+def _pixels(path: Path) -> UInt8:
+    with Image.open(path) as file:
+        return np.array(file)
+
+
+def _texts(outcome: Outcome, kind: str) -> list[str]:
+    return [str(finding) for finding in outcome.findings if finding.kind == kind]
+
+
+def test_twelve_faults_are_twelve_errors(root: Path) -> None:
+    expected = faults.plant(root)
+    outcome = check("camvid", root)
+    errors = [finding for finding in outcome.findings if finding.level == "error"]
+    assert outcome.refused
+    assert len(errors) == len(expected) == 12
+    for finding in errors:
+        assert expected.pop(finding.file) in finding.text
+    assert outcome.findings[:12] == errors  # before any warning
+    assert not any(str(root) in str(finding) for finding in outcome.findings)
+    whole = {name: bool(split.fingerprint) for name, split in outcome.splits.items()}
+    assert whole == {"train": False, "val": False, "test": True}  # its files can all be read
+
+
+def test_both_files_of_a_pair_may_be_broken(root: Path) -> None:
+    sample = open_data("camvid", "val", root).samples[0]  # type: ignore[attr-defined]
+    sample.image.write_bytes(b"")
+    sample.mask.unlink()
+    assert [f.kind for f in check("camvid", root).findings if f.level == "error"] == [
+        "image",
+        "missing",
+    ]
+
+
+def test_a_png_without_its_end_is_found(root: Path) -> None:
+    """Pillow decodes it without complaint, as all its pixels are there."""
+    path = root / "train" / f"{camvid.NAMES['train'][0]}.png"
+    path.write_bytes(path.read_bytes()[:-12])
+    assert _pixels(path).shape == (48, 64, 3)
+    assert check("camvid", root).refused
+
+
+def test_the_numbers_are_those_of_the_files(root: Path) -> None:
+    outcome = check("camvid", root)
+    assert not outcome.refused
+    assert outcome.classes == list(CAMVID.names)
+    for name, split in outcome.splits.items():
+        names = camvid.NAMES[name]
+        ids = np.stack([_pixels(root / f"{name}annot" / f"{n}.png") for n in names])
+        counts = [int((ids == value).sum()) for value in range(12)]
+        assert [*split.pixels, split.ignored] == counts
+        assert split.images == split.labelled == split.views == len(names)
+        assert split.sizes == [(48, 64)] * len(names)
+        assert split.decoded_bytes == len(names) * 48 * 64 * 4
+        assert split.fingerprint == open_data("camvid", name, root).fingerprint()
+    assert outcome.splits["train"].groups == {"0001TP": 2, "0006R0": 2, "0016E5": 3}
+    assert outcome.splits["train"].published == 367
+    count = "train has 7 images, published are 367: incomplete, or a part on purpose"
+    assert count in _texts(outcome, "count")
+
+
+def test_an_outcome_survives_json(root: Path) -> None:
+    faults.plant(root)
+    outcome = check("camvid", root)
+    assert Outcome.from_json(json.loads(json.dumps(outcome.to_json()))) == outcome
+
+
+def test_processes_find_the_same(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    samples = []
+    for i in range(70):
+        image, mask = tmp_path / f"{i}.png", tmp_path / f"{i}_ids.png"
+        Image.fromarray(rng.integers(256, size=(8, 8, 3), dtype=np.uint8)).save(image)
+        Image.fromarray(rng.integers(13, size=(8, 8), dtype=np.uint8)).save(mask)  # 12 is unknown
+        samples.append(Sample(str(i), str(i), image, mask))
+    data, seen = Files(CAMVID, samples), list[tuple[int, int]]()
+    places = [(0, i) for i in range(70)]
+    alone = datamodules.inspection.inspect_all([data], places, jobs=1)
+    parallel = datamodules.inspection.inspect_all([data], places, 2, lambda *at: seen.append(at))
+    assert parallel == alone
+    assert seen == [(i + 1, 70) for i in range(70)]
+    assert any(record.findings for record in alone)
+
+
+def _no_reading(*args: object) -> Record:
+    raise AssertionError("a file was opened")
+
+
+def test_a_kept_check_opens_no_file(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = checked("camvid", root)
+    assert first == check("camvid", root)
+    monkeypatch.setattr(datamodules.inspection, "inspect", _no_reading)
+    monkeypatch.setattr(Image, "open", _no_reading)
+    assert checked("camvid", root) == first
+    monkeypatch.chdir(root.parent)
+    assert checked("camvid", Path("CamVid")) == first
+    with pytest.raises(AssertionError, match="a file was opened"):
+        checked("camvid", root, again=True)
+    with pytest.raises(AssertionError, match="a file was opened"):
+        checked("camvid", root, ["train"])
+
+
+def test_one_changed_byte_is_noticed_and_nothing_else_read(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = checked("camvid", root)
+    path = root / "train" / f"{camvid.NAMES['train'][3]}.png"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    read: list[int] = []
+    inspect = datamodules.inspection.inspect
+
+    def spy(data: Dataset, index: int) -> Record:
+        read.append(index)
+        return inspect(data, index)
+
+    monkeypatch.setattr(datamodules.inspection, "inspect", spy)
+    after = checked("camvid", root)
+    assert read == [3]
+    assert not before.refused and after.refused
+    assert after.findings[0].file == f"train/{path.name}"
+    assert after == checked("camvid", root) == check("camvid", root)
+
+
+def test_a_changed_list_or_table_is_noticed(tmp_path: Path) -> None:
+    root = tmp_path / "mine"
+    folder.build(root)
+    before = checked("folder", root)
+    table = (root / "labels.csv").read_text()
+    (root / "labels.csv").write_text(table + "99,nothing\n")
+    after = checked("folder", root)
+    assert after.classes == [*before.classes, "nothing"]
+    lines = (root / "splits/train.txt").read_text().splitlines()
+    (root / "splits/train.txt").write_text("\n".join(lines[1:]))
+    assert checked("folder", root).splits["train"].images == len(lines) - 1
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{}", gzip.compress(b'{"version": -1}'), gzip.compress(b"{}")[:9]],
+    ids=["empty", "plain", "older", "cut"],
+)
+def test_a_kept_check_that_cannot_be_read_is_made_again(
+    root: Path, home: Path, content: bytes
+) -> None:
+    outcome = checked("camvid", root)
+    (kept,) = (home / "checks").iterdir()
+    whole = kept.read_bytes()
+    kept.write_bytes(content)
+    assert checked("camvid", root) == outcome
+    assert kept.read_bytes() == whole
+
+
+def test_a_home_that_cannot_be_written_costs_a_line(
+    root: Path, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home.write_text("a file where the folder should be")
+    assert checked("camvid", root) == check("camvid", root)
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_splits_that_are_not_there(root: Path) -> None:
+    (root / "test.txt").unlink()
+    outcome = check("camvid", root)
+    assert not outcome.refused
+    assert list(outcome.splits) == ["train", "val"]
+    (text,) = _texts(outcome, "no split")
+    assert text.startswith("test cannot be opened: no CamVid")
+    with pytest.raises(DataError, match="no CamVid"):
+        check("camvid", root, ["train", "test"])
+    with pytest.raises(DataError, match=r"looked for train\.txt"):
+        check("camvid", root / "train")
+    with pytest.raises(DataError, match="needs a folder"):
+        checked("camvid", None)
+
+
+def test_splits_that_are_parts_of_others_share_images(tmp_path: Path) -> None:
+    voc2012.build(tmp_path)
+    outcome = check("voc2012", tmp_path)
+    assert list(outcome.splits) == ["train", "val", "trainval", "trainaug"]
+    assert not outcome.refused
+    assert not _texts(outcome, "same group")
+
+
+def test_a_list_that_serves_as_two_splits(tmp_path: Path) -> None:
+    root = tmp_path / "mine"
+    folder.build(root)
+    (root / "splits/test.txt").unlink()
+    outcome = check("folder", root, ["train", "val", "test"])
+    assert not outcome.refused
+    assert any("there is no split test" in note for note in outcome.splits["test"].notes)
+
+
+def test_labels_that_are_not_public(tmp_path: Path) -> None:
+    """Cityscapes' test images have placeholders that are all ignore, or nothing."""
+    cityscapes.build(tmp_path / "a")
+    outcome = check("cityscapes", tmp_path / "a")
+    (text,) = _texts(outcome, "all ignored")
+    assert text.startswith("gtFine/test/") and "2 of 2 labels of test have none" in text
+    cityscapes.build(tmp_path / "b", placeholders=False)
+    outcome = check("cityscapes", tmp_path / "b")
+    assert _texts(outcome, "no labels") == [
+        "test has no labels: it can be predicted but not scored"
+    ]
+    assert outcome.splits["test"].labelled == 0
+    assert not outcome.refused
+
+
+def test_classes_that_training_never_sees(root: Path) -> None:
+    for path in (root / "trainannot").iterdir():
+        ids = _pixels(path)
+        Image.fromarray(np.where(ids >= 9, 0, ids).astype(np.uint8)).save(path)
+    for path in (*(root / "valannot").iterdir(), *(root / "testannot").iterdir()):
+        ids = _pixels(path)
+        Image.fromarray(np.where(ids == 10, 11, ids).astype(np.uint8)).save(path)
+    assert _texts(check("camvid", root), "classes") == [
+        "train has no pixel of Pedestrian, Bicyclist",
+        "val has pixels of Pedestrian, which train never shows",
+        "test has pixels of Pedestrian, which train never shows",
+    ]
+
+
+# Smooth images, which perceptual hashes are made for; of random pixels all are alike.
+def _scene(seed: int) -> UInt8:
+    coarse = np.random.default_rng(seed).integers(256, size=(6, 8, 3), dtype=np.uint8)
+    return np.asarray(Image.fromarray(coarse).resize((64, 48), Image.Resampling.BICUBIC))
+
+
+def _save(root: Path, images: dict[str, UInt8]) -> None:
+    """Replace images, given as train/0, which is the first of that split."""
+    for place, image in images.items():
+        split, index = place.split("/")
+        Image.fromarray(image).save(root / split / f"{camvid.NAMES[split][int(index)]}.png")
+
+
+def test_what_resembles_another_image(root: Path) -> None:
+    lighter = np.clip(_scene(0).astype(int) + 9, 0, 255).astype(np.uint8)
+    _save(root, {"train/4": _scene(0), "test/1": lighter, "val/0": _scene(1)})
+    outcome = check("camvid", root)
+    assert not outcome.refused
+    (text,) = _texts(outcome, "resemblance")
+    names = [f"{split}/{camvid.NAMES[split][i]}.png" for split, i in (("test", 1), ("train", 4))]
+    assert text.startswith(f"{names[0]} resembles {names[1]}: 1 of the 4 images of test ")
+
+
+def test_what_a_split_repeats(root: Path) -> None:
+    _save(root, {"val/0": _scene(0), "val/2": _scene(0), "val/1": 255 - _scene(1)})
+    outcome = check("camvid", root)
+    assert not outcome.refused
+    assert outcome.splits["val"].views == 2
+    (text,) = _texts(outcome, "repeated image")
+    assert text.startswith(f"val/{camvid.NAMES['val'][2]}.png shows what val/")
+    assert text.endswith(": val repeats 1 of its 3 images")
+
+
+def test_images_of_one_colour_are_no_copies(root: Path) -> None:
+    grey = np.full((48, 64, 3), 9, np.uint8)
+    _save(root, {"train/0": grey, "test/0": grey, "test/1": grey})
+    outcome = check("camvid", root)
+    assert not outcome.refused
+    assert not _texts(outcome, "repeated image") + _texts(outcome, "resemblance")
+
+
+def _split(name: str, *images: tuple[str, float | None, int]) -> Split:
+    """Images of a clip, a second and a perceptual hash."""
+    return Split(
+        name,
+        [
+            Seen(
+                Sample(f"{name}{i}", clip, Path(f"{name}{i}.png"), None, second),
+                Record([], content=f"{name}{i}", view=view),
+            )
+            for i, (clip, second, view) in enumerate(images)
+        ],
+    )
+
+
+def test_stretches_of_video_by_hand() -> None:
+    seconds = [0.0, 1.0, 3.0, 5.5, 6.0, 20.0]
+    split = _split("train", *(("a", s, 0) for s in reversed(seconds)), ("b", None, 0))
+    first, second = clips(split)
+    assert first[:3] == ("a", 6, 3)  # 0 to 3, 5.5 to 6, and 20 alone
+    assert first.seconds == pytest.approx(3.5)
+    assert str(first) == "6 frames of 3 stretches of clip a, 3.5 s in all"
+    assert first.rate == pytest.approx(3 / 3.5)
+    assert str(second) == "1 image of group b"
+
+
+def test_groups_that_span_splits() -> None:
+    train = _split("train", *((name, None, 0) for name in "abcdee"))
+    val = _split("val", *((name, None, 2**64 - 1) for name in "eedcbx"))
+    (finding,) = leakage([train, val], frozenset())
+    assert finding.text == (
+        "val has 1 image of group b, of which train has 1 image; 1 image of group c, of which train"
+        " has 1 image; 1 image of group d, of which train has 1 image; and 1 more"
+    )
+    assert not list(leakage([train, val], frozenset({("val", "train")})))
+
+
+hashes = st.lists(st.integers(0, 2**64 - 1), min_size=1, max_size=12)
+
+
+@given(hashes, hashes, st.integers(1, 40))
+def test_the_nearest_hash_is_that_of_a_slow_loop(
+    these: list[int], those: list[int], chunk: int
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("datamodules.leakage._CHUNK", chunk)
+        found = nearest(np.array(these, np.uint64), np.array(those, np.uint64))
+    for a, distance, index in zip(these, *found, strict=True):
+        slow = [bin(a ^ b).count("1") for b in those]
+        assert distance == min(slow) == slow[index]
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2**20 - 1)), max_size=20))
+def test_views_are_counted_as_a_slow_loop_does(frames: list[tuple[int, int]]) -> None:
+    split = _split("val", *(("clip", float(second), view) for second, view in frames))
+    views: list[int] = []
+    for _, view in sorted(frames, key=lambda frame: frame[0]):
+        if all(bin(view ^ other).count("1") > NEAR for other in views):
+            views.append(view)
+    assert num_views(split) == len(views)
+
+
+class _Own:
+    """A data set that is not files, with a label too high."""
+
+    labels = CAMVID
+
+    def __init__(self, split: str, root: Path | None = None) -> None:
+        self.ids, self.groups = [f"{split}{i}" for i in range(3)], ["x"] * 3
+        self.rng = np.random.default_rng(len(split))
+        self.images = self.rng.integers(256, size=(3, 8, 8, 3), dtype=np.uint8)
+
+    def __getitem__(self, index: int) -> tuple[UInt8, UInt8]:
+        return self.images[index], self.mask(index)
+
+    def mask(self, index: int) -> UInt8:
+        return np.full((8, 8), 11 if self.ids[index] == "val1" else 2, np.uint8)
+
+    def fingerprint(self) -> str:
+        return f"own {self.ids[0]}"
+
+
+def test_what_is_not_files_is_read_only_by_a_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("datamodules._constructor", lambda name: _Own)
+    outcome = checked("own", None)
+    assert not outcome.inspected and not outcome.findings
+    assert outcome.splits["test"].fingerprint == "own test0"
+    outcome = check("own", None)
+    errors = [finding for finding in outcome.findings if finding.level == "error"]
+    assert [f"{e.file} {e.text}" for e in errors] == [
+        "val1 has the label 11, which is no class: map it in data[i]"
+    ]
+    assert outcome.splits["train"].pixels[2] == 3 * 64
+
+
+def test_generated_streets_are_sound() -> None:
+    outcome = check("streets:train=3:val=2:test=2:height=48:width=64", None)
+    assert not outcome.refused
+    assert [split.images for split in outcome.splits.values()] == [3, 2, 2]
+
+
+@pytest.mark.skipif(
+    not (REAL / "train.txt").is_file(),
+    reason="CamVid is not there (182 MB, research use, not redistributed): shared/data/CamVid",
+)
+def test_what_camvid_shares_and_repeats() -> None:
+    outcome = checked("camvid", REAL)
+    assert not outcome.refused
+    splits = outcome.splits
+    assert {name: split.images for name, split in splits.items()} == {
+        "train": 367,
+        "val": 101,
+        "test": 233,
+    }
+    assert len(outcome.classes) + bool(splits["train"].ignored) == 12
+    assert all(all(split.pixels) for split in splits.values())
+    assert _texts(outcome, "same group") == [
+        "val is 101 frames of one 6.7-second stretch of clip 0016E5, of which train has 204 frames",
+        "test has 62 frames of one 61-second stretch of clip 0001TP, of which train has 62 frames",
+    ]
+    assert splits["val"].stretches == [
+        "101 frames of one 6.7-second stretch of clip 0016E5, at 15 Hz"
+    ]
+    assert splits["test"].stretches[1] == (
+        "171 frames of one 170-second stretch of clip Seq05VD, at 1 Hz"
+    )
+    assert splits["val"].views < 30 and splits["train"].views > 250
+    assert "effective size" in _texts(outcome, "few views")[0]
+    assert not _texts(outcome, "count") + _texts(outcome, "classes")

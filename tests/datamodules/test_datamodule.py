@@ -1,0 +1,128 @@
+"""Reading in processes: what happens to errors, deaths, and a small shared memory."""
+
+import os
+import signal
+from collections import namedtuple
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from datamodules import Dataset
+from datamodules.camvid import CAMVID
+from datamodules.datamodule import SegmentationData, TrainData
+from datamodules.files import Files, Sample
+from datamodules.labels import DataError, UInt8
+from datamodules.streets import Streets
+from datamodules.transforms import Augmentation
+
+HOW = Augmentation((33, 40), (1.0, 1.0), False, "none")
+
+
+def _module(data: Dataset, workers: int, **changes: Any) -> SegmentationData:
+    train = TrainData(data, seed=0, augmentation=HOW)
+    settings = {"batch": 2, "steps": 3, "workers": workers, "on_device": False, **changes}
+    module = SegmentationData(train, data, data, **settings)
+    module.trainer = SimpleNamespace(  # type: ignore[assignment]
+        global_rank=0, world_size=1, num_nodes=1, global_step=0
+    )
+    return module
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Files:
+    samples, rng = [], np.random.default_rng(0)
+    for index in range(4):
+        image, mask = tmp_path / f"{index}.jpg", tmp_path / f"{index}.png"
+        Image.fromarray(rng.integers(256, size=(40, 50, 3), dtype=np.uint8)).save(image)
+        Image.fromarray(rng.integers(12, size=(40, 50), dtype=np.uint8)).save(mask)
+        samples.append(Sample(str(index), "clip", image, mask))
+    return Files(CAMVID, samples)
+
+
+class Fatal(Files):
+    """Its third image ends the process that reads it, as the system does when memory runs out."""
+
+    def __getitem__(self, index: int) -> tuple[UInt8, UInt8]:
+        if index == 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().__getitem__(index)
+
+
+class Broken(Files):
+    """Reading its third image fails in a way that nobody has thought of."""
+
+    def __getitem__(self, index: int) -> tuple[UInt8, UInt8]:
+        if index == 2:
+            raise ZeroDivisionError("by nought")
+        return super().__getitem__(index)
+
+
+def test_a_reader_that_dies_names_the_file(files: Files) -> None:
+    module = _module(Fatal(CAMVID, files.samples), workers=1)
+    with pytest.raises(RuntimeError) as caught:
+        list(module.train_dataloader())
+    text = str(module.explain(caught.value))
+    assert isinstance(module.explain(caught.value), DataError)
+    assert text.startswith("a process that reads ") and "\n" not in text
+    assert str(files.samples[2].image) in text
+    other = RuntimeError("CUDA out of memory")
+    assert module.explain(other) is other
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_error_while_reading_names_the_file(files: Files, workers: int) -> None:
+    module = _module(Broken(CAMVID, files.samples), workers)
+    with pytest.raises(DataError) as caught:
+        list(module.predict_dataloader())
+    text = str(caught.value)
+    assert str(files.samples[2].image) in text and "ZeroDivisionError: by nought" in text
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_damaged_file_names_itself(files: Files, workers: int) -> None:
+    path = files.samples[3].image
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(DataError, match=path.name):
+        list(_module(files, workers).train_dataloader())
+
+
+def test_a_small_shared_memory_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """64 MB, as containers have it by default: batches are arrays until they are moved."""
+    statvfs = namedtuple("statvfs", "f_bavail f_frsize")  # as os gives it
+    expected = list(_module(Streets("train", train=4), workers=0).train_dataloader())
+    for megabytes, kind in ((64, torch.Tensor), (0.01, np.ndarray)):
+        free = statvfs(int(megabytes * 2**20), 1)
+        with monkeypatch.context() as patch:
+            patch.setattr("os.statvfs", lambda path, free=free: free)
+            module = _module(Streets("train", train=4), workers=1)
+            loader = module.train_dataloader()
+        batches = list(loader)
+        for batch, other in zip(batches, expected, strict=True):
+            assert isinstance(batch["image"], kind)
+            moved = module.on_before_batch_transfer(batch, 0)
+            for key, value in other.items():
+                assert torch.equal(moved[key], torch.as_tensor(value))
+
+
+def test_what_counts_is_what_all_readers_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    """12 crops of 512x1024 are 25 MB: eight readers hold 600 MB of them."""
+    statvfs = namedtuple("statvfs", "f_bavail f_frsize")
+    module = _module(Streets("train", train=4), workers=8)
+    need = 12 * 512 * 1024 * 4
+    for gigabytes, shares in ((0.0625, False), (1, False), (2, True)):
+        monkeypatch.setattr("os.statvfs", lambda path, g=gigabytes: statvfs(int(g * 2**30), 1))
+        assert module._shares(need) is shares
+
+
+def test_crops_on_the_device_come_from_the_same_stream() -> None:
+    streets = Streets("train", train=4, height=60, width=80)
+    plain, there = _module(streets, 0), _module(streets, 0, on_device=True)
+    for batch, keys in zip(plain.train_dataloader(), there.train_dataloader(), strict=True):
+        crops = there.on_after_batch_transfer(there.on_before_batch_transfer(keys, 0), 0)
+        assert torch.equal(crops["mask"], batch["mask"])
+        assert torch.equal(crops["image"], batch["image"])  # at scale 1 nothing is interpolated
