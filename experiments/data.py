@@ -1,0 +1,207 @@
+"""Data sets before training: fetched, checked and looked at.
+
+  python -m experiments.data fetch camvid --data-root CamVid
+  python -m experiments.data check camvid --data-root CamVid
+  python -m experiments.data show camvid --data-root CamVid
+
+`check` reads every image and label once, and again only those that have changed
+since. It exits with 0 for data to train on and 1 for data that are refused.
+"""
+
+import argparse
+import importlib
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from textwrap import indent
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from datamodules import about, open_data
+from datamodules.cache import build, folder_of, open_decoded
+from datamodules.check import check, checked
+from datamodules.fetch import fetch
+from datamodules.files import Files, check_root
+from datamodules.folder import draft_labels
+from experiments.findings import print_findings, print_outcome, verdict
+from experiments.sheet import write_sheet
+
+_EVERY = 5.0  # seconds between lines of progress where there is no terminal
+
+
+def main(argv: list[str] | None = None) -> int:
+    """0 if done and sound, 1 for data that are refused, 2 for a wrong request, 130 if stopped."""
+    args = parser().parse_args(argv)
+    try:
+        status: int = args.run(args)
+        return status
+    except (ValueError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"\nstopped; {args.stopped}", file=sys.stderr)
+        return 130
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m experiments.data",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(
+        name: str, run: Callable[[argparse.Namespace], int], what: str, stopped: str
+    ) -> Callable[..., argparse.Action]:
+        one = commands.add_parser(name, help=what, description=what)
+        one.set_defaults(run=run, stopped=stopped)
+        one.add_argument("name", help="data set with its options, as camvid")
+        one.add_argument("--data-root", type=Path, help="folder that holds the data set")
+        return one.add_argument
+
+    add = command("check", _check, "read all of it and say what is wrong", "nothing was kept")
+    add("--split", action="append", help="only this one (repeatable; default: all that are there)")
+    add("--jobs", type=int, help="processes that read (default: one a core)")
+    add("--again", action="store_true", help="read also what has not changed")
+    add = command("show", _show, "draw images with their labels", "nothing was written")
+    add("--split", default="train", help="(default: train)")
+    add("--num", type=int, default=12, help="how many images (default: 12)")
+    add("--output", type=Path, default=Path("sheet"), help="less .png and .html (default: sheet)")
+    add = command("cache", _cache, "write a decoded copy", "the same command goes on from here")
+    add("--split", action="append", help="only this one (repeatable; default: all that are there)")
+    add("--jobs", type=int, help="processes that decode (default: one a core)")
+    add("--rebuild", action="store_true", help="write it anew, whatever is there")
+    add = command("export", _export, "write predictions for its server", "nothing was written")
+    add("--predictions", type=Path, required=True, help="PNGs of class indices, as runs have them")
+    add("--split", default="test", help="(default: test)")
+    add("--output", type=Path, required=True, help="a new folder")
+    add = command("labels", _labels, "draft labels.csv of your own folder", "nothing was written")
+    add = command("fetch", _fetch, "download and check it", "the same command goes on from here")
+    add("--mirror", metavar="URL", help="download from a copy there")
+    return parser
+
+
+def _check(args: argparse.Namespace) -> int:
+    if args.jobs is not None and args.jobs < 1:
+        raise ValueError(f"--jobs is {args.jobs}: at least one process has to read")
+    with shown_progress("images") as progress:
+        how = {"jobs": args.jobs, "progress": progress}
+        outcome = checked(args.name, args.data_root, args.split, again=args.again, **how)
+        if not outcome.inspected:
+            outcome = check(args.name, args.data_root, args.split, **how)
+    print_outcome(outcome, _console())
+    return int(outcome.refused)
+
+
+def _show(args: argparse.Namespace) -> int:
+    if args.num < 1:
+        raise ValueError(f"--num is {args.num}: at least one image has to be drawn")
+    data = open_data(args.name, args.split, args.data_root)
+    for path in write_sheet(data, f"{args.name}, {args.split}", args.num, args.output):
+        print(f"wrote {path}")
+    return 0
+
+
+def _cache(args: argparse.Namespace) -> int:
+    with shown_progress("images") as progress:
+        found = checked(args.name, args.data_root, args.split, progress=progress)
+    if found.refused:
+        print_findings("errors", found.errors, _console())
+        print(verdict(found))
+        return 1
+    for name, split in found.splits.items():
+        data = open_data(args.name, name, args.data_root)
+        if not isinstance(data, Files):
+            print(f"{args.name} is made, not read: there is nothing to decode")
+            return 0
+        folder = folder_of(args.name, name, args.data_root)
+        rebuild = "give --rebuild to write it anew"
+        if not args.rebuild and open_decoded(data.labels, folder, split.fingerprint, rebuild):
+            print(f"{name} is decoded already: {folder}")
+            continue
+        print(f"{name}: {split.images} images, {split.decoded_bytes / 1e9:.2f} GB", flush=True)
+        with shown_progress("images") as progress:
+            build(data, split.sizes, split.fingerprint, folder, jobs=args.jobs, progress=progress)
+        print(f"wrote {folder}")
+    return 0
+
+
+def _export(args: argparse.Namespace) -> int:
+    write = getattr(importlib.import_module(f"datamodules.{args.name}"), "export", None)
+    if write is None:
+        raise ValueError(f"{args.name} has no evaluation server that takes files: name cityscapes")
+    ids = open_data(args.name, args.split, args.data_root).ids
+    print(f"wrote {write(args.predictions, ids, args.output)} predictions to {args.output}")
+    return 0
+
+
+def _labels(args: argparse.Namespace) -> int:
+    if args.name != "folder":
+        raise ValueError(f"{args.name} has its own table of labels: name folder")
+    path = draft_labels(check_root("folder", args.data_root, "name it with --data-root"))
+    print(f"wrote {path}: give the classes their names there")
+    return 0
+
+
+def _fetch(args: argparse.Namespace) -> int:
+    known, root = about(args.name), args.data_root
+    if known is None:
+        print(f"{args.name} is made, not read: there is nothing to fetch")
+        return 0
+    downloads = known.downloads()
+    if not downloads:
+        print(f"{known.title} ({known.licence}) is not to be had without you: {known.steps}")
+        print(f"\nThe folder has to hold:\n{indent(known.tree.rstrip(), '  ')}")
+        return 0
+    root = check_root(args.name, root, "name the folder to put it into with --data-root")
+    print(f"{known.title}, licence: {known.licence}", flush=True)
+    with shown_progress("bytes") as progress:
+        fetch(downloads, root, mirror=args.mirror, progress=progress)
+    with shown_progress("images") as progress:
+        outcome = checked(args.name, root, progress=progress)
+    if outcome.refused:
+        print_findings("errors", outcome.errors, _console())
+    print(verdict(outcome))
+    return int(outcome.refused)
+
+
+def _console() -> Console:
+    return Console(highlight=False, markup=False, emoji=False)
+
+
+@contextmanager
+def shown_progress(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar on a terminal, elsewhere a line now and then; nothing for what takes no time."""
+    console = Console(stderr=True)
+    if console.is_terminal:
+        count = DownloadColumn() if what == "bytes" else MofNCompleteColumn()
+        columns = (TextColumn(what), BarColumn(), count, TimeRemainingColumn())
+        with Progress(*columns, console=console, transient=True) as bar:
+            task = bar.add_task(what)
+            yield lambda done, total: bar.update(task, completed=done, total=total)
+        return
+    unit, name = (10**6, "MB") if what == "bytes" else (1, what)
+    last = time.monotonic()
+
+    def line(done: int, total: int) -> None:
+        nonlocal last
+        if time.monotonic() - last >= _EVERY:
+            last = time.monotonic()
+            print(f"{done // unit} of {total // unit} {name}", file=sys.stderr, flush=True)
+
+    yield line
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,93 @@
+"""Every data set, on a small tree in its published structure, through the main command."""
+
+import json
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from datamodules import open_data
+from experiments.score import class_iou
+from tests.commands import run
+from tests.trees import ade20k, camvid, cityscapes, coco, folder, voc2012
+
+
+class Case(NamedTuple):
+    data: str
+    build: Callable[[Path], None]
+    split: str
+    classes: int
+    changes: Sequence[str] = ()
+
+
+CASES = {
+    "ade20k": Case("ade20k", ade20k.build, "val", 150),
+    "camvid": Case("camvid", camvid.build, "test", 11, ["--set", "crop_on=device"]),
+    "camvid, 32 colours": Case("camvid", camvid.build_original, "test", 11),
+    "cityscapes": Case("cityscapes", cityscapes.build, "val", 19),
+    "cityscapes, train ids": Case(
+        "cityscapes", partial(cityscapes.build, kinds=["labelTrainIds"]), "val", 19
+    ),
+    "coco": Case("coco", coco.build, "val", 11),
+    "folder": Case("folder", folder.build, "test", 3),
+    "folder, mixed": Case("folder", folder.build_mixed, "test", 4),
+    "voc2012": Case("voc2012", voc2012.build, "val", 21),
+}
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[int, str, Path]]:
+    """Exit status, what was printed, and the root and results below one folder for each case."""
+
+    def compare(name: str) -> tuple[int, str, Path]:
+        base = tmp_path_factory.mktemp("set")
+        CASES[name].build(base / "root")
+        status, text = run(
+            "experiments.compare",
+            *("--models", "hrnetv2_w18_small_v1", "--recipe", "smoke", "--set", "steps=3"),
+            *("--data", CASES[name].data, "--data-root", base / "root", "--out", base / "runs"),
+            *("--wandb", "off", *CASES[name].changes),
+        )
+        return status, text, base
+
+    with ThreadPoolExecutor(2) as pool:
+        return dict(zip(CASES, pool.map(compare, CASES), strict=True))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CASES)
+def test_it_trains_and_is_scored(name: str, results: dict[str, tuple[int, str, Path]]) -> None:
+    case, (status, text, base) = CASES[name], results[name]
+    assert status == 0, text
+    assert "hrnetv2_w18_small_v1" in text and "report:" in text
+    (path,) = base.glob("runs/*/*/seed0/result.json")
+    result: dict[str, Any] = json.loads(path.read_text())
+    assert result["status"] == "done"
+    assert result["data"]["split"] == case.split
+    assert len(result["data"]["classes"]) == case.classes
+    data = open_data(case.data, case.split, base / "root")
+    assert result["data"]["num_images"] == len(data.ids) >= 1
+    assert result["data"]["fingerprints"][case.split] == data.fingerprint()
+    matrix = np.zeros((case.classes, case.classes), int)
+    for index, id in enumerate(data.ids):
+        mask = data.mask(index)
+        with Image.open(path.parent / "predictions" / f"{id}.png") as file:
+            prediction = np.array(file)
+        assert prediction.shape == mask.shape
+        np.add.at(matrix, (mask[mask < 255], prediction[mask < 255]), 1)
+    assert result["confusion"] == matrix.tolist()
+    tp = matrix.diagonal()
+    iou = class_iou(tp, matrix.sum(0) - tp, matrix.sum(1) - tp)
+    assert result["metrics"]["miou"] == pytest.approx(np.nanmean(iou))
+
+
+def test_every_data_set_of_files_is_here() -> None:
+    from datamodules import about
+    from datamodules.table import DATASETS
+
+    assert {case.data for case in CASES.values()} == {name for name in DATASETS if about(name)}
