@@ -20,7 +20,16 @@ from datamodules.table import DATASETS
 from experiments.recipes import RECIPES, Recipe, load_recipe, parse_size, short_hash
 from experiments.score import position_prior
 from experiments.store import PRIOR, load_results, read_result, write_json
-from experiments.trial import BusyError, State, Trial, data_hash, leads, slug, stale_results
+from experiments.trial import (
+    BusyError,
+    State,
+    Trial,
+    check_data,
+    data_hash,
+    leads,
+    slug,
+    stale_results,
+)
 from models import families, model_options, parse_model
 from models.table import MODELS
 
@@ -170,6 +179,7 @@ def _compare(trials: list[Trial], args: argparse.Namespace) -> int:
     console = Console(highlight=False)
     recipe = trials[0].recipe
     args.group = short_hash([trial.id() for trial in trials])
+    _check_data(recipe, args.data_root, console)
     data = data_hash(recipe, args.data_root)
     if recipe.init == "imagenet":
         _fetch_weights(trials, data, args.rerun)
@@ -185,6 +195,17 @@ def _compare(trials: list[Trial], args: argparse.Namespace) -> int:
     if leads():
         _show(trials, cells, args, console, data)
     return int(failed)
+
+
+def _check_data(recipe: Recipe, root: Path | None, console: Any) -> None:
+    """Read the data set once, if it has not been read as it is now, and say what to know of it."""
+    from experiments.data import shown_progress
+
+    with shown_progress("images") as progress:
+        found = check_data(recipe, root, progress)
+    if leads():
+        for finding in found.findings:
+            console.print(f"data: {finding}", style="yellow", markup=False)
 
 
 def _fetch_weights(trials: list[Trial], data: str, rerun: str) -> None:

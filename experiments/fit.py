@@ -17,8 +17,11 @@ from PIL import Image
 from timm.layers.norm_act import convert_sync_batchnorm
 from torch import Tensor, nn
 
-from datamodules import Dataset, open_data
+from datamodules import Dataset
+from datamodules.cache import open_fast
+from datamodules.check import checked
 from datamodules.datamodule import Batch, SegmentationData, TrainData
+from datamodules.transforms import Augmentation
 from experiments.recipes import Recipe
 from experiments.store import write_json
 from experiments.trial import Trial
@@ -29,9 +32,12 @@ from models.weights import Report
 
 
 def open_splits(recipe: Recipe, root: Path | None) -> tuple[Dataset, Dataset, Dataset]:
-    """Training, validation and evaluation split of a recipe."""
-    splits = (recipe.train_split, recipe.val_split, recipe.test_split)
-    train, val, test = (open_data(recipe.data, split, root) for split in splits)
+    """Training, validation and evaluation split of a recipe, decoded where they are."""
+    names = (recipe.train_split, recipe.val_split, recipe.test_split)
+    found = checked(recipe.data, root, list(dict.fromkeys(names))).splits
+    train, val, test = (
+        open_fast(recipe.data, name, root, found[name].fingerprint) for name in names
+    )
     return train, val, test
 
 
@@ -82,16 +88,15 @@ def initial_weights(trial: Trial, model: nn.Module) -> dict[str, str | None]:
 def build_data(trial: Trial, splits: Sequence[Dataset], workers: int) -> SegmentationData:
     recipe = trial.recipe
     train, val, test = splits
-    stream = TrainData(
-        train,
-        seed=trial.data_seed,
-        crop=recipe.crop,
-        scale=recipe.scale,
-        flip=recipe.flip,
-        photometric=recipe.photometric,
-    )
+    how = Augmentation(recipe.crop, recipe.scale, recipe.flip, recipe.photometric)
     return SegmentationData(
-        stream, len(train.ids), val, test, batch=recipe.batch, steps=recipe.steps, workers=workers
+        TrainData(train, seed=trial.data_seed, augmentation=how),
+        val,
+        test,
+        batch=recipe.batch,
+        steps=recipe.steps,
+        workers=workers,
+        on_device=recipe.crop_on == "device",
     )
 
 
@@ -256,7 +261,14 @@ class Predictions(Callback):
 
 
 def fit(trial: Trial, trainer: L.Trainer, module: Segmentation, data: SegmentationData) -> None:
-    """Train from the last checkpoint there is, then predict the evaluation split."""
-    trainer.fit(module, data, ckpt_path=last_checkpoint(trial.folder), weights_only=True)
-    trainer.predict(module, data, return_predictions=False)
+    """Train from the last checkpoint there is, then predict the evaluation split.
+
+    Raises:
+        DataError: a file that cannot be read, or a reading process that died, with its file.
+    """
+    try:
+        trainer.fit(module, data, ckpt_path=last_checkpoint(trial.folder), weights_only=True)
+        trainer.predict(module, data, return_predictions=False)
+    except RuntimeError as error:
+        raise data.explain(error) from error
     trainer.strategy.barrier("predictions")

@@ -1,7 +1,6 @@
 """A few fixed images of the scored split: photo, truth, predictions, and where those are wrong."""
 
 import base64
-import importlib
 import io
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from datamodules import Dataset, open_data
-from datamodules.labels import IGNORE, DataError, LabelSet, UInt8
+from datamodules.labels import IGNORE, DataError, Label, LabelSet, UInt8
 from datamodules.table import DATASETS
 from experiments.store import Result
 
@@ -63,12 +62,27 @@ def make_panel(results: list[Result], data_root: Path | None) -> Panel:
         source = recipe["data"].split(":")[0]
         if source not in DATASETS:
             raise
-        module, _, kind = DATASETS[source].partition(":")
-        labels: LabelSet = getattr(importlib.import_module(module), kind).labels
-        return Panel(ids, None, None, labels, str(error))
+        return Panel(ids, None, None, _labels(results, ids), str(error))
     images = {name: image for name, (image, _) in pairs.items()}
     masks = {name: mask for name, (_, mask) in pairs.items()}
     return Panel(ids, images, masks, dataset.labels, "")
+
+
+def _labels(results: list[Result], ids: list[str]) -> LabelSet:
+    """Names as the results have them, and colours as the predictions have, without the data set."""
+    done = next((result for result in results if result.done), None)
+    if done is None:
+        return LabelSet((Label(0, 0, "nothing was predicted", (0, 0, 0)),))
+    names = done["data"]["classes"]
+    with Image.open(done.predictions / f"{ids[0]}.png") as file:
+        palette = file.getpalette() or []
+    colours = np.array([*palette, *[0] * 768], np.uint8)[: 3 * len(names)].reshape(-1, 3)
+    return LabelSet(
+        tuple(
+            Label(index, index, name, (int(red), int(green), int(blue)))
+            for index, (name, (red, green, blue)) in enumerate(zip(names, colours, strict=True))
+        )
+    )
 
 
 def png(pixels: UInt8, labels: LabelSet | None = None) -> str:

@@ -14,12 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Union, get_args, get_origin
 
+from datamodules import about
 from models import nearest
 
 Value = bool | int | float | str | None | tuple[int, ...] | tuple[float, ...]
 
 PRECISIONS = ("32-true", "bf16-mixed")
 _PHOTOMETRIC = ("none", "colour-jitter")
+_LATER = ("crop_on",)  # fields that came after the first published results
+_CROP_ON = ("workers", "device")
 _INITS = ("random", "imagenet")
 
 
@@ -45,6 +48,9 @@ class Recipe:
     scale: tuple[float, float] = (0.5, 2.0)
     flip: bool = True
     photometric: str = "none"
+    crop_on: str = "workers"
+    """Where crops are made: by the reading processes, or on the device, which then holds the whole
+    training set; colours change there by the same distribution from other draws."""
     class_weights: tuple[float, ...] | None = None
     """Of the cross-entropy, in the order of the classes."""
     bn_momentum: float = 0.1
@@ -74,6 +80,7 @@ class Recipe:
             "micro_batch (1 to batch)": 1 <= (self.micro_batch or 1) <= self.batch,
             f"precision (one of {', '.join(PRECISIONS)})": self.precision in PRECISIONS,
             f"photometric (one of {', '.join(_PHOTOMETRIC)})": self.photometric in _PHOTOMETRIC,
+            f"crop_on (one of {', '.join(_CROP_ON)})": self.crop_on in _CROP_ON,
             f"init (one of {', '.join(_INITS)})": self.init in _INITS,
         }
         for need, fine in checks.items():
@@ -95,9 +102,13 @@ class Recipe:
         }
 
     def hash(self) -> str:
-        """Of every field but the name."""
+        """Of every field but the name; of a later one only where it is not the default, so that
+        older results keep theirs."""
         fields = dataclasses.asdict(self)
         del fields["name"]
+        for field in dataclasses.fields(self):
+            if field.name in _LATER and fields[field.name] == field.default:
+                del fields[field.name]
         return short_hash(fields)
 
 
@@ -198,11 +209,12 @@ def camvid() -> Recipe:
 
 
 def cityscapes() -> Recipe:
-    """The paper's; its data set's class is not here yet.
+    """The paper's.
 
     Paper: HRNet, arXiv 1908.07919, section 5 and Table III; class weights and the scale range are
     the official code's (0.5 to 2.1; the paper says 2).
-    Command: `python -m experiments.compare --recipe cityscapes --models hrnet --devices 4`
+    Command: `python -m experiments.compare --recipe cityscapes --models hrnet --devices 4
+        --data-root CITYSCAPES`
     Hardware and time: the authors' 4 V100, 0.692 s a step (appendix C), so about 23 hours.
     Expected: mIoU on val 76.4 from scratch as here, 81.1 with `--set init=imagenet` (section 7).
     """
@@ -248,13 +260,25 @@ def load_recipe(text: str, changes: list[str] | None = None, data: str | None = 
         raise ValueError(f"unknown recipe {text!r}; {nearest(text, RECIPES)}; or file.py:function")
     values = dict(_parse_change(change) for change in changes or [])
     if data is not None and data != recipe.data:
-        values["data"] = data
-        if recipe.class_weights and data.split(":")[0] != recipe.data.split(":")[0]:
-            values.setdefault("class_weights", None)  # they are the other data set's
+        values = {**_of_data(recipe, data), **values, "data": data}
     if not values:
         return recipe
     name = "+".join([recipe.name, *(f"{k}={_show(v)}" for k, v in sorted(values.items()))])
     return dataclasses.replace(recipe, **{**values, "name": name})
+
+
+def _of_data(recipe: Recipe, data: str) -> dict[str, Any]:
+    """What a recipe takes from its data set and another data set has otherwise."""
+    if data.split(":")[0] == recipe.data.split(":")[0]:
+        return {}
+    found = about(data)
+    own = {
+        "class_weights": None,
+        "train_split": "train",
+        "val_split": "val",
+        "test_split": found.test_split if found else "test",
+    }
+    return {field: value for field, value in own.items() if getattr(recipe, field) != value}
 
 
 def _from_file(text: str) -> Recipe:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.recipes import load_recipe
 from experiments.store import write_arrays, write_json
-from experiments.trial import BusyError, Trial, data_hash
+from experiments.trial import BusyError, Trial, check_data, data_hash
 from models import parse_model
 
 if TYPE_CHECKING:
@@ -144,13 +144,14 @@ def _train(trial: Trial, args: argparse.Namespace) -> dict[str, Any]:
     fit.fit(trial, trainer, module, data)
     if trainer.global_rank > 0:
         return {}
-    record = {"init": init, **_finish(trial, module, splits, clock, history)}
+    record = {"init": init, **_finish(trial, args.data_root, module, splits, clock, history)}
     dashboard.close(record)
     return record
 
 
 def _finish(
     trial: Trial,
+    root: Path | None,
     module: "Segmentation",
     splits: "Sequence[Dataset]",
     clock: "Clock",
@@ -164,6 +165,7 @@ def _finish(
 
     test = splits[2]
     recipe, device = trial.recipe, measure.this_device()
+    found = check_data(recipe, root)
     memory = measure.peak_memory(device)
     scores = score_folder(trial.folder / "predictions", test)
     write_arrays(
@@ -178,6 +180,8 @@ def _finish(
             "split": recipe.test_split,
             "num_images": len(test.ids),
             "classes": list(test.labels.names),
+            "fingerprints": {name: split.fingerprint for name, split in found.splits.items()},
+            "warnings": [str(f) for f in found.findings],
         },
         "confusion": scores.confusion.tolist(),
         "metrics": scores.metrics(),
@@ -256,7 +260,10 @@ def _die_with_parent() -> None:
 
 
 def _one_sentence(error: Exception) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
+    text = str(error)
+    if "Original Traceback" in text:  # of a process that reads: the error is its last line
+        text = text.strip().splitlines()[-1].partition(": ")[2]
+    text = " ".join(text.split()) or type(error).__name__
     known = isinstance(error, ValueError | OSError)
     return text if known else f"{type(error).__name__}: {text}"
 

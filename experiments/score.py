@@ -16,6 +16,7 @@ from PIL import Image
 from rich.console import Console
 
 from datamodules import Dataset, open_data
+from datamodules.check import checked
 from datamodules.labels import IGNORE, UInt8
 from experiments.recipes import short_hash
 from experiments.store import SCHEMA, Result, check_comparable, load_results, write_json
@@ -209,7 +210,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _record(args: argparse.Namespace, scores: Scores, data: Dataset) -> dict[str, Any]:
     """A result without recipe, code and cost, which nobody told."""
-    train = open_data(args.data, "train", args.data_root)
+    splits = checked(args.data, args.data_root, list(dict.fromkeys(["train", args.split]))).splits
     return {
         "schema": SCHEMA,
         "status": "done",
@@ -221,7 +222,7 @@ def _record(args: argparse.Namespace, scores: Scores, data: Dataset) -> dict[str
             "recipe": None,
             "protocol": None,
             "code": None,
-            "data": short_hash([train.fingerprint(), data.fingerprint()]),
+            "data": short_hash([splits[name].fingerprint for name in ("train", args.split)]),
         },
         "data": {
             "name": args.data,

@@ -19,7 +19,10 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from datamodules import open_data
+from datamodules.check import checked
+from datamodules.inspection import Progress
+from datamodules.labels import DataError
+from datamodules.outcome import Outcome
 from datamodules.table import DATASETS
 from experiments.recipes import Recipe, short_hash
 from experiments.store import SCHEMA, Result, read_result
@@ -171,22 +174,47 @@ def leads() -> bool:
     return int(os.environ.get("NODE_RANK", "0")) == 0
 
 
-def data_hash(recipe: Recipe, root: Path | None) -> str:
-    """Hash of the content of the training and the evaluation split.
+def check_data(
+    recipe: Recipe, root: Path | None, progress: Progress = lambda done, total: None
+) -> Outcome:
+    """What the check of the recipe's splits has found; made once and kept.
 
     Raises:
-        DataError: the data set is not there, with where it was looked for and how to get it.
+        DataError: the data set is not there, with where it was looked for and how to get it; or it
+            is damaged; or a split has no labels.
         ValueError: the recipe weighs another number of classes than the data set has.
     """
-    names = (recipe.train_split, recipe.test_split)
-    splits = [open_data(recipe.data, split, root) for split in names]
-    weights, classes = recipe.class_weights, splits[0].labels.num_classes
+    names = dict.fromkeys((recipe.train_split, recipe.val_split, recipe.test_split))
+    outcome = checked(recipe.data, root, list(names), progress=progress)
+    if outcome.refused:
+        raise DataError(
+            f"{recipe.data} is refused for {len(outcome.errors)} errors, the first: "
+            f"{outcome.errors[0]}; "
+            f"python -m experiments.data check {recipe.data} --data-root {root} shows them all"
+        )
+    for name in names:
+        if outcome.inspected and not any(outcome.splits[name].pixels):
+            raise DataError(
+                f"the split {name} of {recipe.data} has no label that is scored: name another, as "
+                "--set test_split=val"
+            )
+    weights, classes = recipe.class_weights, len(outcome.classes)
     if weights is not None and len(weights) != classes:
         raise ValueError(
             f"recipe {recipe.name} weighs {len(weights)} classes and {recipe.data} has {classes}: "
             "give a weight for each (--set class_weights=1,2,...) or --set class_weights=none"
         )
-    return short_hash([split.fingerprint() for split in splits])
+    return outcome
+
+
+def data_hash(recipe: Recipe, root: Path | None) -> str:
+    """Hash of the content of the training and the evaluation split.
+
+    Raises:
+        ValueError: as `check_data`.
+    """
+    splits = check_data(recipe, root).splits
+    return short_hash([splits[s].fingerprint for s in (recipe.train_split, recipe.test_split)])
 
 
 def _describe(holder: Path) -> str:
@@ -236,7 +264,10 @@ def _code_hash_now(result: Result) -> str | None:
         return None
 
 
-_NOT_NUMBERS = ("experiments.recipes", "experiments.trial", "models.table", "datamodules.table")
+_NOT_NUMBERS = (
+    *("experiments.recipes", "experiments.trial", "models.table", "datamodules.table"),
+    *(f"datamodules.{name}" for name in ("check", "inspection", "leakage", "outcome")),
+)
 
 
 def _reached(roots: list[str]) -> set[str]:

@@ -10,8 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 # One thread each: the tests compare bits, which depend on it, and run beside each other.
-ENVIRONMENT = {
-    **os.environ,
+SETTINGS = {
     "OMP_NUM_THREADS": "1",
     "NO_ALBUMENTATIONS_UPDATE": "1",
     "COLUMNS": "80",
@@ -26,7 +25,7 @@ def start(
         return subprocess.Popen(
             [sys.executable, "-m", module, *map(str, args)],
             cwd=ROOT,
-            env={**ENVIRONMENT, **environment},
+            env={**os.environ, **SETTINGS, **environment},
             stdin=subprocess.DEVNULL,
             stdout=stdout,
             stderr=subprocess.STDOUT,

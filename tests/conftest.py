@@ -1,10 +1,19 @@
 """Fixtures that several packages share."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+
+
+@pytest.fixture(autouse=True, scope="session")
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Checks and decoded copies of tests are kept apart from the user's, and are gone after."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SEGMENTATION_LAB_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture

@@ -61,6 +61,7 @@ def test_every_field_but_the_name_is_in_the_hash() -> None:
         "data": "camvid", "crop": (40, 40), "batch": 2, "steps": 3, "lr": 0.5,
         "precision": "bf16-mixed", "micro_batch": 2, "momentum": 0.5, "weight_decay": 0.1,
         "power": 1.0, "scale": (1.0, 1.0), "flip": False, "photometric": "colour-jitter",
+        "crop_on": "device",
         "class_weights": (1.0,), "bn_momentum": 0.5, "init": "imagenet", "init_seed": 1,
         "data_seed": 1,
         "val_every": 1, "train_split": "val", "val_split": "test", "test_split": "val",

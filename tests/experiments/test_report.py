@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from datamodules.labels import CAMVID, IGNORE, DataError, UInt8
+from datamodules.camvid import CAMVID
+from datamodules.labels import IGNORE, DataError, UInt8
 from experiments import report
 from experiments.entries import pareto_front
 from experiments.figure import pareto_figure

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from datamodules import open_data
-from datamodules.labels import CAMVID, UInt8
+from datamodules.camvid import CAMVID
+from datamodules.labels import UInt8
 from experiments import score
 from experiments.score import PredictionError, class_iou, position_prior, score_folder
 
