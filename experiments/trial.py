@@ -267,6 +267,7 @@ def _code_hash_now(result: Result) -> str | None:
 _NOT_NUMBERS = (
     *("experiments.recipes", "experiments.trial", "models.table", "datamodules.table"),
     *(f"datamodules.{name}" for name in ("check", "inspection", "leakage", "outcome")),
+    *("datamodules.fetch", "datamodules.transfer"),
 )
 
 
