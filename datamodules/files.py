@@ -11,7 +11,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 import platformdirs
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from datamodules.labels import IGNORE, DataError, LabelSet, Raw, UInt8
 
@@ -205,6 +205,8 @@ def read_pixels(path: Path, *, upright: bool = False) -> "UInt8 | np.ndarray":
             pixels = np.array(picture)
     except DataError:
         raise
+    except UnidentifiedImageError:
+        raise DataError(f"{path} is no image, whatever its name: fetch the file again") from None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise DataError(f"{path} cannot be read ({error}): fetch the file again") from None
     if pixels.dtype == bool:

@@ -57,7 +57,7 @@ def plant(root: Path) -> dict[str, str]:
         label("train", 5, 77): f"77 {pixels}",
         label("train", 6, 3, "RGB"): "has 3 channels",
         label("val", 2, 1000): f"1000 {pixels}",
-        images["val"][0]: "cannot identify image file",
+        images["val"][0]: "is no image",
         labels["val"][1]: "levels of symbolic links",
         images["test"][0]: f"of test shows what {images['train'][2]} of train shows",
         f"more/{name}": f"is named {Path(name).stem} in test, as {images['test'][1]} is",
