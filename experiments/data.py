@@ -138,10 +138,11 @@ def _cache(args: argparse.Namespace) -> int:
 
 
 def _export(args: argparse.Namespace) -> int:
-    write = getattr(importlib.import_module(f"datamodules.{args.name}"), "export", None)
+    ids = open_data(args.name, args.split, args.data_root).ids
+    module = importlib.import_module(f"datamodules.{args.name.split(':')[0]}")
+    write = getattr(module, "export", None)
     if write is None:
         raise ValueError(f"{args.name} has no evaluation server that takes files: name cityscapes")
-    ids = open_data(args.name, args.split, args.data_root).ids
     print(f"wrote {write(args.predictions, ids, args.output)} predictions to {args.output}")
     return 0
 

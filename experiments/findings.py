@@ -21,11 +21,20 @@ def print_outcome(outcome: Outcome, console: Console) -> None:
         if len(split.stretches) > _CLIPS:
             console.print(f"{name}: and {len(split.stretches) - _CLIPS} more clips")
     console.print(class_table(outcome))
+    console.print(_occurring(outcome))
     for level in ("error", "warning"):
         found = [finding for finding in outcome.findings if finding.level == level]
         if found:
             print_findings(f"{level}s", found, console)
     console.print(verdict(outcome))
+
+
+def _occurring(outcome: Outcome) -> str:
+    """How many classes the labels have, over all splits."""
+    splits = outcome.splits.values()
+    found = sum(any(split.pixels[k] for split in splits) for k in range(len(outcome.classes)))
+    void = " and pixels that are not scored" if any(split.ignored for split in splits) else ""
+    return f"{found} of {len(outcome.classes)} classes occur{void}"
 
 
 def print_findings(title: str, findings: Sequence[Finding], console: Console) -> None:

@@ -24,15 +24,17 @@ from PIL import Image
 from rich.console import Console
 
 from datamodules import about, open_data
+from datamodules.cache import Decoded, open_fast
 from datamodules.camvid import CAMVID
 from datamodules.files import About, Download
 from datamodules.inspection import Finding
+from datamodules.labels import DataError
 from experiments import data
 from experiments.findings import print_findings
 from experiments.sheet import choose, paint, sample
 from tests.commands import ROOT, run
 from tests.server import Server, serving
-from tests.trees import camvid, cityscapes, faults
+from tests.trees import camvid, cityscapes, faults, folder
 
 Output = pytest.CaptureFixture[str]
 
@@ -55,6 +57,7 @@ def test_a_sound_set_is_told_in_80_columns(root: Path, capsys: Output) -> None:
     out = capsys.readouterr().out
     assert all(len(line) <= 80 for line in out.splitlines())
     assert out.splitlines()[-1] == "camvid is sound: 0 errors, 5 warnings"
+    assert "11 of 11 classes occur and pixels that are not scored" in out
     for split, published in (("train", 367), ("val", 101), ("test", 233)):
         shown = next(line.split() for line in out.splitlines() if line.startswith(f" {split} "))
         images = len(camvid.NAMES[split])
@@ -331,3 +334,59 @@ def test_the_commands_need_no_torch() -> None:
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "set()"
+
+
+def test_a_decoded_copy_is_what_training_reads(root: Path, home: Path, capsys: Output) -> None:
+    command = ["cache", "camvid", "--data-root", str(root), "--jobs", "1"]
+    assert data.main(command) == 0
+    first = capsys.readouterr().out
+    for split, names in camvid.NAMES.items():
+        assert f"{split}: {len(names)} images, 0.00 GB" in first
+    assert data.main(command) == 0
+    assert capsys.readouterr().out.count("is decoded already") == 3
+    fingerprint = open_data("camvid", "train", root).fingerprint()
+    copy = open_fast("camvid", "train", root, fingerprint)
+    assert isinstance(copy, Decoded) and copy.folder.is_relative_to(home)
+
+    path = root / "train" / f"{camvid.NAMES['train'][0]}.png"
+    with Image.open(path) as file:
+        Image.fromarray(255 - np.array(file)).save(path)
+    now = open_data("camvid", "train", root).fingerprint()
+    with pytest.raises(DataError, match=f"is stale.*data cache camvid --data-root {root}.*rebuild"):
+        open_fast("camvid", "train", root, now)
+    assert data.main(command) == 2
+    assert "is stale" in capsys.readouterr().err
+    assert data.main([*command, "--rebuild"]) == 0
+    again = open_fast("camvid", "train", root, now)
+    assert np.array_equal(again[0][0], open_data("camvid", "train", root)[0][0])
+
+
+def test_what_is_refused_is_not_decoded(root: Path, home: Path, capsys: Output) -> None:
+    faults.plant(root)
+    assert data.main(["cache", "camvid", "--data-root", str(root)]) == 1
+    assert "12 errors" in capsys.readouterr().out
+    assert not (home / "decoded").exists()
+    assert data.main(["cache", "streets"]) == 0
+    assert "nothing to decode" in capsys.readouterr().out
+
+
+def test_predictions_are_exported_and_labels_drafted(tmp_path: Path, capsys: Output) -> None:
+    cityscapes.build(tmp_path / "cs")
+    ids, predictions = cityscapes.IDS["val"], tmp_path / "predictions"
+    predictions.mkdir()
+    for id in ids:
+        Image.fromarray(np.full((48, 96), 13, np.uint8)).save(predictions / f"{id}.png")
+    root = ("--data-root", str(tmp_path / "cs"), "--split", "val")
+    written = ("--predictions", str(predictions), "--output", str(tmp_path / "new"))
+    assert data.main(["export", "cityscapes", *root, *written]) == 0
+    with Image.open(next((tmp_path / "new").glob(f"{ids[0]}*.png"))) as file:
+        assert np.unique(np.array(file)).tolist() == [26]  # car
+    assert data.main(["export", "cityscapes", *root, *written]) == 2
+    assert "is not empty" in capsys.readouterr().err
+    assert data.main(["export", "streets", "--split", "val", *written]) == 2
+
+    folder.build(tmp_path / "mine")
+    (tmp_path / "mine/labels.csv").unlink()
+    assert data.main(["labels", "folder", "--data-root", str(tmp_path / "mine")]) == 0
+    assert "class 0" in (tmp_path / "mine/labels.csv").read_text()
+    assert data.main(["labels", "camvid", "--data-root", str(tmp_path)]) == 2
