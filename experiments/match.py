@@ -20,9 +20,9 @@ from rich.table import Table
 from torch.utils.flop_counter import FlopCounterMode
 
 from experiments.measure import Request, hardware, measure_apart, this_device
+from experiments.source import code_hash
 from experiments.store import write_json
 from experiments.trace import on_meta
-from experiments.trial import code_hash
 from models import build_model, model_options, parse_model
 
 START, LIMIT = 16, 4096  # the width that is tried first, and the last

@@ -1,7 +1,5 @@
 """What a trial is: one recipe, network and seed; its folder, its hashes and its lock."""
 
-import ast
-import hashlib
 import json
 import os
 import platform
@@ -13,7 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from enum import Enum
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +20,9 @@ from datamodules.check import checked
 from datamodules.inspection import Progress
 from datamodules.labels import DataError
 from datamodules.outcome import Outcome
-from datamodules.table import DATASETS
 from experiments.recipes import Recipe, short_hash
+from experiments.source import code_hash
 from experiments.store import SCHEMA, Result, read_result
-from models import builder, parse_model
-
-ROOT = Path(__file__).parents[1]
 
 
 class State(Enum):
@@ -231,23 +225,6 @@ def slug(name: str) -> str:
     return re.sub(r"[:/\s]+", "-", name)
 
 
-@cache
-def code_hash(model: str, data: str) -> str:
-    """Hash of the source that a trial's numbers come from.
-
-    The network's file, the data set's file, the training code, and every file of the project that
-    these import; docstrings, comments and layout do not count, nor do tables of names.
-    """
-    name, _ = parse_model(model)
-    entries = [builder(name), DATASETS[data.split(":")[0]]]
-    roots = ["experiments.fit", *(entry.split(":")[0] for entry in entries)]
-    digest = hashlib.sha256(" ".join(entries).encode())
-    for module in sorted(_reached(roots)):
-        digest.update(module.encode())
-        digest.update(_meaning(module).encode())
-    return digest.hexdigest()[:12]
-
-
 def stale_results(results: list[Result]) -> set[str]:
     """Paths of finished results that other code than the present made."""
     return {
@@ -262,58 +239,3 @@ def _code_hash_now(result: Result) -> str | None:
         return code_hash(result["model"], result["recipe"]["data"])
     except (KeyError, ValueError):  # a network or data set that is no more
         return None
-
-
-_NOT_NUMBERS = (
-    *("experiments.recipes", "experiments.trial", "models.table", "datamodules.table"),
-    *(f"datamodules.{name}" for name in ("check", "inspection", "leakage", "outcome")),
-    *("datamodules.fetch", "datamodules.transfer"),
-)
-
-
-def _reached(roots: list[str]) -> set[str]:
-    """Modules of the project that the roots import, directly or not."""
-    found: set[str] = set()
-    todo = list(roots)
-    while todo:
-        module = todo.pop()
-        if module in found or module in _NOT_NUMBERS or _source(module) is None:
-            continue
-        found.add(module)
-        for node in ast.walk(_tree(module)):
-            if isinstance(node, ast.ImportFrom) and node.module:
-                todo += [node.module, *(f"{node.module}.{a.name}" for a in node.names)]
-            elif isinstance(node, ast.Import):
-                todo += [alias.name for alias in node.names]
-    return found
-
-
-def _source(module: str) -> Path | None:
-    if module.split(".")[0] not in ("models", "datamodules", "lightning_modules", "experiments"):
-        return None
-    base = ROOT.joinpath(*module.split("."))
-    for path in (base.with_suffix(".py"), base / "__init__.py"):
-        if path.is_file():
-            return path
-    return None
-
-
-@cache
-def _tree(module: str) -> ast.Module:
-    path = _source(module)
-    assert path is not None
-    return ast.parse(path.read_text())
-
-
-def _meaning(module: str) -> str:
-    """The code of a module without docstrings; comments and layout are gone once parsed."""
-    tree = _tree(module)
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(body, list):
-            node.body = [  # type: ignore[attr-defined]
-                s
-                for s in body
-                if not (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant))
-            ]
-    return ast.dump(tree)

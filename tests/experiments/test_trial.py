@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from experiments import trial as module
+from experiments import source as module
 from experiments.recipes import smoke
+from experiments.source import code_hash
 from experiments.store import write_json
-from experiments.trial import BusyError, State, Trial, code_hash, data_hash
+from experiments.trial import BusyError, State, Trial, data_hash
 from tests.commands import ROOT
 
 DATA = "0123456789ab"
