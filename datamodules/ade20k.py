@@ -8,7 +8,7 @@ The test labels are not public, so models are scored on `val`.
 from pathlib import Path
 
 from datamodules.files import About, Download, Files, Sample, check_root, check_split
-from datamodules.labels import IGNORE, DataError, Label, LabelSet
+from datamodules.labels import IGNORE, AbsentError, DataError, Label, LabelSet
 
 FOLDERS = {"train": "training", "val": "validation"}
 
@@ -226,5 +226,5 @@ def ade20k(split: str, root: Path | None = None) -> Files:
 
 def _folder(root: Path, name: str) -> Path:
     if not (root / name).is_dir():
-        raise DataError(f"no ADE20K at {root.absolute()} (looked for {name}): {ABOUT.steps}")
+        raise AbsentError(f"no ADE20K at {root.absolute()} (looked for {name}): {ABOUT.steps}")
     return root / name

@@ -19,7 +19,7 @@ from typing import Any
 from datamodules import Dataset, about, open_data
 from datamodules.files import About, Files, cache_home, check_root
 from datamodules.inspection import Finding, Progress, Record, inspect_all
-from datamodules.labels import DataError
+from datamodules.labels import AbsentError, DataError
 from datamodules.outcome import Outcome, judge, unread
 
 _VERSION = 1  # of what is kept; raise it whenever the same files lead to other findings
@@ -124,7 +124,12 @@ def _open(spec: str, root: Path | None, splits: Sequence[str] | None) -> _Opened
     if errors and (splits or not data):
         raise next(iter(errors.values()))
     absent = [
-        Finding("warning", "no split", "", f"{name} cannot be opened: {error}")
+        Finding(
+            "warning" if isinstance(error, AbsentError) else "error",
+            "no split",
+            "",
+            f"{name} cannot be opened: {error}",
+        )
         for name, error in errors.items()
     ]
     return _Opened(spec, root, known, data, absent)

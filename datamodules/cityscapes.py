@@ -22,7 +22,7 @@ from datamodules.files import (
     read_ids,
     read_pixels,
 )
-from datamodules.labels import IGNORE, DataError, Label, LabelSet, Raw, UInt8
+from datamodules.labels import IGNORE, AbsentError, DataError, Label, LabelSet, Raw, UInt8
 
 SPLITS = ("train", "val", "test")
 
@@ -125,7 +125,7 @@ def cityscapes(split: str, root: Path | None = None) -> Files:
     images, labels = root / "leftImg8bit" / split, root / "gtFine" / split
     for folder in (images,) if split == "test" else (images, labels):
         if not folder.is_dir():
-            raise DataError(
+            raise AbsentError(
                 f"no Cityscapes at {root.absolute()} (looked for {folder.relative_to(root)}): "
                 f"{ABOUT.steps}"
             )

@@ -13,7 +13,7 @@ import numpy as np
 import platformdirs
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from datamodules.labels import IGNORE, DataError, LabelSet, Raw, UInt8
+from datamodules.labels import IGNORE, AbsentError, DataError, LabelSet, Raw, UInt8
 
 
 def cache_home() -> Path:
@@ -228,7 +228,7 @@ def listed(path: Path, what: str, how: str) -> list[str]:
         DataError: no such file, or nothing in it.
     """
     if not path.is_file():
-        raise DataError(f"no {what} at {path.parent.absolute()} (looked for {path.name}): {how}")
+        raise AbsentError(f"no {what} at {path.parent.absolute()} (looked for {path.name}): {how}")
     try:
         lines = path.read_text(encoding="utf-8-sig").rstrip().splitlines()
     except UnicodeDecodeError:

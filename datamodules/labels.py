@@ -32,6 +32,10 @@ class DataError(ValueError):
     """A data set that cannot be used as it is; the message names the file and the remedy."""
 
 
+class AbsentError(DataError):
+    """A data set, or a split of it, that is not there, as a part of it that nobody has fetched."""
+
+
 @dataclass(frozen=True)
 class Raw:
     """Ids (H, W) as a label file holds them, not yet mapped to class indices.

@@ -25,7 +25,7 @@ from datamodules.files import (
     listed,
     read_ids,
 )
-from datamodules.labels import IGNORE, DataError, Label, LabelSet, Raw
+from datamodules.labels import IGNORE, AbsentError, DataError, Label, LabelSet, Raw
 
 LISTS = "ImageSets/Segmentation"
 RELEASE = "benchmark_RELEASE/dataset"  # of SBD
@@ -128,7 +128,7 @@ def _folder(root: Path) -> Path:
     places = (root, root / "VOC2012", root / "VOCdevkit/VOC2012")
     folder = next((place for place in places if (place / LISTS).is_dir()), None)
     if folder is None:
-        raise DataError(
+        raise AbsentError(
             f"no VOC 2012 at {root.absolute()} (looked for {LISTS} in it, in VOC2012 and in "
             f"VOCdevkit/VOC2012): {ABOUT.steps}"
         )
@@ -196,7 +196,7 @@ def _release(folder: Path) -> Path:
     for place in places:
         if (place / RELEASE / "cls").is_dir():
             return place / RELEASE
-    raise DataError(
+    raise AbsentError(
         f"no labels of trainaug at {folder.absolute()} (looked for SegmentationClassAug there, and "
         f"for {RELEASE}/cls there and in the two folders above): {ABOUT.steps}"
     )

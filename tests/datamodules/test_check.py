@@ -221,6 +221,16 @@ def test_splits_that_are_parts_of_others_share_images(tmp_path: Path) -> None:
     assert not _texts(outcome, "same group")
 
 
+def test_a_list_that_cannot_be_used_is_no_absent_split(root: Path) -> None:
+    with (root / "val.txt").open("a") as list:
+        list.write("only.png\n")
+    outcome = check("camvid", root)
+    assert [f.text for f in outcome.errors] == [
+        f"val cannot be opened: {root / 'val.txt'} has the line 'only.png': an image and its label "
+        "are needed"
+    ]
+
+
 def test_a_list_that_serves_as_two_splits(tmp_path: Path) -> None:
     root = tmp_path / "mine"
     folder.build(root)
