@@ -13,11 +13,14 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 compare: .venv/installed
 	@$(BIN)/python -m experiments.compare $(ARGS)
 
+# Two tests at a time, with a thread each: most of them start a command that uses one core.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+
 test: .venv/installed lint
-	$(BIN)/python -m pytest $(ARGS)
+	$(PYTEST) $(ARGS)
 
 check: .venv/installed lint
-	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+	$(PYTEST) -m "not slow" $(ARGS)
 
 .PHONY: lint
 lint: .venv/installed

@@ -43,9 +43,9 @@ def _wrong(capsys: pytest.CaptureFixture[str], *args: object) -> str:
         (("--recipe", "dmo"), "unknown recipe 'dmo'; did you mean 'demo'?"),
         (("--set", "learn=1"), "recipes have no field 'learn'"),
         (("--data", "camvd"), "unknown data set 'camvd'; did you mean 'camvid'?"),
-        (("--recipe", "cityscapes"), "unknown data set 'cityscapes'"),
+        (("--recipe", "cityscapes"), "cityscapes needs a folder and none was given: log in"),
         (("--recipe", "camvid-quick"), "camvid needs a folder and none was given: get it from"),
-        (("--data", "camvid", "--data-root", "nowhere"), "no CamVid at "),
+        (("--data", "camvid", "--data-root", "nowhere"), "(looked for train.txt): get it from"),
         (("--set", "class_weights=1,2"), "weighs 2 classes and streets:height=96:width=128:val=8"),
         (("--seeds", "0;1"), "--seeds takes whole numbers as 0,1,2; got '0;1'"),
         (("--jobs", "0"), "--devices, --num-nodes and --jobs are at least 1"),
@@ -216,7 +216,7 @@ def test_batches_that_cannot_be_are_refused_before_training(tmp_path: Path) -> N
 
 @pytest.mark.slow
 def test_bad_images_are_named(tmp_path: Path, camvid: Path) -> None:
-    """Met while training or scoring: the cell fails with the file's name, the rest goes on."""
+    """By the check, before anything trains."""
     mask = next((camvid / "trainannot").glob("*.png"))
     with Image.open(mask) as picture:
         broken = picture.copy()
@@ -224,8 +224,11 @@ def test_bad_images_are_named(tmp_path: Path, camvid: Path) -> None:
     broken.save(mask)
     command = (*SMOKE, "--data", "camvid", "--data-root", camvid, "--models", "unet:width=4")
     status, text = run("experiments.compare", *command, "--out", tmp_path / "runs")
-    assert status == 1
+    assert status == 2
+    assert "camvid is refused for 1 errors" in text
     assert f"{mask.name} has label values outside the table: 77 (1 pixels)" in text
+    assert f"experiments.data check camvid --data-root {camvid} shows them all" in text
+    assert not list(tmp_path.glob("runs/*/*/seed0"))
 
 
 @pytest.mark.slow
