@@ -10,7 +10,8 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Sequence
+import signal
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import cached_property
 from multiprocessing import get_context
@@ -21,7 +22,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from datamodules import Dataset, open_data
-from datamodules.files import Files, cache_home
+from datamodules.files import Files, Progress, cache_home
 from datamodules.labels import DataError, LabelSet, UInt8
 
 _VERSION = 1
@@ -133,7 +134,7 @@ def build(
     folder: Path,
     *,
     jobs: int | None = None,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = lambda done, total: None,
 ) -> None:
     """Write the decoded copy; what was stopped goes on where it was, and appears whole or not.
 
@@ -146,7 +147,13 @@ def build(
             has changed; another process that builds the same.
     """
     draft = folder.with_name(folder.name + ".building")
-    draft.mkdir(parents=True, exist_ok=True)
+    try:
+        draft.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(
+            f"no decoded copy can be written to {draft} ({error.strerror}): name another folder "
+            "with the environment variable SEGMENTATION_LAB_CACHE"
+        ) from None
     try:
         with FileLock(folder.with_name(f".{folder.name}.lock"), timeout=0):
             _build(data, _plan(data, sizes, fingerprint), draft, jobs, progress)
@@ -175,10 +182,12 @@ def _build(
     plan: dict[str, Any],
     draft: Path,
     jobs: int | None,
-    progress: Callable[[int, int], None],
+    progress: Progress,
 ) -> None:
     _allocate(plan, draft)
     hashes = _journal(draft / "done")
+    # After a loss of power, what was noted as done may not have reached the disk.
+    hashes = {i: pair for i, pair in hashes.items() if _is_whole(draft, plan["places"][i], pair)}
     todo = [i for i in range(len(data)) if i not in hashes]
     progress(len(hashes), len(data))
     # Not forked: a progress display runs threads beside.
@@ -240,6 +249,7 @@ class _Decoder:
 
     @classmethod
     def start(cls, data: Files, draft: Path) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # who started it stops it
         cls.data, cls.draft = data, draft
 
     @classmethod
@@ -262,16 +272,19 @@ class _Decoder:
 
 def _damaged(folder: Path, index: dict[str, Any]) -> list[str]:
     """Ids of the images whose pixels are not those that were written."""
-    wrong: dict[str, None] = {}
-    for position, (name, depth) in enumerate(_FILES.items()):
+    rows = zip(index["ids"], index["places"], index["hashes"], strict=True)
+    return [id for id, place, hashes in rows if not _is_whole(folder, place, hashes)]
+
+
+def _is_whole(folder: Path, place: Place, hashes: Sequence[str]) -> bool:
+    """Whether image and mask have the pixels that were written."""
+    height, width, before = place
+    for (name, depth), expected in zip(_FILES.items(), hashes, strict=True):
         with (folder / name).open("rb") as file:
-            for id, (height, width, before), hashes in zip(
-                index["ids"], index["places"], index["hashes"], strict=True
-            ):
-                content = os.pread(file.fileno(), height * width * depth, before * depth)
-                if _digest(content) != hashes[position]:
-                    wrong[id] = None
-    return list(wrong)
+            content = os.pread(file.fileno(), height * width * depth, before * depth)
+        if _digest(content) != expected:
+            return False
+    return True
 
 
 def _digest(content: bytes) -> str:

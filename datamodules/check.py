@@ -17,15 +17,15 @@ from pathlib import Path
 from typing import Any
 
 from datamodules import Dataset, about, open_data
-from datamodules.files import About, Files, cache_home, check_root
-from datamodules.inspection import Finding, Progress, Record, inspect_all
+from datamodules.files import About, Files, Progress, cache_home, check_root
+from datamodules.inspection import Finding, Record, inspect_all
 from datamodules.labels import AbsentError, DataError
 from datamodules.outcome import Outcome, judge, unread
 
-_VERSION = 1  # of what is kept; raise it whenever the same files lead to other findings
+_VERSION = 2  # of what is kept; raise it whenever the same files lead to other findings
 
 Key = tuple[str, str]  # an image and its labels, whatever splits they are in
-Stamp = list[list[int] | None]  # size and time of change of both; None for a file not there
+Stamp = list[list[int] | None]  # size and times of change of both; None for a file not there
 
 
 def check(
@@ -46,7 +46,9 @@ def check(
         DataError: a named split, or every split, cannot be opened.
     """
     opened = _open(spec, root, splits)
-    return _judge(opened, _inspect(opened, {}, jobs, progress))
+    records: dict[Key, Record] = {}
+    _inspect(opened, records, jobs, progress)
+    return _judge(opened, records)
 
 
 def checked(
@@ -75,20 +77,32 @@ def checked(
     kept = {} if again else _load(path)
     tables, stamps = _tables(opened), _stamps(opened)
     state = _state(opened, tables, stamps)
+    if not again and _outcomes.get(path, ("", None))[0] == state:
+        return _outcomes[path][1]
     if kept.get("state") == state:
         return Outcome.from_json(kept["outcome"])
     old = kept["records"] if kept.get("tables") == tables else []
-    known = {
+    records = {
         (image, mask): Record.from_json(record)
         for image, mask, stamp, record in old
         if stamps.get((image, mask)) == stamp
     }
-    records = _inspect(opened, known, jobs, progress)
-    outcome = _judge(opened, records)
-    rows = [(*key, stamps[key], asdict(record)) for key, record in records.items()]
-    value = {"version": _VERSION, "tables": tables, "state": state, "records": rows}
-    _keep(path, {**value, "outcome": outcome.to_json()})
+    outcome = None
+    try:
+        _inspect(opened, records, jobs, progress)
+        outcome = _judge(opened, records)
+    finally:  # what was read before a stop is kept, too
+        rows = [(*key, stamps[key], asdict(record)) for key, record in records.items()]
+        value = {"version": _VERSION, "tables": tables, "records": rows}
+        if outcome is not None:
+            value |= {"state": state, "outcome": outcome.to_json()}
+        if not _keep(path, value) and outcome is not None:
+            _outcomes[path] = state, outcome
     return outcome
+
+
+# Of this process, for checks that cannot be kept.
+_outcomes: dict[Path, tuple[str, Outcome]] = {}
 
 
 @dataclass(frozen=True)
@@ -136,16 +150,18 @@ def _open(spec: str, root: Path | None, splits: Sequence[str] | None) -> _Opened
 
 
 def _inspect(
-    opened: _Opened, known: Mapping[Key, Record], jobs: int | None, progress: Progress
-) -> dict[Key, Record]:
-    """The records of all pairs, those of pairs that are known as they are."""
+    opened: _Opened, records: dict[Key, Record], jobs: int | None, progress: Progress
+) -> None:
+    """Add the records of the pairs that have none, one after the other."""
     todo: dict[Key, tuple[int, int]] = {}
     for position, name in enumerate(opened.data):
         for index, key in enumerate(opened.keys(name)):
-            if key not in known:
+            if key not in records:
                 todo.setdefault(key, (position, index))
-    found = inspect_all(list(opened.data.values()), list(todo.values()), jobs, progress)
-    return {**known, **dict(zip(todo, found, strict=True))}
+    found = inspect_all(list(opened.data.values()), list(todo.values()), jobs)
+    for done, (key, record) in enumerate(zip(todo, found, strict=True), 1):
+        records[key] = record
+        progress(done, len(todo))
 
 
 def _judge(opened: _Opened, records: Mapping[Key, Record]) -> Outcome:
@@ -164,7 +180,8 @@ def _stamp(path: str) -> list[int] | None:
         stat = os.stat(path)
     except OSError:
         return None
-    return [stat.st_size, stat.st_mtime_ns]
+    # The last is set by every change, also by those that set the one before back.
+    return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
 
 
 def _tables(opened: _Opened) -> list[str]:
@@ -202,7 +219,7 @@ def _load(path: Path) -> dict[str, Any]:
     return value if value.get("version") == _VERSION else {}
 
 
-def _keep(path: Path, value: dict[str, Any]) -> None:
+def _keep(path: Path, value: dict[str, Any]) -> bool:
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -210,3 +227,5 @@ def _keep(path: Path, value: dict[str, Any]) -> None:
         draft.replace(path)
     except OSError as error:
         print(f"the check is not kept and has to be made again ({error})", file=sys.stderr)
+        return False
+    return True

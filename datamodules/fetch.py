@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path, PurePosixPath
 
-from datamodules.files import Download
+from datamodules.files import Download, Progress
 from datamodules.labels import DataError
-from datamodules.transfer import Meter, Progress, StoppedError, grow
+from datamodules.transfer import Meter, StoppedError, grow
 
 _ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz")
 _THREADS = 8  # for small files, which wait for answers rather than for bytes

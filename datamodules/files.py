@@ -15,6 +15,10 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from datamodules.labels import IGNORE, AbsentError, DataError, LabelSet, Raw, UInt8
 
+_ORIENTATION = 0x0112  # the EXIF tag
+
+Progress = Callable[[int, int], None]  # is called with what is done and what there is to do
+
 
 def cache_home() -> Path:
     """Where decoded copies and outcomes of checks are kept: SEGMENTATION_LAB_CACHE, if set."""
@@ -161,13 +165,13 @@ def file_hash(path: Path) -> str:
     """
     try:
         stat = os.stat(path)
-        return _file_hash(path, stat.st_size, stat.st_mtime_ns)
+        return _file_hash(path, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror}): fetch it again") from None
 
 
 @lru_cache(maxsize=64)  # for label files that many images share
-def _file_hash(path: Path, size: int, changed: int) -> str:
+def _file_hash(path: Path, size: int, modified: int, changed: int) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:32]
 
@@ -195,6 +199,14 @@ def read_pixels(path: Path, *, upright: bool = False) -> "UInt8 | np.ndarray":
     try:
         # From a stream: of a path, Pillow maps plain TIFFs and then turns them wrongly.
         with path.open("rb") as stream, Image.open(stream) as file:
+            pages = getattr(file, "n_frames", 1)
+            if pages > 1:
+                raise DataError(f"{path} has {pages} pages: save each as a file of its own")
+            if not upright and file.getexif().get(_ORIENTATION, 1) != 1:
+                raise DataError(
+                    f"{path} has an EXIF orientation, which programs follow or not: save the mask "
+                    "turned as it is to be, without"
+                )
             picture = ImageOps.exif_transpose(file) if upright else file
             if upright and picture.mode in ("I", "F"):
                 raise DataError(

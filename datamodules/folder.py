@@ -7,11 +7,9 @@ each other, so a group is never divided. It is named by `groups.csv`, or is the 
 
 import hashlib
 import os
-from bisect import bisect_right
 from collections import Counter
 from collections.abc import Sequence
 from functools import partial
-from itertools import accumulate
 from pathlib import Path, PurePosixPath
 
 from datamodules.files import About, Files, Sample, check_root, check_split, listed
@@ -27,9 +25,19 @@ from datamodules.label_table import (
 from datamodules.labels import IGNORE, MAX_CLASSES, DataError
 
 SPLITS = ("train", "val", "test")
+_SHARES = {"train": 0.7, "val": 0.1, "test": 0.2}
 _LOSSY = frozenset({".jpg", ".jpeg"})
 _IMAGES = frozenset({".png", ".tif", ".tiff", ".webp"}) | _LOSSY
 _MASKS = _IMAGES | {".bmp"}
+_FOLDERS = {  # names that people give to the folders of splits
+    "train": "train",
+    "training": "train",
+    "test": "test",
+    "testing": "test",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+}
 _CLUTTER = frozenset({"thumbs.db", "desktop.ini"})
 
 
@@ -41,18 +49,32 @@ def splits(root: Path) -> list[str]:
     """
     lists = root / "splits"
     if not lists.is_dir():
-        return _split_folders(root) or list(SPLITS)
+        return list(_split_folders(root) or SPLITS)
     if not (lists / "train.txt").is_file():
         raise DataError(f"{lists} has no train.txt: list there the images to train on, one a line")
     return [split for split in SPLITS if (lists / f"{split}.txt").is_file()]
 
 
-def _split_folders(root: Path) -> list[str]:
-    """The splits that are folders of images/, where nothing else is in it."""
+def _split_folders(root: Path) -> dict[str, str]:
+    """The folders of images/ that are splits, by the split; empty where none is named like one.
+
+    Raises:
+        DataError: some are and others are not, two are one split, or none is for training.
+    """
     images = root / "images"
-    below = {path.name for path in images.iterdir()} if images.is_dir() else set()
-    below = {name for name in below if not _is_clutter(name)}
-    return [split for split in SPLITS if split in below] if {"train"} < below <= {*SPLITS} else []
+    paths = sorted(images.iterdir()) if images.is_dir() else []
+    below = [path.name for path in paths if not _is_clutter(path.name)]
+    named = {name: _FOLDERS[name.casefold()] for name in below if name.casefold() in _FOLDERS}
+    if not named:
+        return {}
+    found = {split: name for name, split in named.items()}
+    if len(found) < len(below) or len(found) < 2 or "train" not in found:
+        raise DataError(
+            f"{images} has folders named as splits ({', '.join(named)}) and cannot be divided by "
+            f"them, as it holds {', '.join(below[:5])}: have train, val and test alone there, or "
+            "list the images in splits/"
+        )
+    return {split: found[split] for split in SPLITS if split in found}
 
 
 ABOUT = About(
@@ -95,12 +117,15 @@ def folder(split: str, root: Path | None = None) -> Files:
     if (root / "splits").is_dir():
         source, notes = _source(root, split)
         samples = _samples(root, _listed(root, source, images), masks)
-    elif _split_folders(root):
+    elif folders := _split_folders(root):
         source, notes = _source(root, split)
-        chosen = [image for image in images if image.startswith(f"{source}/")]
+        chosen = [image for image in images if image.startswith(f"{folders[source]}/")]
         samples = _samples(root, chosen, masks)
     else:
         samples, notes = _dealt(root, split, _samples(root, images, masks))
+    orphans = len(masks.keys() - {_name(image) for image in images})
+    if orphans:
+        notes.append(f"{orphans} files in masks/ are left out: they have no image")
     if others:
         notes.append(f"{others} files in images/ are left out: no PNG, JPEG, TIFF or WebP")
     return Files(labels, samples, partial(read_mask, painted=painted), notes=notes)
@@ -222,7 +247,10 @@ def _listed(root: Path, split: str, images: Sequence[str]) -> list[str]:
 
 
 def _dealt(root: Path, split: str, samples: Sequence[Sample]) -> tuple[list[Sample], list[str]]:
-    """Whole groups in the order of a hash, the same on any machine and wherever the root lies."""
+    """Whole groups in the order of a hash, the same on any machine and wherever the root lies.
+
+    Each goes to the split that is farthest below its share.
+    """
     sizes = Counter(sample.group for sample in samples)
     order = sorted(sizes, key=lambda group: hashlib.sha256(group.encode()).digest())
     if len(order) < 3:
@@ -230,16 +258,19 @@ def _dealt(root: Path, split: str, samples: Sequence[Sample]) -> tuple[list[Samp
             f"{root.absolute()} has no splits/ and its images make {len(order)} groups, which "
             "three splits cannot share: add lists in splits/, or groups.csv with smaller groups"
         )
-    ends = list(accumulate(sizes[group] for group in order))
-    train = min(max(bisect_right(ends, len(samples) * 7 // 10), 1), len(order) - 2)
-    val = min(max(bisect_right(ends, len(samples) * 8 // 10), train + 1), len(order) - 1)
-    chosen = {"train": order[:train], "val": order[train:val], "test": order[val:]}[split]
+    chosen: dict[str, set[str]] = {split: set() for split in SPLITS}
+    images = dict.fromkeys(SPLITS, 0)
+    for place, group in enumerate(order):
+        empty = [name for name in SPLITS if not chosen[name]]
+        open_ = empty if len(order) - place <= len(empty) else SPLITS
+        short = max(open_, key=lambda name: _SHARES[name] - images[name] / len(samples))
+        chosen[short].add(group)
+        images[short] += sizes[group]
     note = (
-        f"no splits/: {len(order)} whole groups in the order of a hash of their names, up to 70 % "
-        "of the images train, then 10 % val, the rest test"
+        f"no splits/: {len(order)} whole groups are dealt out by a hash of their names, to "
+        f"{', '.join(f'{images[s]} images for {s}' for s in SPLITS)}, of 70, 10 and 20 % wanted"
     )
-    groups = frozenset(chosen)
-    return [sample for sample in samples if sample.group in groups], [note]
+    return [sample for sample in samples if sample.group in chosen[split]], [note]
 
 
 def draft_labels(root: Path) -> Path:

@@ -3,7 +3,7 @@
 import hashlib
 import os
 import signal
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
@@ -21,7 +21,6 @@ from datamodules.labels import IGNORE, DataError, LabelSet, UInt8
 _ALONE = 64  # pairs, below which starting processes takes longer than reading them here
 
 Place = tuple[int, int]  # a split, and an index in it
-Progress = Callable[[int, int], None]
 T = TypeVar("T")
 
 
@@ -68,26 +67,18 @@ def inspect_all(
     data: Sequence[Dataset],
     places: Sequence[Place],
     jobs: int | None = None,
-    progress: Progress = lambda done, total: None,
-) -> list[Record]:
-    """A record for each place; what is not files is read in this process."""
+) -> Iterator[Record]:
+    """A record for each place, in their order; what is not files is read in this process."""
     if len(places) < _ALONE or jobs == 1 or not all(isinstance(split, Files) for split in data):
-        return _collect((inspect(data[split], i) for split, i in places), len(places), progress)
+        yield from (inspect(data[split], i) for split, i in places)
+        return
     workers = jobs or min(os.cpu_count() or 1, len(places) * 2 // _ALONE)
     # Not forked: a progress display runs threads beside.
     pool = ProcessPoolExecutor(workers, get_context("spawn"), _start, (list(data),))
     try:
-        return _collect(pool.map(_run, places, chunksize=8), len(places), progress)
+        yield from pool.map(_run, places, chunksize=8)
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def _collect(records: Iterable[Record], total: int, progress: Progress) -> list[Record]:
-    found: list[Record] = []
-    for record in records:
-        found.append(record)
-        progress(len(found), total)
-    return found
 
 
 _splits: list[Dataset] = []  # told to each process that reads once, because lists may be long

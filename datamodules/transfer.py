@@ -5,18 +5,17 @@ import os
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from datamodules.files import Progress
 from datamodules.labels import DataError
 
 _WAITS = (1.0, 2.0, 4.0, 8.0, 16.0)  # seconds, after failures in a row that brought no byte
 _TIMEOUT = 30.0  # seconds without a byte
 _CHUNK = 1 << 18
 _PASSING = {408, 429, 500, 502, 503, 504}  # answers of servers that may have another one later
-
-Progress = Callable[[int, int], None]
 
 
 class _DroppedError(Exception):

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from datamodules import open_data
+from datamodules.cache import open_fast
 from datamodules.table import DATASETS
 from experiments.recipes import RECIPES, Recipe, load_recipe, parse_size, short_hash
 from experiments.score import position_prior
@@ -203,6 +204,8 @@ def _check_data(recipe: Recipe, root: Path | None, console: Any) -> None:
 
     with shown_progress("images") as progress:
         found = check_data(recipe, root, progress)
+    for name, split in found.splits.items():
+        open_fast(recipe.data, name, root, split.fingerprint)  # a stale copy is refused here
     if leads():
         for finding in found.findings:
             console.print(f"data: {finding}", style="yellow", markup=False)

@@ -33,6 +33,7 @@ from datamodules.check import check, checked
 from datamodules.fetch import fetch
 from datamodules.files import Files, check_root
 from datamodules.folder import draft_labels
+from datamodules.labels import DataError
 from experiments.findings import print_findings, print_outcome, verdict
 from experiments.sheet import write_sheet
 
@@ -70,7 +71,7 @@ def parser() -> argparse.ArgumentParser:
         one.add_argument("--data-root", type=Path, help="folder that holds the data set")
         return one.add_argument
 
-    add = command("check", _check, "read all of it and say what is wrong", "nothing was kept")
+    add = command("check", _check, "read all of it and say what is wrong", "what was read is kept")
     add("--split", action="append", help="only this one (repeatable; default: all that are there)")
     add("--jobs", type=int, help="processes that read (default: one a core)")
     add("--again", action="store_true", help="read also what has not changed")
@@ -81,7 +82,7 @@ def parser() -> argparse.ArgumentParser:
     add = command("cache", _cache, "write a decoded copy", "the same command goes on from here")
     add("--split", action="append", help="only this one (repeatable; default: all that are there)")
     add("--jobs", type=int, help="processes that decode (default: one a core)")
-    add("--rebuild", action="store_true", help="write it anew, whatever is there")
+    add("--rebuild", action="store_true", help="write anew what is stale or damaged")
     add = command("export", _export, "write predictions for its server", "nothing was written")
     add("--predictions", type=Path, required=True, help="PNGs of class indices, as runs have them")
     add("--split", default="test", help="(default: test)")
@@ -120,21 +121,27 @@ def _cache(args: argparse.Namespace) -> int:
         print_findings("errors", found.errors, _console())
         print(verdict(found))
         return 1
+    status = 0
     for name, split in found.splits.items():
         data = open_data(args.name, name, args.data_root)
         if not isinstance(data, Files):
             print(f"{args.name} is made, not read: there is nothing to decode")
             return 0
         folder = folder_of(args.name, name, args.data_root)
-        rebuild = "give --rebuild to write it anew"
-        if not args.rebuild and open_decoded(data.labels, folder, split.fingerprint, rebuild):
-            print(f"{name} is decoded already: {folder}")
-            continue
+        try:
+            if open_decoded(data.labels, folder, split.fingerprint, "--rebuild writes it anew"):
+                print(f"{name} is decoded already: {folder}")
+                continue
+        except DataError as error:
+            if not args.rebuild:
+                print(error, file=sys.stderr)
+                status = 2
+                continue
         print(f"{name}: {split.images} images, {split.decoded_bytes / 1e9:.2f} GB", flush=True)
         with shown_progress("images") as progress:
             build(data, split.sizes, split.fingerprint, folder, jobs=args.jobs, progress=progress)
         print(f"wrote {folder}")
-    return 0
+    return status
 
 
 def _export(args: argparse.Namespace) -> int:

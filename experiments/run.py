@@ -92,6 +92,11 @@ def _lend(trial: Trial, args: argparse.Namespace) -> int:
 def _run(trial: Trial, identity: dict[str, Any], args: argparse.Namespace) -> int:
     try:
         record = _train(trial, args)
+        if data_hash(trial.recipe, args.data_root) != identity["hashes"]["data"]:
+            raise ValueError(
+                "the files of the data set changed while the trial ran: leave them alone, and do "
+                "it again with --rerun all"
+            )
     except KeyboardInterrupt:
         print("stopped; the same command goes on from the last checkpoint", file=sys.stderr)
         return 130

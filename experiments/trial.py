@@ -16,8 +16,9 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from datamodules import about
 from datamodules.check import checked
-from datamodules.inspection import Progress
+from datamodules.files import Progress
 from datamodules.labels import DataError
 from datamodules.outcome import Outcome
 from experiments.recipes import Recipe, short_hash
@@ -179,6 +180,14 @@ def check_data(
         ValueError: the recipe weighs another number of classes than the data set has.
     """
     names = dict.fromkeys((recipe.train_split, recipe.val_split, recipe.test_split))
+    known = about(recipe.data)
+    if recipe.train_split == recipe.test_split or (
+        known and (recipe.test_split, recipe.train_split) in known.nested
+    ):
+        raise ValueError(
+            f"recipe {recipe.name} scores {recipe.test_split}, which its training split "
+            f"{recipe.train_split} shows: name another with --set test_split= or train_split="
+        )
     outcome = checked(recipe.data, root, list(names), progress=progress)
     if outcome.refused:
         raise DataError(
@@ -192,6 +201,12 @@ def check_data(
                 f"the split {name} of {recipe.data} has no label that is scored: name another, as "
                 "--set test_split=val"
             )
+    sizes = set(outcome.splits[recipe.train_split].sizes)
+    if recipe.crop_on == "device" and len(sizes) > 1:
+        raise ValueError(
+            f"the training images of {recipe.data} have {len(sizes)} sizes, and crops on the "
+            "device need one: --set crop_on=workers"
+        )
     weights, classes = recipe.class_weights, len(outcome.classes)
     if weights is not None and len(weights) != classes:
         raise ValueError(

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -111,12 +112,10 @@ def test_processes_find_the_same(tmp_path: Path) -> None:
         Image.fromarray(rng.integers(256, size=(8, 8, 3), dtype=np.uint8)).save(image)
         Image.fromarray(rng.integers(13, size=(8, 8), dtype=np.uint8)).save(mask)  # 12 is unknown
         samples.append(Sample(str(i), str(i), image, mask))
-    data, seen = Files(CAMVID, samples), list[tuple[int, int]]()
-    places = [(0, i) for i in range(70)]
-    alone = datamodules.inspection.inspect_all([data], places, jobs=1)
-    parallel = datamodules.inspection.inspect_all([data], places, 2, lambda *at: seen.append(at))
-    assert parallel == alone
-    assert seen == [(i + 1, 70) for i in range(70)]
+    data, places = Files(CAMVID, samples), [(0, i) for i in range(70)]
+    alone = list(datamodules.inspection.inspect_all([data], places, jobs=1))
+    assert list(datamodules.inspection.inspect_all([data], places, jobs=2)) == alone
+    assert len(alone) == 70
     assert any(record.findings for record in alone)
 
 
@@ -219,6 +218,31 @@ def test_splits_that_are_parts_of_others_share_images(tmp_path: Path) -> None:
     assert list(outcome.splits) == ["train", "val", "trainval", "trainaug"]
     assert not outcome.refused
     assert not _texts(outcome, "same group")
+
+
+def test_a_check_that_is_stopped_goes_on(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(done: int, total: int) -> None:
+        if done == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        checked("camvid", root, progress=stop)
+    seen: list[tuple[int, int]] = []
+    outcome = checked("camvid", root, progress=lambda *at: seen.append(at))
+    total = sum(len(names) for names in camvid.NAMES.values())
+    assert seen == [(i + 1, total - 4) for i in range(total - 4)]
+    assert outcome == check("camvid", root)
+
+
+def test_a_change_that_sets_its_time_back_is_seen(root: Path) -> None:
+    before = checked("camvid", root).splits["train"].fingerprint
+    path = next((root / "trainannot").glob("*.png"))
+    stat, content = path.stat(), bytearray(path.read_bytes())
+    content[-13] ^= 1  # of the checksum of the last block of pixels: as long as before
+    path.write_bytes(content)
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    outcome = checked("camvid", root)
+    assert outcome.refused or outcome.splits["train"].fingerprint != before
 
 
 def test_a_list_that_cannot_be_used_is_no_absent_split(root: Path) -> None:

@@ -1,6 +1,5 @@
 """A user's own folder: every format, tables as people write them, and splits by whole groups."""
 
-import hashlib
 import os
 import pickle
 import re
@@ -151,31 +150,32 @@ def test_all_65536_values_map_as_the_rows_say(drawn: dict[int, bool]) -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.integers(1, 9), min_size=3, max_size=9))
-def test_whole_groups_are_dealt_out_in_the_order_of_their_hash(sizes: list[int]) -> None:
+def test_whole_groups_are_dealt_out_by_shares(sizes: list[int]) -> None:
     names = [f"scene {g}/{i}.png" for g, size in enumerate(sizes) for i in range(size)]
     with tempfile.TemporaryDirectory() as name:
         data = [folder(split, _touch(Path(name), *names)) for split in SPLITS]
     ids = [n[:-4].replace("/", "-") for n in names]
     assert sorted(i for part in data for i in part.ids) == sorted(ids)
-    order = sorted(range(len(sizes)), key=lambda g: hashlib.sha256(f"scene {g}".encode()).digest())
-    train, val, test = (len(set(part.groups)) for part in data)
-    shares = np.split(order, [train, train + val])
-    assert [set(part.groups) for part in data] == [{f"scene {g}" for g in s} for s in shares]
-    ends = 100 * np.cumsum([sizes[g] for g in order])
-    assert min(train, val, test) >= 1
-    assert train == 1 or ends[train - 1] <= 70 * len(names)
-    assert val + test == 2 or ends[train] > 70 * len(names)  # one more would have been too much
-    assert val == 1 or ends[train + val - 1] <= 80 * len(names)
-    assert test == 1 or ends[train + val] > 80 * len(names)
+    groups = [set(part.groups) for part in data]
+    assert sum(map(len, groups)) == len(sizes) and min(map(len, groups)) >= 1
+    for part, share in zip(data, (0.7, 0.1, 0.2), strict=True):
+        largest = max(part.groups.count(group) for group in part.groups)
+        assert len(part.ids) <= share * len(names) + largest  # above its share by one group at most
+
+
+def test_a_large_group_is_dealt_to_a_large_share(tmp_path: Path) -> None:
+    root = _touch(tmp_path, *(f"big/{i}.png" for i in range(12)), *(f"{i}.png" for i in range(12)))
+    sizes = [len(folder(split, root).ids) for split in SPLITS]
+    assert sizes[0] >= 12 and sum(sizes) == 24 and min(sizes) >= 1
 
 
 def test_the_deal_is_the_same_wherever_the_folder_lies(tmp_path: Path) -> None:
     root = _touch(tmp_path / "here", *(f"{n}.jpg" for n in "abcdefghij"))
     before = _ids(root)
-    assert before == [list("bcdefhj"), ["a"], ["g", "i"]]
+    assert before == [list("bcdfhij"), ["a"], ["e", "g"]]
     root.rename(tmp_path / "there")
     assert _ids(tmp_path / "there") == before
-    assert "70 %" in folder("train", tmp_path / "there").notes[0]
+    assert "to 7 images for train, 1 images for val" in folder("train", tmp_path / "there").notes[0]
     assert splits(tmp_path / "there") == list(SPLITS)
 
 
@@ -442,9 +442,32 @@ def test_folders_named_as_splits_are_the_splits(tmp_path: Path) -> None:
     assert train.groups == ["train/a", "monday", "monday"]
     assert folder("val", root).ids == folder("test", root).ids == ["val-d"]
     assert "val serve as test" in folder("test", root).notes[0]
-    _touch(root, "elsewhere/e.png")  # then they are folders like any other
-    assert splits(root) == list(SPLITS)
-    assert sum(len(folder(split, root).ids) for split in SPLITS) == 5
+    _touch(root, "elsewhere/e.png")
+    assert "named as splits (train, val)" in _refusal(root) and "elsewhere" in _refusal(root)
+
+
+def test_folders_of_splits_have_the_names_that_people_give(tmp_path: Path) -> None:
+    root = _touch(tmp_path, "Training/a.png", "validation/b.png", "TEST/c.png")
+    assert _ids(root) == [["Training-a"], ["validation-b"], ["TEST-c"]]
+
+
+def test_masks_without_an_image_are_counted(root: Path) -> None:
+    shutil.copy(next((root / "masks").rglob("*.png")), root / "masks/nobody.png")
+    assert "1 files in masks/ are left out: they have no image" in folder("train", root).notes
+
+
+def test_masks_of_several_pages_or_turned_by_exif_are_refused(root: Path) -> None:
+    sample = folder("train", root).samples[0]
+    assert sample.mask is not None
+    page, exif = Image.fromarray(np.zeros((48, 64), np.uint8)), Image.Exif()
+    exif[274] = 3
+    page.save(sample.mask, exif=exif)
+    with pytest.raises(DataError, match=f"{sample.mask.name} has an EXIF orientation"):
+        folder("train", root).mask(0)
+    sample.mask.unlink()
+    page.save(sample.mask.with_suffix(".tif"), save_all=True, append_images=[page])
+    with pytest.raises(DataError, match=f"{sample.mask.stem}.tif has 2 pages"):
+        folder("train", root).mask(0)
 
 
 def test_32_bits_a_pixel_are_refused(root: Path) -> None:

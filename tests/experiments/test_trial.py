@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from experiments import run
 from experiments import source as module
 from experiments.recipes import smoke
 from experiments.source import code_hash
-from experiments.store import write_json
+from experiments.store import read_result, write_json
 from experiments.trial import BusyError, State, Trial, data_hash
 from tests.commands import ROOT
+from tests.trees import ade20k, voc2012
 
 DATA = "0123456789ab"
 
@@ -143,3 +145,34 @@ def test_code_hash_changes_with_what_makes_numbers(
     for cached in (code_hash, module._tree):
         cached.cache_clear()
     assert (before != after) == changes
+
+
+def test_what_is_scored_is_not_trained_on(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="scores test, which its training split test shows"):
+        data_hash(replace(smoke(), train_split="test"), None)
+    voc2012.build(tmp_path)
+    voc = replace(smoke(), data="voc2012", train_split="trainval", test_split="val")
+    with pytest.raises(ValueError, match="scores val, which its training split trainval shows"):
+        data_hash(voc, tmp_path)
+
+
+def test_crops_on_the_device_need_one_size(tmp_path: Path) -> None:
+    ade20k.build(tmp_path)
+    recipe = replace(smoke(), data="ade20k", test_split="val")
+    assert data_hash(recipe, tmp_path)
+    with pytest.raises(ValueError, match="have 6 sizes.*--set crop_on=workers"):
+        data_hash(replace(recipe, crop_on="device"), tmp_path)
+
+
+def test_data_that_change_while_a_trial_runs_fail_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashes = iter(["a" * 12, "b" * 12])
+    monkeypatch.setenv("GOMP_SPINCOUNT", "10000")
+    monkeypatch.setattr(run, "data_hash", lambda recipe, root: next(hashes))
+    monkeypatch.setattr(run, "_train", lambda trial, args: {})
+    assert run.main(["--model", "unet:width=4", "--recipe", "smoke", "--out", str(tmp_path)]) == 1
+    (path,) = tmp_path.rglob("result.json")
+    result = read_result(path)
+    assert result is not None and result["hashes"]["data"] == "a" * 12
+    assert "changed while the trial ran" in result["reason"]
