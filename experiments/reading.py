@@ -37,6 +37,7 @@ from datamodules.cityscapes import CITYSCAPES
 from datamodules.files import Files, Sample
 from datamodules.sampling import permutation
 from datamodules.transforms import Augmentation
+from experiments.cells import ALLOCATOR
 from experiments.store import write_json
 
 SIZE, CROP, SCALE = (1024, 2048), (512, 1024), (0.5, 2.0)
@@ -179,6 +180,7 @@ def _time(data: Files, name: str, number: int) -> tuple[list[float], int]:
 
 def measure(data: Files, number: int, rounds: int) -> dict[str, dict[str, float]]:
     """images_per_second and private_mb of each way, by the median crop of all rounds."""
+    os.environ.update(ALLOCATOR)  # as `compare` starts trials, for every way alike
     context = multiprocessing.get_context("spawn")
     seconds: dict[str, list[float]] = {name: [] for name in READERS}
     memory = dict.fromkeys(READERS, 0)
