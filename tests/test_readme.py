@@ -96,6 +96,16 @@ def test_the_matched_networks_are_what_the_result_file_says() -> None:
         assert now == {"params": row["params_m"] * 1e6, "gmacs": row["gmacs"]}
 
 
+def test_the_speeds_of_reading_are_what_the_result_file_says() -> None:
+    readers = json.loads((RESULTS.parent / "reading/2cores.json").read_text())["readers"]
+    speed = {name: row["images_per_second"] for name, row in readers.items()}
+    assert f"reads {speed['cache']:.0f} crops a second" in README
+    assert f"{speed['files']:.1f} from the files, where albumentations and" in README
+    usual = max(speed["albumentations"], speed["torchvision"])
+    assert f"torchvision read {usual:.1f};" in README
+    assert speed["cache"] >= 10 * usual and speed["files"] >= usual
+
+
 def test_the_published_results_are_of_the_recipe_as_it_is() -> None:
     from experiments.store import load_results
 

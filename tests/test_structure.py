@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("models", "datamodules", "lightning_modules", "experiments")
 TORCH_FREE = (
     *("compare", "score", "store", "table", "report", "panel", "figure", "recipes", "trial"),
-    *("ceiling", "ladder", "source", "data", "findings", "sheet"),
+    *("ceiling", "ladder", "source", "data", "findings", "sheet", "stats", "boundary"),
 )
 
 
