@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.entries import Entry, entries, pareto_front
 from experiments.figure import pareto_figure
+from experiments.page import render
 from experiments.panel import Panel, look, make_panel, png
 from experiments.store import Result, load_results, publish, read_prior
 from experiments.table import ALIASES, Published, markdown, published
@@ -57,17 +58,10 @@ def _render(
     prior: dict[str, Any] | None,
     panel: Panel | None,
 ) -> str:
-    import jinja2
     from plotly.offline import get_plotlyjs
 
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("report.html.j2").render(
+    return render(
+        "report.html.j2",
         recipe=results[0]["recipe"],
         models=models,
         failed=[result for result in results if not result.done],

@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from datamodules import Dataset
 from datamodules.labels import IGNORE, LabelSet, UInt8
+from experiments.page import render
 
 _SAMPLE = 256  # labels that are read to choose from: a second or two
 _SIDE = 480  # pixels, at most, of an image on the page
@@ -55,7 +56,10 @@ def write_sheet(data: Dataset, title: str, num: int, output: Path) -> list[Path]
     output.parent.mkdir(parents=True, exist_ok=True)
     paths = [Path(f"{output}.png"), Path(f"{output}.html")]
     _draw(shots, legend, f"{title}: {subtitle}, hatched is not scored").save(paths[0])
-    paths[1].write_text(_render(shots, legend, title, subtitle), encoding="utf-8")
+    page = render(
+        "sheet.html.j2", shots=shots, legend=legend, title=title, subtitle=subtitle, uri=uri
+    )
+    paths[1].write_text(page, encoding="utf-8")
     return paths
 
 
@@ -125,20 +129,6 @@ def _legend(labels: LabelSet, masks: Sequence[UInt8]) -> list[Key]:
         Key(label.name, label.colour, float(share))
         for label, share in zip(labels.classes, shares, strict=True)
     ]
-
-
-def _render(shots: list[Shot], legend: list[Key], title: str, subtitle: str) -> str:
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    template = environment.get_template("sheet.html.j2")
-    return template.render(shots=shots, legend=legend, title=title, subtitle=subtitle, uri=uri)
 
 
 def uri(picture: Image.Image, kind: str) -> str:
