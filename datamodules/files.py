@@ -58,6 +58,9 @@ class About:
     """Finds the splits below a root, where they are not those of `counts`."""
     nested: frozenset[tuple[str, str]] = frozenset()
     """Pairs of splits of which the first is meant to be a part of the second."""
+    block: int | None = 1
+    """Neighbouring images of a group that statistics resample together, because they resemble each
+    other: 1 for independent photos, None for whole groups."""
     downloads: Callable[[], Sequence[Download]] = field(default=tuple)
 
 
@@ -111,7 +114,7 @@ class Files:
         notes: Sequence[str] = (),
         also: Sequence[Path] = (),
     ) -> None:
-        self.labels, self.samples, self._raw = labels, list(samples), raw
+        self.labels, self.samples, self.raw = labels, list(samples), raw
         self.notes, self.also = list(notes), list(also)
         self.ids = [sample.id for sample in samples]
         self.groups = [sample.group for sample in samples]
@@ -138,7 +141,7 @@ class Files:
         sample = self.samples[index]
         if sample.mask is None:
             return np.full(read_image(sample.image).shape[:2], IGNORE, np.uint8)
-        return self.labels.to_train(self._raw(sample))
+        return self.labels.to_train(self.raw(sample))
 
     def fingerprint(self) -> str:
         """A hash of the label table and of each id with the bytes of its files."""

@@ -90,6 +90,7 @@ splits/          if wanted: train.txt, val.txt and test.txt, an image a line (a/
 groups.csv       if wanted: id,group of images that depend on each other (a/01,monday)
 """,
     counts={},
+    block=None,
     steps=(
         "put the images into images/, masks of the same names into masks/ and a table of the "
         "labels into labels.csv, and name the folder that holds these with --data-root"

@@ -15,6 +15,7 @@ _NOT_NUMBERS = (
         "experiments.recipes",
         "experiments.trial",
         "experiments.source",
+        "experiments.store",
         "models.table",
         "datamodules.table",
     ),
