@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any
 from datamodules import open_data
 from datamodules.cache import open_fast
 from datamodules.table import DATASETS
-from experiments.recipes import RECIPES, Recipe, load_recipe, parse_size, short_hash
+from experiments.recipe_text import load_recipe, parse_size
+from experiments.recipes import RECIPES, Recipe, short_hash
 from experiments.score import position_prior
-from experiments.store import PRIOR, load_results, read_result, write_json
+from experiments.store import PRIOR, read_result, read_results, write_json
 from experiments.trial import (
     BusyError,
     State,
@@ -280,7 +281,7 @@ def _show(
     found = [read_result(trial.result_path) for trial in trials]
     results = [result for result in found if result is not None]
     scored = args.out / slug(recipe.name) / "scored"  # predictions from elsewhere
-    results += load_results(scored) if scored.is_dir() else []
+    results += read_results(scored) if scored.is_dir() else []
     stale = stale_results(results)
     for part in table.tables(results, stale):
         console.print(part)

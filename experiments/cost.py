@@ -32,15 +32,11 @@ from experiments.measure import (
     synchronise,
     this_device,
 )
-from experiments.recipes import PRECISIONS, Recipe, parse_size
-from experiments.store import load_results, write_json, write_text
-from experiments.table import (
-    ALIASES,
-    PAPER_COLUMNS,
-    cost_table,
-    measured_table,
-    published_cost,
-)
+from experiments.published import ALIASES, published_cost
+from experiments.recipe_text import parse_size
+from experiments.recipes import PRECISIONS, Recipe
+from experiments.store import read_results, write_json, write_text
+from experiments.table import PAPER_COLUMNS, cost_table, measured_table
 from experiments.trace import on_meta, record
 from models import build_model, parse_model
 from models.table import MODELS
@@ -284,7 +280,7 @@ def _measure(requests: list[Request], threads: int, path: Path) -> list[dict[str
 
 
 def _again(folder: Path, threads: int) -> int:
-    finished = [result for result in load_results(folder) if result.done and result["cost"]]
+    finished = [result for result in read_results(folder) if result.done and result["cost"]]
     if not finished:
         raise ValueError(f"no finished trial in {folder}: run a comparison first")
     for result in finished:

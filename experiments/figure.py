@@ -4,7 +4,7 @@ from itertools import pairwise, product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from experiments.entries import Entry, entries, pareto_front
+from experiments.rows import Entry, entries, pareto_front
 from experiments.store import Result
 
 if TYPE_CHECKING:

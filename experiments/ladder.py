@@ -16,7 +16,7 @@ from rich.console import Console
 
 from datamodules import open_data
 from experiments.ceiling import measure, save, table, write
-from experiments.recipes import parse_size
+from experiments.recipe_text import parse_size
 from experiments.trial import slug
 from models import parse_model
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from experiments import table
+from experiments.rows import COLUMNS, rows
 from experiments.store import Result
 from experiments.trial import Trial
 
@@ -116,9 +116,8 @@ def comparison(results: list[Result], folder: Path, group: str, mode: str | None
     def send() -> None:
         import wandb
 
-        columns: list[str | int] = ["model", "init", "seeds", *table.COLUMNS]
-        rows = table.rows(done)
-        data: list[Any] = [[r.model, r.init, len(r.seeds), *r.numbers()] for r in rows]
+        columns: list[str | int] = ["model", "init", "seeds", *COLUMNS]
+        data: list[Any] = [[r.model, r.init, len(r.seeds), *r.numbers()] for r in rows(done)]
         shown = wandb.Table(columns=columns, data=data)
         plot = wandb.plot.scatter(shown, "GMACs", "mIoU %", title="accuracy against cost")
         mirror.run.log({"comparison": shown, "accuracy against cost": plot})

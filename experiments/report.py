@@ -7,18 +7,16 @@ import argparse
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from experiments.entries import Entry, entries, pareto_front
 from experiments.figure import pareto_figure
 from experiments.page import render
 from experiments.panel import Panel, look, make_panel, png
-from experiments.store import Result, load_results, publish, read_prior
-from experiments.table import ALIASES, Published, markdown, published
+from experiments.published import ALIASES, Published, published
+from experiments.rows import Entry, entries, pareto_front
+from experiments.store import Result, publish, read_prior, read_results
+from experiments.table import markdown
 from experiments.trial import stale_results
-
-if TYPE_CHECKING:
-    pass
 
 COSTS = {  # fields of Row that a network's accuracy is plotted against: title and scale
     "gmacs": ("GMACs", "log"),
@@ -118,7 +116,7 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     output = args.output or args.results / "report.html"
     try:
-        results = load_results(args.results)
+        results = read_results(args.results)
         panel = make_panel(results, args.data_root)
         prior = read_prior(args.results)
         write_report(results, output, stale=stale_results(results), prior=prior, panel=panel)

@@ -15,7 +15,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments.recipes import load_recipe
+from experiments.recipe_text import load_recipe
 from experiments.store import write_arrays, write_json
 from experiments.trial import BusyError, Trial, check_data, data_hash
 from models import parse_model

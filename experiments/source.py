@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[1]
 _NOT_NUMBERS = (
     *(
         "experiments.recipes",
+        "experiments.recipe_text",
         "experiments.trial",
         "experiments.source",
         "experiments.store",

@@ -113,7 +113,7 @@ def read_result(path: Path) -> Result | None:
     return Result(path, record)
 
 
-def load_results(folder: Path | str) -> list[Result]:
+def read_results(folder: Path | str) -> list[Result]:
     """Every result below a folder, finished or failed, in the order of their paths.
 
     Raises:

@@ -1,135 +1,17 @@
-"""The comparison as rows, and as tables for a terminal or a README."""
+"""The comparison as tables for a terminal or a README."""
 
-import csv
-import statistics
 from collections.abc import Set
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from rich import box
 from rich.table import Table
 
-from experiments.store import Result, check_comparable
+from experiments.published import published_cost
+from experiments.rows import COLUMNS, NO_PATHS, rows
+from experiments.store import Result
 from experiments.trial import Trial
 
-ALIASES = {"hrnet": "hrnetv2_w48"}
-REFERENCE = Path(__file__).parent / "reference.csv"
 PAPER_COLUMNS = ("params_m", "paper_gflops_1024x2048")  # metrics of reference.csv
-COLUMNS = ("params M", "GMACs", "lat ms", "train s", "mem GB", "mIoU %")
-_NO_PATHS: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True)
-class Row:
-    """A model of the comparison, over its finished seeds; all figures are means over them."""
-
-    model: str
-    init: str  # what the weights were before training, with the file's name
-    params_m: float | None  # costs are None for predictions that came from elsewhere
-    gmacs: float | None
-    latency_ms: float | None
-    train_s: float | None
-    memory_gb: float | None
-    miou: float  # a fraction
-    spread: float | None  # sample standard deviation over seeds; None for one seed
-    seeds: tuple[int, ...]
-    iou: dict[str, float | None]  # per class, None where no seed has the class
-    stale: bool  # made by other code than is here now
-
-    def numbers(self) -> list[float | None]:
-        """In the order and units of COLUMNS."""
-        return [
-            self.params_m,
-            self.gmacs,
-            self.latency_ms,
-            self.train_s,
-            self.memory_gb,
-            100 * self.miou,
-        ]
-
-    def cells(self) -> list[str]:
-        digits = (2, 2, 0, 0, 1, 1)
-        texts = [
-            "-" if value is None else f"{value:.{n}f}"
-            for value, n in zip(self.numbers(), digits, strict=True)
-        ]
-        spread = "" if self.spread is None else f" ±{100 * self.spread:.1f}"
-        texts[-1] += f"{spread}{'*' if self.stale else ''}"
-        return texts
-
-
-@dataclass(frozen=True)
-class Published:
-    """A row of a paper. Its mIoU stands beside ours only where data, split and protocol agree."""
-
-    model: str
-    method: str
-    metric: str
-    value: float
-    data: str
-    split: str
-    protocol: str
-    source: str
-    locator: str
-
-
-def rows(results: list[Result], stale: Set[str] = _NO_PATHS) -> list[Row]:
-    """One row a model in the order of first appearance, finished trials only.
-
-    Args:
-        stale: paths of results that other code made, as the caller found by their hashes.
-
-    Raises:
-        ValueError: results that differ in recipe, data or protocol.
-    """
-    check_comparable(results)
-    by_model: dict[str, list[Result]] = {}
-    for result in results:
-        if result.done:
-            by_model.setdefault(result["model"], []).append(result)
-    return [_row(model, group, stale) for model, group in by_model.items()]
-
-
-def _row(model: str, group: list[Result], stale: Set[str]) -> Row:
-    def mean(part: str, key: str, unit: float = 1) -> float | None:
-        values = [r[part][key] / unit for r in group if r[part] is not None]
-        return statistics.fmean(values) if values else None
-
-    mious = [r["metrics"]["miou"] for r in group]
-    iou = {}
-    for name in group[0]["metrics"]["iou"]:
-        values = [r["metrics"]["iou"][name] for r in group]
-        present = [v for v in values if v is not None]
-        iou[name] = statistics.fmean(present) if present else None
-    return Row(
-        model=model,
-        init=", ".join(dict.fromkeys(r.init for r in group)),
-        params_m=mean("cost", "params", 1e6),
-        gmacs=mean("cost", "gmacs"),
-        latency_ms=mean("cost", "latency_ms"),
-        train_s=mean("timing", "train_seconds"),
-        memory_gb=mean("cost", "peak_memory_gb"),
-        miou=statistics.fmean(mious),
-        spread=statistics.stdev(mious) if len(mious) > 1 else None,
-        seeds=tuple(r["seed"] for r in group),
-        iou=iou,
-        stale=any(str(r.path) in stale for r in group),
-    )
-
-
-def published(path: Path = REFERENCE) -> list[Published]:
-    with path.open(newline="") as file:
-        return [
-            Published(**{**line, "value": float(line["value"])})  # type: ignore[arg-type]
-            for line in csv.DictReader(file)
-        ]
-
-
-def published_cost(model: str) -> dict[str, float]:
-    """A paper's figures for a network without options, by metric; empty where there are none."""
-    name = ALIASES.get(model, model)
-    return {p.metric: p.value for p in published() if p.model == name}
 
 
 def paper_table(results: list[Result]) -> Table | None:
@@ -222,7 +104,7 @@ def measured_table(measured: list[dict[str, Any]]) -> Table:
     return table
 
 
-def main_table(results: list[Result], stale: Set[str] = _NO_PATHS) -> Table:
+def main_table(results: list[Result], stale: Set[str] = NO_PATHS) -> Table:
     """A row a model, failed trials with their reason; fits 80 columns."""
     first = next((r for r in results if r.done and r["cost"]), None)
     title = "No trial has finished"
@@ -294,7 +176,7 @@ def markdown(results: list[Result], prior: dict[str, float] | None) -> str:
     return "\n".join(lines)
 
 
-def tables(results: list[Result], stale: Set[str] = _NO_PATHS) -> list[Table]:
+def tables(results: list[Result], stale: Set[str] = NO_PATHS) -> list[Table]:
     """Everything a terminal shows, top to bottom."""
     shown = [paper_table(results), main_table(results, stale)]
     if any(result.done for result in results):

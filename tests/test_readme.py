@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.recipes import load_recipe
+from experiments.recipe_text import load_recipe
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "experiments/results/camvid-quick"
@@ -69,10 +69,10 @@ def test_the_commands_name_flags_that_exist() -> None:
 
 def test_the_results_table_is_what_the_result_files_say() -> None:
     from experiments.report import renew
-    from experiments.store import load_results, read_prior
+    from experiments.store import read_prior, read_results
     from experiments.table import markdown
 
-    results = load_results(RESULTS)
+    results = read_results(RESULTS)
     (name,) = {result["recipe"]["name"] for result in results}
     assert renew(README, name, markdown(results, read_prior(RESULTS))) == README
     assert {result["model"] for result in results} == {
@@ -107,10 +107,10 @@ def test_the_speeds_of_reading_are_what_the_result_file_says() -> None:
 
 
 def test_the_published_results_are_of_the_recipe_as_it_is() -> None:
-    from experiments.store import load_results
+    from experiments.store import read_results
 
     recipe = load_recipe("camvid-quick")
-    assert {result["hashes"]["recipe"] for result in load_results(RESULTS)} == {recipe.hash()}
+    assert {result["hashes"]["recipe"] for result in read_results(RESULTS)} == {recipe.hash()}
 
 
 def test_every_linked_file_exists() -> None:

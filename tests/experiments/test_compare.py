@@ -14,7 +14,7 @@ from PIL import Image
 from experiments import compare
 from experiments.cells import Cell, _summary
 from experiments.recipes import smoke
-from experiments.store import load_results, read_prior
+from experiments.store import read_prior, read_results
 from experiments.trial import Trial, slug
 from tests.commands import ROOT, free_port, run, start
 from tests.datamodules.test_streets import colour_miou, pictures
@@ -92,7 +92,7 @@ def test_a_comparison_from_start_to_end(tmp_path: Path) -> None:
     table = text[text.index("smoke: streets test") :]
     assert max(len(line) for line in table.splitlines() if "/" not in line) <= 80
     assert "31.1" in text  # the published cost of small_v1, and ours
-    results = load_results(tmp_path)
+    results = read_results(tmp_path)
     assert [r["status"] for r in results].count("done") == 4
     assert [r["status"] for r in results].count("failed") == 2
     for result in results:
@@ -122,7 +122,7 @@ def test_the_default_recipe_teaches_more_than_colours_and_places(tmp_path: Path)
     models = ("--models", "hrnet,deeplabv3p", "--jobs", 2)
     status, text = run("experiments.compare", *models, "--wandb", "off", "--out", tmp_path)
     assert status == 0, text
-    prior, results = read_prior(tmp_path / "demo"), load_results(tmp_path / "demo")
+    prior, results = read_prior(tmp_path / "demo"), read_results(tmp_path / "demo")
     assert prior is not None
     colour = colour_miou(pictures("train", 400), pictures("test", 60))
     assert len(results) == 2
@@ -243,7 +243,7 @@ def test_two_nodes_give_what_two_devices_give(tmp_path: Path) -> None:
     status, text = run("experiments.compare", *two, NODE_RANK="0", **nodes)
     assert status == 0, text
     assert second.wait(120) == 0
-    one_device, two_nodes = load_results(tmp_path / "one"), load_results(tmp_path / "two")
+    one_device, two_nodes = read_results(tmp_path / "one"), read_results(tmp_path / "two")
     assert len(two_nodes) == 1
     assert one_device[0]["confusion"] == two_nodes[0]["confusion"]
     assert one_device[0]["curve"] == two_nodes[0]["curve"]
@@ -269,7 +269,7 @@ def test_a_network_of_every_file_trains_and_is_scored(tmp_path: Path) -> None:
     command = ("--models", ",".join(SMALL), "--set", "steps=5", "--jobs", "2", "--out", tmp_path)
     status, text = run("experiments.compare", *SMOKE, *command)
     assert status == 0, text
-    results = load_results(tmp_path)
+    results = read_results(tmp_path)
     assert {result["model"] for result in results} == set(SMALL)
     for result in results:
         assert result.done, result["reason"]

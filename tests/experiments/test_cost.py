@@ -11,8 +11,9 @@ import torch
 from rich.console import Console
 
 from experiments import cost, measure
+from experiments.published import ALIASES
 from experiments.store import write_json
-from experiments.table import ALIASES, measured_table
+from experiments.table import measured_table
 from models.table import MODELS
 
 

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from experiments import compare, cost, match
 from experiments.measure import Request
-from experiments.store import load_results
+from experiments.store import read_results
 from models.table import MODELS
 from tests.commands import run
 
@@ -259,7 +259,7 @@ def test_a_comparison_at_matched_widths(tmp_path: Path, capsys: pytest.CaptureFi
     assert not out.exists()
     status, text = run("experiments.compare", *command, "--jobs", 2)
     assert status == 0, text
-    models = [result["model"] for result in load_results(out)]
+    models = [result["model"] for result in read_results(out)]
     assert models == ["resunet:width=10", "unet:width=6"]
     assert compare.main(command) == 0
     assert "2 of 2 trials are done already and kept" in capsys.readouterr().out

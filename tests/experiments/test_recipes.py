@@ -16,8 +16,9 @@ from safetensors.torch import save_file
 from datamodules import open_data
 from experiments import compare
 from experiments.fit import build_module, initial_weights
-from experiments.recipes import RECIPES, Recipe, demo, load_recipe, smoke
-from experiments.store import load_results
+from experiments.recipe_text import load_recipe
+from experiments.recipes import RECIPES, Recipe, demo, smoke
+from experiments.store import read_results
 from experiments.trial import Trial, slug
 from models import build_model
 from tests.commands import run
@@ -184,7 +185,7 @@ def test_compare_from_imagenet_weights(
     assert f"fetching {hub}/{MODEL}" in text
     assert SHOWN in " ".join(text.split())
     assert place.read_bytes() == (tmp_path / "server" / MODEL).read_bytes()
-    (result,) = load_results(out)
+    (result,) = read_results(out)
     assert result.init == SHOWN
     assert result["init"]["kind"] == "imagenet"
     assert result["init"]["licence"] == "apache-2.0"
@@ -205,7 +206,7 @@ def test_compare_from_imagenet_weights(
     checkpoint.unlink()
     status, text = run(*command, **caches, HF_HUB_OFFLINE="1")
     assert status == 0, text
-    (again,) = load_results(out)
+    (again,) = read_results(out)
     assert (again["init"], again["confusion"]) == (result["init"], result["confusion"])
 
 
@@ -244,6 +245,6 @@ def test_networks_without_imagenet_weights_are_refused_by_name(
 
 
 def test_results_of_before_are_of_their_recipes_weights() -> None:
-    kept = load_results(Path(compare.__file__).parent / "results" / "camvid-quick")
+    kept = read_results(Path(compare.__file__).parent / "results" / "camvid-quick")
     assert {result.init for result in kept} == {"random"}
     assert all("init" not in result.record for result in kept)

@@ -6,7 +6,8 @@ import re
 
 import pytest
 
-from experiments.table import PAPER_COLUMNS, REFERENCE, Published, published
+from experiments.published import REFERENCE, Published, published
+from experiments.table import PAPER_COLUMNS
 
 COLUMNS = "model,method,metric,value,data,split,protocol,source,locator"
 NETWORKS = (  # those that are here or come; `model` joins a row to one of them

@@ -14,11 +14,11 @@ from PIL import Image
 from datamodules.camvid import CAMVID
 from datamodules.labels import IGNORE, DataError, UInt8
 from experiments import report
-from experiments.entries import pareto_front
 from experiments.figure import pareto_figure
 from experiments.panel import Panel, error_map, make_panel
 from experiments.recipes import camvid_quick
-from experiments.store import Result, load_results
+from experiments.rows import pareto_front
+from experiments.store import Result, read_results
 from experiments.table import markdown
 
 IDS = [f"{clip}_{i:03d}" for clip in ("A", "B") for i in range(8)]
@@ -127,7 +127,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def results(folder: Path) -> list[Result]:
-    return load_results(folder)
+    return read_results(folder)
 
 
 @pytest.fixture
@@ -205,14 +205,14 @@ def test_published_only_without_options(results: list[Result]) -> None:
 
 def test_alias_has_a_published_row(tmp_path: Path) -> None:
     write(tmp_path / "results" / "0", "hrnet")
-    assert "HRNetV2-W48" in page(load_results(tmp_path / "results"))
+    assert "HRNetV2-W48" in page(read_results(tmp_path / "results"))
 
 
 def test_names_and_reasons_are_escaped(tmp_path: Path, data: None) -> None:
     evil = "<script>alert('x')</script>\"<img src=x onerror=alert(1)>"
     write(tmp_path / "results" / "0", evil)
     write_failed(tmp_path / "results" / "1", evil, evil)
-    results = load_results(tmp_path / "results")
+    results = read_results(tmp_path / "results")
     text = page(results, make_panel(results, None))
     assert "<script>alert" not in text and "<img src=x" not in text
     assert "alert(" in words(text)
@@ -222,13 +222,13 @@ def test_mixed_recipes_are_refused(folder: Path) -> None:
     other = {**dataclasses.asdict(RECIPE), "lr": 0.5}
     write(folder / "9", "unet", recipe=other, hashes={**HASHES, "recipe": "r2"})
     with pytest.raises(ValueError, match=r"lr: 0\.05 against 0\.5"):
-        page(load_results(folder))
+        page(read_results(folder))
     assert not list(folder.glob("*report.html*"))
 
 
 def test_only_failures_still_make_a_page(tmp_path: Path, no_data: None) -> None:
     write_failed(tmp_path / "results" / "0", "hrnet", "out of memory")
-    results = load_results(tmp_path / "results")
+    results = read_results(tmp_path / "results")
     assert "out of memory" in page(results, make_panel(results, None))
 
 
@@ -313,7 +313,7 @@ def test_published_results_make_the_same_table(folder: Path, data: None, tmp_pat
     assert "old" not in text
     for model in MODELS:
         assert f"| `{model}` |" in text
-    assert markdown(load_results(kept), None) in text
+    assert markdown(read_results(kept), None) in text
     readme.write_text("no marks")
     assert report.main([str(folder), "--readme", str(readme)]) == 2
     assert readme.read_text() == "no marks"
