@@ -1,5 +1,6 @@
 # make compare   the main job on procedural data        make test    everything CI checks
 # make check     lint, types and the fast tests         make lock    renew requirements.lock
+# make browser-test   report.html in Debian's chromium, which it installs where it may
 # Arguments pass through: make compare ARGS="--models hrnetv2_w18 --seeds 0,1"
 # A variable from the command line wins: make test PYTHON=python3.12
 
@@ -21,6 +22,14 @@ test: .venv/installed lint
 
 check: .venv/installed lint
 	$(PYTEST) -m "not slow" $(ARGS)
+
+.PHONY: browser-test
+browser-test: .venv/installed
+	@command -v chromium > /dev/null || { \
+		[ "$$(id -u)" = 0 ] || SUDO=sudo; \
+		$$SUDO apt-get update --quiet && $$SUDO apt-get install --yes --quiet chromium; } || \
+		{ echo "Debian's chromium is needed and could not be installed: put it on the PATH"; exit 1; }
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/experiments/test_browser.py $(ARGS)
 
 .PHONY: lint
 lint: .venv/installed

@@ -1,84 +1,166 @@
 """Weights & Biases: a mirror of what the result files hold, that never stops or delays a run.
 
 Online with an account, offline without one; an error of W&B is said once, and the run goes on.
+
+A trial is a run: its id follows from recipe, network and seed, its group is the comparison, its
+job type `trial`. Grouped by `model`, which its config holds beside `seed` and `recipe.*`, the
+curves over `step` of a network's seeds become a line with a band. A comparison is a run of its
+own, of job type `comparison`, with the tables and accuracy against cost.
 """
 
 import netrc
 import os
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import numpy as np
+from PIL import Image
+
+from datamodules.labels import IGNORE, UInt8
+from experiments.figure import pareto_figure
+from experiments.recipes import short_hash
 from experiments.rows import COLUMNS, rows
-from experiments.store import Result
+from experiments.store import Result, read_prior
 from experiments.trial import Trial
 
 PROJECT = "segmentation-lab"
+FORM = 1  # of what is sent; raised when that changes, so that runs of the old form are replaced
+FINISH_SECONDS = 120  # a process waits so long for its upload; `wandb_mirror` makes up for the rest
+SIDE = 512  # pixels that a picture's longer side has at most
+PICTURE_BYTES = 2_000_000  # of a run: panels of some dozen validations
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A photo (H, W, 3), and class indices (H, W) to lay over it."""
+
+    caption: str
+    image: UInt8
+    masks: dict[str, UInt8]
+
+    def small(self) -> "Picture":
+        """The same, reduced by the whole number that brings it to SIDE."""
+        by = -(-max(self.image.shape) // SIDE)
+        photo = np.asarray(Image.fromarray(self.image).reduce(by))
+        masks = {name: mask[::by, ::by] for name, mask in self.masks.items()}
+        return Picture(self.caption, photo, masks)
+
+    @property
+    def num_bytes(self) -> int:
+        """What its files take: a JPEG, and a PNG a mask."""
+        files = [BytesIO() for _ in range(1 + len(self.masks))]
+        Image.fromarray(self.image).save(files[0], "JPEG")
+        for file, mask in zip(files[1:], self.masks.values(), strict=True):
+            Image.fromarray(mask).save(file, "PNG")
+        return sum(len(file.getvalue()) for file in files)
+
+
+def images(pictures: Sequence[Picture], classes: Sequence[str], left: int) -> tuple[list[Any], int]:
+    """`wandb.Image`s of the pictures that fit into `left` bytes, and what is left; 0 once full."""
+    import wandb
+
+    names = dict(enumerate(classes)) | {IGNORE: "ignore"}
+    made = []
+    for picture in map(Picture.small, pictures):
+        if left and picture.num_bytes > left:
+            print(f"W&B gets no more pictures of this run: {PICTURE_BYTES} bytes", file=sys.stderr)
+            left = 0
+        if left:
+            left -= picture.num_bytes
+            masks = {k: {"mask_data": m, "class_labels": names} for k, m in picture.masks.items()}
+            made.append(
+                wandb.Image(picture.image, masks=masks, caption=picture.caption, file_type="jpg")
+            )
+    return made, left
+
+
+def start(folder: Path, mode: Literal["online", "offline"], **init: Any) -> Any:
+    """A W&B run whose curves have `step` as abscissa; its files go below `folder`."""
+    import wandb
+
+    settings = wandb.Settings(
+        console="off", silent=True, disable_git=True, init_timeout=30, finish_timeout=FINISH_SECONDS
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    run = wandb.init(mode=mode, project=PROJECT, dir=folder, settings=settings, **init)
+    run.define_metric("step")
+    run.define_metric("*", step_metric="step")
+    return run
 
 
 class Mirror:
     """One W&B run, to which nothing is sent any more after its first error.
 
     Args:
-        folder: where offline files go, below `wandb`.
         mode: online, offline, off, or None to go online where there is an account.
         init: what `wandb.init` takes; its id names the run for ever.
+
+    Attributes:
+        online: whether pictures are sent; offline they would fill disks unseen.
+        whole: whether this is the run's only part. A later part repeats the steps since the last
+            checkpoint, and lacks what a kill left unsent.
     """
 
     def __init__(self, folder: Path, mode: str | None, **init: Any) -> None:
         self.run: Any = None
+        self.config: dict[str, Any] = init.get("config", {})
+        self.online = self.whole = False
+        self._left = PICTURE_BYTES
         if mode != "off":
-            self._try(lambda: self._start(folder, mode, init))
+            self.attempt(lambda: self._start(folder, mode, init))
 
     def _start(self, folder: Path, mode: str | None, init: dict[str, Any]) -> None:
         import wandb
 
-        account = _has_account()
+        account = has_account()
         mode = mode or os.environ.get("WANDB_MODE") or ("online" if account else "offline")
         if mode == "online" and not account:
             print("W&B has no account here (`wandb login`): going offline", file=sys.stderr)
             mode = "offline"
-        folder.mkdir(parents=True, exist_ok=True)
-        settings = wandb.Settings(console="off", silent=True, init_timeout=30, disable_git=True)
-        init = {**init, "project": PROJECT, "dir": folder, "settings": settings}
-        try:
-            # Only online runs can be resumed; `wandb sync` joins offline parts by their id.
-            self.run = wandb.init(
-                mode="online" if mode == "online" else "offline",
-                resume="allow" if mode == "online" else None,
-                **init,
-            )
-        except wandb.errors.CommError as error:
-            print(f"W&B cannot be reached ({error}): going offline", file=sys.stderr)
-            self.run = wandb.init(mode="offline", **init)
-        self.run.define_metric("step")
-        self.run.define_metric("*", step_metric="step")
+        first = not any(folder.glob("wandb/*run-*"))
+        if mode == "online":
+            try:
+                # Only online runs can be resumed; `wandb sync` joins offline parts by their id.
+                self.run = start(folder, "online", resume="allow", **init)
+                self.online = True
+            except wandb.errors.CommError as error:
+                print(f"W&B cannot be reached ({error}): going offline", file=sys.stderr)
+        if not self.online:
+            self.run = start(folder, "offline", **init)
+        self.whole = first and not self.run.resumed
 
     def log(self, values: dict[str, Any]) -> None:
-        self._try(lambda: self.run.log(values) if self.run else None)
+        if self.run:
+            self.attempt(lambda: self.run.log(values))
 
-    def images(self, key: str, make: Callable[[Any], list[Any]], step: int) -> None:
-        """Log pictures that `make(wandb)` builds."""
+    def show(
+        self, key: str, pictures: Sequence[Picture], classes: Sequence[str], step: int
+    ) -> None:
+        """Log pictures as long as the run has bytes left for them."""
 
         def send() -> None:
-            import wandb
-
-            self.run.log({key: make(wandb), "step": step})
+            made, self._left = images(pictures, classes, self._left)
+            if made:
+                self.run.log({key: made, "step": step})
 
         if self.run:
-            self._try(send)
+            self.attempt(send)
 
-    def close(self, summary: dict[str, Any] | None = None) -> None:
+    def close(self, summary: dict[str, Any] | None = None, failed: bool = False) -> None:
         def finish() -> None:
             self.run.summary.update(summary or {})
-            self.run.finish()
+            self.run.finish(exit_code=int(failed))
 
         if self.run:
-            self._try(finish)
+            self.attempt(finish)
         self.run = None
 
-    def _try(self, action: Callable[[], Any]) -> None:
+    def attempt(self, action: Callable[[], Any]) -> None:
         try:
             action()
         except Exception as error:  # whatever W&B raises, training is worth more
@@ -86,7 +168,7 @@ class Mirror:
             print(f"W&B is left out from here: {error}", file=sys.stderr)
 
 
-def _has_account() -> bool:
+def has_account() -> bool:
     """Whether W&B finds a key, without asking its server or the user."""
     try:
         logins = netrc.netrc().hosts
@@ -96,32 +178,104 @@ def _has_account() -> bool:
     return bool(os.environ.get("WANDB_API_KEY")) or host in logins
 
 
+def content(config: dict[str, Any], *facts: object) -> str:
+    """Hash of all that a run shows but its pictures; said last of all, by a run that is whole."""
+    return short_hash([FORM, config, *facts])
+
+
+def trial_id(record: dict[str, Any]) -> str:
+    """`Trial.id`, from a result."""
+    again = [record["repeat"]] if record.get("repeat") else []
+    return short_hash([record["hashes"]["recipe"], record["model"], record["seed"], *again])
+
+
+def trial_run(record: dict[str, Any], group: str | None) -> dict[str, Any]:
+    """What `wandb.init` takes for a trial, but the id.
+
+    W&B itself writes the nested recipe as `recipe.lr` and so on, and groups by it.
+    """
+    keys = ("model", "seed", "repeat", "init_seed", "data_seed", "recipe", "protocol")
+    config = {key: record.get(key) for key in keys}
+    config |= {"identity": trial_id(record), "code": record["hashes"]["code"]}
+    words = [record["model"], f"seed {record['seed']}"]
+    words += ["tuned"] if record["recipe"].get("tuned") else []
+    words += [f"repeat {record['repeat']}"] if record.get("repeat") else []
+    return {"name": " ".join(words), "group": group, "job_type": "trial", "config": config}
+
+
+def summary(record: dict[str, Any]) -> dict[str, Any]:
+    """Scores as `test/...`, costs and times, a number a key; or why the trial failed.
+
+    Lists, as of bands along boundaries, stay in the result, and so do scores of single groups, of
+    which a data set may have thousands.
+    """
+    if record.get("reason"):
+        return {"reason": record["reason"]}
+    scores = {key: value for key, value in record["metrics"].items() if key != "groups"}
+    return _flat({"test": scores, "cost": record["cost"], "timing": record["timing"]})
+
+
+def _flat(tree: dict[str, Any], above: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{above}{key}/")
+        elif value is not None and not isinstance(value, list):
+            flat[above + key] = value
+    return flat
+
+
 def of_trial(trial: Trial, group: str | None, mode: str | None) -> Mirror:
-    name = f"{trial.model} seed {trial.seed}"
-    identity = trial.identity()
-    return Mirror(
-        trial.folder, mode, id=trial.id(), name=name, group=group, job_type="trial", config=identity
-    )
+    return Mirror(trial.folder, mode, id=trial.id(), **trial_run(trial.identity(), group))
 
 
-def comparison(results: list[Result], folder: Path, group: str, mode: str | None) -> None:
-    """The comparison's own run: its table, and accuracy against cost."""
+def comparison_run(results: list[Result], group: str) -> dict[str, Any]:
+    """What `wandb.init` takes for a comparison, but the id; its config follows from all results."""
     done = [result for result in results if result.done]
-    config = {"recipe": done[0]["recipe"], "models": [r["model"] for r in done]}
+    config = {
+        "identity": group,
+        "recipe": done[0]["recipe"],
+        "protocol": done[0]["protocol"],
+        "models": sorted({result["model"] for result in done}),
+        "results": short_hash(sorted(short_hash(summary(r.record)) for r in results)),
+    }
     name = f"comparison {group}"
-    mirror = Mirror(
-        folder, mode, id=group, name=name, group=group, job_type="comparison", config=config
-    )
+    return {"name": name, "group": group, "job_type": "comparison", "config": config}
 
-    def send() -> None:
-        import wandb
 
-        columns: list[str | int] = ["model", "init", "seeds", *COLUMNS]
-        data: list[Any] = [[r.model, r.init, len(r.seeds), *r.numbers()] for r in rows(done)]
-        shown = wandb.Table(columns=columns, data=data)
-        plot = wandb.plot.scatter(shown, "GMACs", "mIoU %", title="accuracy against cost")
-        mirror.run.log({"comparison": shown, "accuracy against cost": plot})
+def log_comparison(run: Any, results: list[Result]) -> None:
+    """The table, the IoU of every class, and accuracy against cost as a plot and as a picture."""
+    import wandb
 
+    from experiments.evidence import evidence
+
+    prior = read_prior(results[0].path.parents[2]) or {}
+    found = evidence(results, prior=prior.get("miou"))
+    models = rows(results)
+    table = wandb.Table(["model", "init", "seeds", *COLUMNS, "mIoU low %", "mIoU high %"])
+    classes = wandb.Table(["model", *models[0].iou])
+    for row in models:
+        known = found.model(row.model)
+        ends = (known.miou.low, known.miou.high) if known else (None, None)
+        table.add_data(row.model, row.init, len(row.seeds), *row.numbers(), *map(_percent, ends))
+        classes.add_data(row.model, *map(_percent, row.iou.values()))
+    plot = wandb.plot.scatter(table, "GMACs", "mIoU %", title="accuracy against cost")
+    values = {"comparison": table, "IoU % of classes": classes, "accuracy against cost": plot}
+    with tempfile.TemporaryDirectory() as folder:
+        if any(row.gmacs is not None for row in models):  # else all are predictions from elsewhere
+            pareto_figure(results, Path(folder) / "figure.png", found)
+            values["Pareto front"] = wandb.Image(f"{folder}/figure.png", caption=found.answer)
+        run.log(values)
+
+
+def _percent(fraction: float | None) -> float | None:
+    return None if fraction is None else 100 * fraction
+
+
+def comparison(results: list[Result], folder: Path, mode: str | None, group: str) -> None:
+    """The comparison's own run, from what the result files hold."""
+    init = comparison_run(results, group)
+    mirror = Mirror(folder, mode, id=group, **init)
     if mirror.run:
-        mirror._try(send)
-    mirror.close()
+        mirror.attempt(lambda: log_comparison(mirror.run, results))
+    mirror.close({"mirror": content(init["config"])})

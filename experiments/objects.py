@@ -64,17 +64,17 @@ def objects(truth: UInt8, prediction: UInt8) -> Objects:
 def binned(
     rows: Objects, num_classes: int, edges: tuple[float, ...], by: Literal["area", "width"]
 ) -> Index:
-    """Objects, their pixels and their true positives of each class and bin, (K, bins, 3).
+    """Objects, their pixels, true positives and unions of each class and bin, (K, bins, 4).
 
-    They add up over images; true positives / pixels is the recall.
+    They add up over images; true positives / pixels is the recall, true positives / union the IoU.
 
     Args:
         rows: of one image or of many, concatenated.
         edges: ascending lower edges of all bins but the first, as AREAS or WIDTHS.
     """
     cells = rows["class"].astype(np.int64), np.digitize(rows[by], edges)
-    counts = np.zeros((num_classes, len(edges) + 1, 3), np.int64)
-    values = np.stack([np.ones(len(rows)), rows["area"], rows["hits"]], axis=1)
+    counts = np.zeros((num_classes, len(edges) + 1, 4), np.int64)
+    values = np.stack([np.ones(len(rows)), *(rows[n] for n in ("area", "hits", "union"))], axis=1)
     np.add.at(counts, cells, values.astype(np.int64))
     return counts
 

@@ -1,20 +1,31 @@
-"""A few fixed images of the scored split: photo, truth, predictions, and where those are wrong."""
+"""Some images of the scored split to look at: photo, truth, predictions, and where those are wrong.
+
+Of equal parts of the split, each shows the image on which the models differ most. Neighbouring
+frames resemble each other, so the six largest differences alone may be six times one scene.
+"""
 
 import base64
 import io
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from datamodules import Dataset, open_data
 from datamodules.labels import IGNORE, DataError, Label, LabelSet, UInt8
 from datamodules.table import DATASETS
+from experiments.counts import image_miou
+from experiments.rows import Entry
 from experiments.store import Result
 
-PANEL = 4  # images: enough to see a network's habits, few enough to look at each
+PANEL = 6  # images: enough to see a network's habits, few enough to look at each
+SIDE = 480  # pixels, at most, of an image on the page: CamVid as it is, 20 to 40 KB a photo
+
+_HATCH = 254  # a palette entry that no class has, as there are at most 254
+_ERRORS = LabelSet((Label(0, 0, "right", (205, 208, 212)), Label(1, 1, "wrong", (200, 30, 40))))
 
 
 @dataclass(frozen=True)
@@ -27,19 +38,26 @@ class Panel:
     labels: LabelSet
     reason: str
     """Why there are no photos; empty where there are."""
+    spread: dict[str, float]
+    """By how much the per-image mIoU (a fraction) of the models differs; empty: evenly spaced."""
 
 
-def error_map(truth: UInt8, prediction: UInt8) -> UInt8:
-    """(H, W) twice to RGB (H, W, 3): right is grey, wrong red, ignored white."""
-    colours = np.array([(205, 208, 212), (200, 30, 40), (255, 255, 255)], np.uint8)
-    return colours[np.where(truth == IGNORE, 2, truth != prediction)]
+class Layer(NamedTuple):
+    """A picture of an image; all layers of an image lie exactly on each other."""
+
+    key: str
+    """photo, truth, and for model i mi (its prediction) and ei (its errors)."""
+    name: str
+    uri: str
+    wrong: float | None
+    """Share of scored pixels that are wrong, for a model where the truth is at hand."""
 
 
-def panel_ids(result: Result) -> list[str]:
-    """Ids in the middle of equal parts of the scored split: the same for every model and run."""
-    ids = [str(name) for name in result.per_image()["ids"]]
-    parts = min(PANEL, len(ids))
-    return [ids[(2 * i + 1) * len(ids) // (2 * parts)] for i in range(parts)]
+class Shot(NamedTuple):
+    """An image of the panel."""
+
+    id: str
+    layers: dict[str, Layer]
 
 
 def make_panel(results: list[Result], data_root: Path | None) -> Panel:
@@ -51,7 +69,9 @@ def make_panel(results: list[Result], data_root: Path | None) -> Panel:
     if not results:
         raise ValueError("no results to show: run a comparison first")
     recipe = results[0]["recipe"]
-    ids = next((panel_ids(result) for result in results if result.done), [])
+    spread = choose([result for result in results if result.done])
+    ids = list(spread)
+    told = spread if any(spread.values()) else {}
     try:
         dataset: Dataset = open_data(recipe["data"], recipe["test_split"], data_root)
         for name in ids:
@@ -62,19 +82,54 @@ def make_panel(results: list[Result], data_root: Path | None) -> Panel:
         source = recipe["data"].split(":")[0]
         if source not in DATASETS:
             raise
-        return Panel(ids, None, None, _labels(results, ids), str(error))
+        return Panel(ids, None, None, _labels(results, ids), str(error), told)
     images = {name: image for name, (image, _) in pairs.items()}
     masks = {name: mask for name, (_, mask) in pairs.items()}
-    return Panel(ids, images, masks, dataset.labels, "")
+    return Panel(ids, images, masks, dataset.labels, "", told)
+
+
+def choose(done: list[Result]) -> dict[str, float]:
+    """Ids to show, with the difference between the best and the worst model's mIoU there.
+
+    A model's mIoU of an image is the mean over its seeds. Only images are taken of which every
+    trial that keeps predictions has one; of equal ones that in the middle of its part, so that one
+    model shows the same evenly spaced images in every run.
+    """
+    scored = [result for result in done if (result.path.parent / "per_image.npz").is_file()]
+    if not scored:
+        return {}
+    ids = [str(name) for name in scored[0].per_image()["ids"]]
+    spread = _spread(scored)
+    keeping = [result for result in scored if result.predictions.is_dir()]
+    kept = [i for i, name in enumerate(ids) if all(_path(r, name).is_file() for r in keeping)]
+    parts = np.array_split(kept or np.arange(len(ids)), min(PANEL, len(kept or ids)))
+    best = [max(part, key=lambda i: (spread[i], -abs(i - np.median(part)))) for part in parts]
+    return {ids[i]: float(spread[i]) for i in best}
+
+
+def _spread(scored: list[Result]) -> npt.NDArray[np.float64]:
+    """(images,) difference of the models' largest and smallest mIoU; 0 where nothing is scored."""
+    by_model: dict[str, list[npt.NDArray[np.float64]]] = {}
+    for result in scored:
+        counts = result.per_image()
+        miou = image_miou(counts["tp"], counts["fp"], counts["fn"])
+        by_model.setdefault(result["model"], []).append(miou)
+    means = np.stack([np.mean(seeds, axis=0) for seeds in by_model.values()])
+    spread: npt.NDArray[np.float64] = np.nan_to_num(means.max(0) - means.min(0))
+    return spread
+
+
+def _path(result: Result, name: str) -> Path:
+    return result.predictions / f"{name}.png"
 
 
 def _labels(results: list[Result], ids: list[str]) -> LabelSet:
     """Names as the results have them, and colours as the predictions have, without the data set."""
-    done = next((result for result in results if result.done), None)
+    done = next((r for r in results if r.done and ids and _path(r, ids[0]).is_file()), None)
     if done is None:
-        return LabelSet((Label(0, 0, "nothing was predicted", (0, 0, 0)),))
+        return LabelSet((Label(0, 0, "nothing was kept", (0, 0, 0)),))
     names = done["data"]["classes"]
-    with Image.open(done.predictions / f"{ids[0]}.png") as file:
+    with Image.open(_path(done, ids[0])) as file:
         palette = file.getpalette() or []
     colours = np.array([*palette, *[0] * 768], np.uint8)[: 3 * len(names)].reshape(-1, 3)
     return LabelSet(
@@ -85,28 +140,59 @@ def _labels(results: list[Result], ids: list[str]) -> LabelSet:
     )
 
 
-def png(pixels: UInt8, labels: LabelSet | None = None) -> str:
-    """A data URI of RGB (H, W, 3), or of class indices (H, W) in the colours of `labels`."""
-    image = Image.fromarray(pixels)
-    if labels is not None:
-        image.putpalette(labels.palette)
+def shots(panel: Panel, models: list[Entry]) -> list[Shot]:
+    """Every picture of the panel; predictions are those of each model's first seed."""
+    return [Shot(name, _layers(panel, name, models)) for name in panel.ids]
+
+
+def _layers(panel: Panel, name: str, models: list[Entry]) -> dict[str, Layer]:
+    layers = []
+    truth = None if panel.masks is None else panel.masks[name]
+    if panel.images is not None and truth is not None:
+        layers.append(Layer("photo", "photo", photo(panel.images[name]), None))
+        layers.append(Layer("truth", "truth", picture(truth, panel.labels), None))
+    for i, entry in enumerate(models):
+        path = _path(entry.trials[0], name)
+        if not path.is_file():
+            continue
+        with Image.open(path) as file:
+            prediction = np.array(file, dtype=np.uint8)
+        errors = None if truth is None else error_map(truth, prediction)
+        scored = None if errors is None else errors[errors != IGNORE]
+        wrong = None if scored is None else float(scored.sum() / max(scored.size, 1))
+        model = entry.row.model
+        layers.append(Layer(f"m{i}", model, picture(prediction, panel.labels), wrong))
+        if errors is not None:
+            layers.append(Layer(f"e{i}", f"errors of {model}", picture(errors, _ERRORS), wrong))
+    return {layer.key: layer for layer in layers}
+
+
+def error_map(truth: UInt8, prediction: UInt8) -> UInt8:
+    """(H, W) twice to (H, W): 0 where right, 1 where wrong, 255 where not scored."""
+    return np.where(truth == IGNORE, IGNORE, truth != prediction).astype(np.uint8)
+
+
+def picture(mask: UInt8, labels: LabelSet) -> str:
+    """A data URI of class indices (H, W); what is not scored is hatched grey on white."""
+    small = np.array(_fit(Image.fromarray(mask), Image.Resampling.NEAREST))
+    rows, columns = np.indices(small.shape)
+    small[(small == IGNORE) & ((rows + columns) % 8 < 2)] = _HATCH
+    image = Image.fromarray(small)
+    image.putpalette(labels.palette[: 3 * _HATCH] + bytes([160] * 3 + [255] * 3))
+    return _uri(image, "png", optimize=True)
+
+
+def photo(pixels: UInt8) -> str:
+    """A data URI of RGB (H, W, 3)."""
+    return _uri(_fit(Image.fromarray(pixels), Image.Resampling.LANCZOS), "jpeg", quality=75)
+
+
+def _fit(image: Image.Image, how: Image.Resampling) -> Image.Image:
+    scale = min(1.0, SIDE / max(image.size))
+    return image.resize((round(image.width * scale), round(image.height * scale)), how)
+
+
+def _uri(image: Image.Image, kind: str, **options: Any) -> str:
     buffer = io.BytesIO()
-    image.save(buffer, "PNG")
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
-
-
-def look(result: Result, name: str, panel: Panel) -> dict[str, Any] | None:
-    """A model's prediction, where it is wrong and how much; None where it was not kept."""
-    path = result.predictions / f"{name}.png"
-    if not path.is_file():
-        return None
-    with Image.open(path) as file:
-        prediction = np.array(file, dtype=np.uint8)
-    width = prediction.shape[1]
-    shown: dict[str, Any] = {"prediction": png(prediction, panel.labels), "width": width}
-    if panel.masks is not None:
-        truth = panel.masks[name]
-        scored = truth != IGNORE
-        shown["errors"] = png(error_map(truth, prediction))
-        shown["wrong"] = (prediction != truth)[scored].sum() / max(scored.sum(), 1)
-    return shown
+    image.save(buffer, kind, **options)
+    return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"

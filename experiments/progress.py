@@ -12,15 +12,27 @@ from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
 from datamodules import Dataset
-from experiments.mirror import Mirror
+from experiments.mirror import Mirror, Picture, content, summary
 from experiments.store import write_json
 
 
-class History(Logger):
-    """Appends every logged point to a JSON-lines file: the truth that other loggers mirror.
+def read_points(path: Path) -> list[dict[str, float]]:
+    """All that was logged, a point a step in rising order; none without the file.
 
-    A resumed run repeats the steps since its checkpoint; the last point of a step counts.
+    A resumed run repeats the steps since its checkpoint; what a step says last counts.
     """
+    points: dict[int, dict[str, float]] = {}
+    for line in path.read_text().splitlines() if path.is_file() else ():
+        try:
+            point = json.loads(line)
+        except json.JSONDecodeError:  # a line that a kill cut short; its step came again
+            continue
+        points[point["step"]] = points.get(point["step"], {}) | point
+    return [points[step] for step in sorted(points)]
+
+
+class History(Logger):
+    """Appends every logged point to a JSON-lines file: the truth that other loggers mirror."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -49,17 +61,10 @@ class History(Logger):
     def curve(self) -> dict[str, list[list[float]]]:
         """Points [step, value] of the training loss and of the validation mIoU."""
         names = {"train": "train/loss", "val": "val/miou"}
-        points: dict[str, dict[int, float]] = {name: {} for name in names}
-        for line in self.path.read_text().splitlines() if self.path.is_file() else ():
-            try:
-                point = json.loads(line)
-            except json.JSONDecodeError:  # a line that a kill cut short; its step came again
-                continue
-            for name, key in names.items():
-                if key in point:
-                    points[name][point["step"]] = point[key]
+        points = read_points(self.path)
         return {
-            name: [[s, v] for s, v in sorted(values.items())] for name, values in points.items()
+            name: [[point["step"], point[key]] for point in points if key in point]
+            for name, key in names.items()
         }
 
 
@@ -174,17 +179,22 @@ class Dashboard(Logger):
 
     def close(self, record: dict[str, Any]) -> None:
         """Send the scores and costs, and end the run."""
-        scores = {f"test/{k}": v for k, v in record["metrics"].items() if k != "groups"}
-        self.mirror.close({**scores, **{f"cost/{k}": v for k, v in record["cost"].items()}})
+        shown = summary(record)
+        stamp = content(self.mirror.config, shown, record["curve"])
+        self.mirror.close({**shown, "mirror": stamp} if self.mirror.whole else shown)
 
 
 class Panel(Callback):
-    """Shows predictions of four images, evenly spaced over the validation split, with names."""
+    """Shows predictions of four images, evenly spaced over the validation split, with names.
+
+    Online alone: offline nobody looks, and `wandb_mirror` makes pictures of what is kept. A loss
+    that ends the training ends the mirror here, as only a callback is told why.
+    """
 
     def __init__(self, mirror: Mirror, val: Dataset) -> None:
         self.mirror, self.val = mirror, val
         self.indices = {(2 * i + 1) * len(val.ids) // 8 for i in range(4)}
-        self.shown: dict[int, Any] = {}
+        self.predictions: dict[int, Any] = {}
         self.sent = False
 
     def on_validation_batch_end(
@@ -197,22 +207,23 @@ class Panel(Callback):
         dataloader: int = 0,
     ) -> None:
         for position, prediction in zip(batch["index"].tolist(), outputs, strict=True):
-            if position in self.indices and self.mirror.run:
-                self.shown[position] = prediction.byte().cpu().numpy()
+            if position in self.indices and self.mirror.online:
+                self.predictions[position] = prediction.byte().cpu().numpy()
 
     def on_validation_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        names = dict(enumerate(self.val.labels.names)) | {255: "ignore"}
+        if not (self.predictions and trainer.is_global_zero):
+            return
+        pictures = []
+        for position, prediction in sorted(self.predictions.items()):
+            image, mask = self.val[position]
+            truth = {} if self.sent else {"truth": mask}  # it stays what it is
+            masks = {**truth, "prediction": prediction}
+            pictures.append(Picture(self.val.ids[position], image, masks))
+        self.mirror.show("val/panel", pictures, self.val.labels.names, trainer.global_step)
+        self.sent = True
 
-        def make(wandb: Any) -> list[Any]:
-            pictures = []
-            for position, prediction in sorted(self.shown.items()):
-                image, mask = self.val[position]
-                masks = {"prediction": {"mask_data": prediction, "class_labels": names}}
-                if not self.sent:  # the truth stays what it is
-                    masks["truth"] = {"mask_data": mask, "class_labels": names}
-                pictures.append(wandb.Image(image, masks=masks, caption=self.val.ids[position]))
-            return pictures
-
-        if self.shown and trainer.is_global_zero:
-            self.mirror.images("val/panel", make, trainer.global_step)
-            self.sent = True
+    def on_exception(
+        self, trainer: L.Trainer, module: L.LightningModule, exception: BaseException
+    ) -> None:
+        if isinstance(exception, Exception):  # others stop a trial that goes on later
+            self.mirror.close({"reason": f"{type(exception).__name__}: {exception}"}, failed=True)

@@ -34,6 +34,13 @@ def load_recipe(text: str, changes: list[str] | None = None, data: str | None = 
     return dataclasses.replace(recipe, **{**values, "name": name})
 
 
+def changes(recipe: Recipe, other: Recipe) -> list[str]:
+    """What `--set` makes `other` of `recipe`, but for its name."""
+    fields = (field.name for field in dataclasses.fields(Recipe) if field.name != "name")
+    values = ((name, getattr(other, name)) for name in fields)
+    return [f"{name}={_show(v)}" for name, v in values if v != getattr(recipe, name)]
+
+
 def _of_data(recipe: Recipe, data: str) -> dict[str, Any]:
     """What a recipe takes from its data set and another data set has otherwise."""
     if data.split(":")[0] == recipe.data.split(":")[0]:

@@ -9,10 +9,13 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
+
+from experiments.protocols import PROTOCOLS
 
 PRECISIONS = ("32-true", "bf16-mixed")
 _PHOTOMETRIC = ("none", "colour-jitter")
-_LATER = ("crop_on",)  # fields that came after the first published results
+_LATER = ("crop_on", "tuned", "tuned_from")  # fields that came after the first published results
 _CROP_ON = ("workers", "device")
 _INITS = ("random", "imagenet")
 
@@ -56,6 +59,10 @@ class Recipe:
     val_split: str = "val"
     test_split: str = "test"
     """The split that is predicted and scored after the last step."""
+    tuned: str | None = None
+    """By what search a network's own `lr` and `weight_decay` were chosen, in words."""
+    tuned_from: tuple[float, float] | None = None
+    """What `lr` and `weight_decay` are where nothing is tuned."""
 
     def __post_init__(self) -> None:
         checks = {
@@ -73,6 +80,7 @@ class Recipe:
             f"photometric (one of {', '.join(_PHOTOMETRIC)})": self.photometric in _PHOTOMETRIC,
             f"crop_on (one of {', '.join(_CROP_ON)})": self.crop_on in _CROP_ON,
             f"init (one of {', '.join(_INITS)})": self.init in _INITS,
+            "tuned (with tuned_from)": (self.tuned is None) == (self.tuned_from is None),
         }
         for need, fine in checks.items():
             if not fine:
@@ -83,14 +91,16 @@ class Recipe:
                 )
 
     @property
-    def protocol(self) -> dict[str, str]:
+    def protocol(self) -> dict[str, Any]:
         """How predictions are made and scored; part of every result."""
-        return {
-            "split": self.test_split,
-            "mode": "whole image, single scale, no flip",
-            "size": "the label file's own",
-            "selection": "none: the last step's weights",
-        }
+        return PROTOCOLS["single"].record(self.test_split)
+
+    def untuned(self) -> "Recipe":
+        """The recipe that networks share whose `lr` and `weight_decay` are their own."""
+        if self.tuned_from is None:
+            return self
+        lr, decay = self.tuned_from
+        return dataclasses.replace(self, lr=lr, weight_decay=decay, tuned=None, tuned_from=None)
 
     def hash(self) -> str:
         """Of every field but the name; of a later one only where it is not the default, so that

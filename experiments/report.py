@@ -1,6 +1,7 @@
 """A comparison as one HTML file that opens without a network, and as a figure for a README.
 
-This module gathers what is shown; how it looks, plots included, is in `report.html.j2`.
+`shown` gathers what the page shows, with the numbers of `charts` and the pictures of `panel`; how
+it looks is in `report*.html.j2`, `report.css` and `report_*.js`.
 """
 
 import argparse
@@ -9,71 +10,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from experiments.evidence import evidence
 from experiments.figure import pareto_figure
 from experiments.page import render
-from experiments.panel import Panel, look, make_panel, png
-from experiments.published import ALIASES, Published, published
-from experiments.rows import Entry, entries, pareto_front
+from experiments.panel import Panel, make_panel
+from experiments.shown import shown
 from experiments.store import Result, publish, read_prior, read_results
 from experiments.table import markdown
 from experiments.trial import stale_results
-
-COSTS = {  # fields of Row that a network's accuracy is plotted against: title and scale
-    "gmacs": ("GMACs", "log"),
-    "params_m": ("Parameters, millions", "log"),
-    "latency_ms": ("Latency, ms", "linear"),
-    "train_s": ("Training, s", "linear"),
-    "memory_gb": ("Peak memory, GB", "linear"),
-}
-
-
-def _papers(model: str) -> list[dict[str, Published]]:
-    """Published figures by metric, one dictionary a source; none for a network with options."""
-    sources: dict[str, dict[str, Published]] = {}
-    for line in published():
-        if line.model == ALIASES.get(model, model):
-            sources.setdefault(line.source, {})[line.metric] = line
-    return list(sources.values())
-
-
-def _distinct(results: list[Result], part: str) -> dict[str, list[str]]:
-    """Every value that the trials have for each key of `part`: one where they agree."""
-    found: dict[str, dict[str, None]] = {}
-    for result in results:
-        for key, value in result[part].items():
-            found.setdefault(key, {})[str(value)] = None
-    return {key: list(values) for key, values in found.items()}
-
-
-def _fronts(models: list[Entry]) -> dict[str, list[int]]:
-    miou = [entry.row.miou for entry in models]
-    return {field: pareto_front([getattr(e.row, field) for e in models], miou) for field in COSTS}
-
-
-def _render(
-    results: list[Result],
-    models: list[Entry],
-    prior: dict[str, Any] | None,
-    panel: Panel | None,
-) -> str:
-    from plotly.offline import get_plotlyjs
-
-    return render(
-        "report.html.j2",
-        recipe=results[0]["recipe"],
-        models=models,
-        failed=[result for result in results if not result.done],
-        prior=prior,
-        papers={entry.row.model: _papers(entry.row.model) for entry in models},
-        costs=COSTS,
-        fronts=_fronts(models),
-        panel=panel,
-        png=png,
-        look=look,
-        hashes=_distinct(results, "hashes"),
-        environment=_distinct(results, "environment"),
-        plotly=get_plotlyjs(),
-    )
 
 
 def write_report(
@@ -96,7 +40,8 @@ def write_report(
     """
     if not results:
         raise ValueError("no results to report: run a comparison first")
-    page = _render(results, entries(results, stale), prior, panel)
+    found = evidence(results, prior=prior["miou"] if prior else None)
+    page = render("report.html.j2", **shown(results, found, stale, prior, panel))
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     draft.write_text(page, encoding="utf-8")

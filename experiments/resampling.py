@@ -7,7 +7,7 @@ Pareto front. Intervals of scores and of their differences are in `experiments.s
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,10 +17,11 @@ from scipy.stats import t as student
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+Weights = npt.NDArray[np.int16]
 Counts = tuple[Ints, Ints, Ints]  # tp, fp, fn of one model, each (seeds, images, K)
 
 MIN_BLOCKS = 6  # with fewer, a variance has under 5 degrees of freedom and its interval says little
-_CHUNK = 500  # draws at a time: 20 MB of weights with 5000 independent images
+CHUNK = 500  # draws at a time: 20 MB of weights with 5000 independent images
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,8 +48,9 @@ class Resampled:
         """Why no interval can be given, in one sentence; None where one can."""
         if self.num_blocks >= MIN_BLOCKS:
             return None
+        blocks = "block of images has" if self.num_blocks == 1 else "blocks of images have"
         return (
-            f"only {self.num_blocks} independent blocks of images have labelled pixels: "
+            f"only {self.num_blocks} independent {blocks} labelled pixels: "
             f"an interval needs {MIN_BLOCKS}"
         )
 
@@ -120,17 +122,29 @@ def bootstrap(
     num_blocks = int(block.max()) + 1
     sums = {name: _block_sums(block, num_blocks, *parts) for name, parts in counts.items()}
     draws: dict[str, list[Floats]] = {name: [] for name in counts}
-    rng, uniform = np.random.default_rng(seed), np.full(num_blocks, 1 / num_blocks)
-    for start in range(0, num_draws, _CHUNK):
-        size = min(_CHUNK, num_draws - start)
-        weights = rng.multinomial(num_blocks, uniform, size).astype(np.float64)
-        weights = weights[weights[:, labelled].any(1)]
+    weights = draw_weights(num_blocks, num_draws, seed)
+    weights = weights[weights[:, labelled].any(1)]
+    for chunk in chunks(weights):
         for name, part in sums.items():
-            draws[name].append(_miou(np.tensordot(weights, part, 1)))
+            draws[name].append(mean_iou(np.tensordot(chunk, part, 1)))
     return {
-        name: Resampled(_miou(part.sum(0)), np.concatenate(draws[name]), len(labelled))
+        name: Resampled(mean_iou(part.sum(0)), np.concatenate(draws[name]), len(labelled))
         for name, part in sums.items()
     }
+
+
+def draw_weights(num_blocks: int, num_draws: int, seed: int = 0) -> Weights:
+    """How often each draw has each block, (draws, blocks)."""
+    rng, uniform = np.random.default_rng(seed), np.full(num_blocks, 1 / num_blocks)
+    sizes = (min(CHUNK, num_draws - start) for start in range(0, num_draws, CHUNK))
+    drawn = [rng.multinomial(num_blocks, uniform, size).astype(np.int16) for size in sizes]
+    return np.concatenate(drawn)
+
+
+def chunks(weights: Weights) -> Iterator[Floats]:
+    """Some draws at a time, as floats: matrix products of integers are slow."""
+    for start in range(0, len(weights), CHUNK):
+        yield weights[start : start + CHUNK].astype(np.float64)
 
 
 def _truth(counts: Mapping[str, Counts]) -> Ints:
@@ -155,8 +169,8 @@ def _block_sums(block: Ints, num_blocks: int, tp: Ints, fp: Ints, fn: Ints) -> F
     return sums
 
 
-def _miou(sums: Floats) -> Floats:
-    """(..., 2, seeds, K) to (..., seeds); NaN where no class has a pixel."""
+def mean_iou(sums: Floats) -> Floats:
+    """Of tp and union, (..., 2, seeds, K) to (..., seeds); NaN where no class has a pixel."""
     tp, union = sums[..., 0, :, :], sums[..., 1, :, :]
     total = np.divide(tp, union, out=np.zeros_like(tp), where=union > 0).sum(-1)
     num_classes = (union > 0).sum(-1)

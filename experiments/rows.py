@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
-from experiments.store import Result, check_comparable
+from experiments.store import DID_NOT_TRAIN, Result, check_comparable
 
 COLUMNS = ("params M", "GMACs", "lat ms", "train s", "mem GB", "mIoU %")
 NO_PATHS: frozenset[str] = frozenset()
@@ -51,7 +51,7 @@ class Row:
 
 
 def rows(results: list[Result], stale: Set[str] = NO_PATHS) -> list[Row]:
-    """One row a model in the order of first appearance, finished trials only.
+    """One row a model in the order of first appearance, finished trials only, without repeats.
 
     Args:
         stale: paths of results that other code made, as the caller found by their hashes.
@@ -62,9 +62,14 @@ def rows(results: list[Result], stale: Set[str] = NO_PATHS) -> list[Row]:
     check_comparable(results)
     by_model: dict[str, list[Result]] = {}
     for result in results:
-        if result.done:
-            by_model.setdefault(result["model"], []).append(result)
+        if result.done and not result.record.get("repeat"):
+            by_model.setdefault(result.label, []).append(result)
     return [_row(model, group, stale) for model, group in by_model.items()]
+
+
+def diverged(result: Result) -> bool:
+    """Whether a trial failed because its loss was no number: it did not train under its recipe."""
+    return not result.done and str(result["reason"]).startswith((DID_NOT_TRAIN, "the loss is "))
 
 
 def _row(model: str, group: list[Result], stale: Set[str]) -> Row:
@@ -125,7 +130,8 @@ def entries(results: list[Result], stale: Iterable[str] = ()) -> list[Entry]:
     """
     trained = [result for result in results if result.done and result["cost"]]
     ranked = sorted(rows(trained, set(stale)), key=lambda row: -row.miou)
-    return [Entry(row, [r for r in trained if r["model"] == row.model]) for row in ranked]
+    once = [result for result in trained if not result.record.get("repeat")]
+    return [Entry(row, [r for r in once if r.label == row.model]) for row in ranked]
 
 
 def pareto_front(costs: Sequence[float], accuracies: Sequence[float]) -> list[int]:

@@ -12,11 +12,12 @@ import signal
 import sys
 import traceback
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments.recipe_text import load_recipe
-from experiments.store import write_arrays, write_json
+from experiments.store import DID_NOT_TRAIN, write_arrays, write_json
 from experiments.trial import BusyError, Trial, check_data, data_hash
 from models import parse_model
 
@@ -35,9 +36,11 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--model", required=True, help="network with its options, as unet:width=9")
     p.add_argument("--recipe", default="demo", help="name, or file.py:function")
     p.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", dest="changes")
+    p.add_argument("--name", help="what the recipe is called, where --set says too much")
     p.add_argument("--data", help="data set with its options instead of the recipe's")
     p.add_argument("--data-root", type=Path, help="folder of the data set")
     p.add_argument("--seed", type=int, default=0)
+    p.add_argument("--repeat", type=int, default=0, help="which run of the same seed")
     p.add_argument("--devices", type=int, default=1, help="processes on this machine")
     p.add_argument("--num-nodes", type=int, default=1)
     p.add_argument("--workers", type=int, help="processes that read data; speed only")
@@ -57,8 +60,9 @@ def main(argv: list[str] | None = None) -> int:
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     try:
         recipe = load_recipe(args.recipe, args.changes, args.data)
+        recipe = replace(recipe, name=args.name or recipe.name)
         parse_model(args.model)
-        trial = Trial(recipe, args.model, args.seed, args.out)
+        trial = Trial(recipe, args.model, args.seed, args.out, args.repeat)
         identity = trial.identity(data_hash(recipe, args.data_root))
         if _rank() > 0:
             return _lend(trial, args)
@@ -165,6 +169,7 @@ def _finish(
     """Score the predictions and measure the cost, on rank 0 alone."""
     import torch
 
+    from datamodules import about
     from experiments import cost, measure
     from experiments.score import score_folder
 
@@ -173,18 +178,15 @@ def _finish(
     found = check_data(recipe, root)
     memory = measure.peak_memory(device)
     scores = score_folder(trial.folder / "predictions", test)
-    write_arrays(
-        trial.folder / "per_image.npz",
-        {"ids": scores.ids, "groups": scores.groups}
-        | {"tp": scores.tp, "fp": scores.fp, "fn": scores.fn},
-    )
-    size = test.mask(0).shape
+    write_arrays(trial.folder / "per_image.npz", scores.arrays())
+    known, size = about(recipe.data), test.mask(0).shape
     return {
         "data": {
             "name": recipe.data,
             "split": recipe.test_split,
             "num_images": len(test.ids),
             "classes": list(test.labels.names),
+            "block": known.block if known else None,
             "fingerprints": {name: split.fingerprint for name, split in found.splits.items()},
             "warnings": [str(f) for f in found.findings],
         },
@@ -265,10 +267,14 @@ def _die_with_parent() -> None:
 
 
 def _one_sentence(error: Exception) -> str:
+    from lightning_modules.segmentation import NonFiniteLossError
+
     text = str(error)
     if "Original Traceback" in text:  # of a process that reads: the error is its last line
         text = text.strip().splitlines()[-1].partition(": ")[2]
     text = " ".join(text.split()) or type(error).__name__
+    if isinstance(error, NonFiniteLossError):
+        return f"{DID_NOT_TRAIN} this recipe: {text}"
     known = isinstance(error, ValueError | OSError)
     return text if known else f"{type(error).__name__}: {text}"
 

@@ -281,7 +281,7 @@ def verdict(pair: Pair, margin: float, mdd: float | None) -> Verdict:
     p_margin = equivalence_p(d, margin)
     if d.low is None or d.high is None or pair.p_holm is None or p_margin is None or mdd is None:
         return Verdict("cannot be told apart", f"{a} and {b} cannot be told apart: {d.reason}")
-    value, low, high, edge, seen = _points(d.value, d.low, d.high, margin, mdd)
+    value, low, high, edge, seen = points(d.value, d.low, d.high, margin, mdd)
     range_ = f"95 % interval {low} to {high}"
     if p_margin < 0.05:
         sentence = (
@@ -291,7 +291,7 @@ def verdict(pair: Pair, margin: float, mdd: float | None) -> Verdict:
     if pair.p_holm < 0.05 and d.value > 0:
         return Verdict("better", f"{a} is better than {b} by {value} points ({range_})")
     if pair.p_holm < 0.05:
-        value, low, high = _points(-d.value, -d.high, -d.low)
+        value, low, high = points(-d.value, -d.high, -d.low)
         sentence = f"{a} is worse than {b} by {value} points (95 % interval {low} to {high})"
         return Verdict("worse", sentence)
     sentence = (
@@ -301,7 +301,7 @@ def verdict(pair: Pair, margin: float, mdd: float | None) -> Verdict:
     return Verdict("cannot be told apart", sentence)
 
 
-def _points(*fractions: float) -> list[str]:
+def points(*fractions: float) -> list[str]:
     """Percent points with one digit; with two where one would make a bound look like 0."""
     digits = 1 if all(abs(x) >= 5e-4 or x == 0 for x in fractions) else 2
     return [f"{100 * x:.{digits}f}" for x in fractions]

@@ -10,22 +10,32 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
+from experiments.comparable import difference
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
 SCHEMA = 1
 PRIOR = "position-prior.json"
+EVALUATED = "evaluated"  # folder of what `experiments.evaluate` makes of a trial
+TUNED = "tuned.json"  # beside a tuned network's result: the trials it was chosen from
+DID_NOT_TRAIN = "did not train under"  # how the reason begins where a loss was no number
 
 
 @dataclass(frozen=True)
 class Result:
     """A finished or failed trial as `result.json` holds it.
 
-    Keys of `record`: schema, status ("done" or "failed"), reason, recipe, model, seed, hashes
-    (recipe, data, protocol, code), init (kind, and of a file source, sha256, licence and load
-    report; not in older files), data, protocol, confusion (rows truth, columns prediction),
+    Keys of `record`: schema, status ("done" or "failed"), reason, recipe, untuned (hash of the
+    recipe without tuning; not in older files), model, seed, repeat (of the same seed; absent is 0),
+    hashes (recipe, data, protocol, code), init (kind, and of a file source, sha256, licence and
+    load report; not in older files), data, protocol, confusion (rows truth, columns prediction),
     metrics, cost, timing, environment, curve.
     """
 
@@ -38,6 +48,15 @@ class Result:
     @property
     def done(self) -> bool:
         return bool(self.record["status"] == "done")
+
+    @property
+    def label(self) -> str:
+        """The model as a row of its own is called, with what tuning chose."""
+        recipe = self.record["recipe"]
+        if recipe.get("tuned") is None:
+            return str(self.record["model"])
+        lr, decay = recipe["lr"], recipe["weight_decay"]
+        return f"{self.record['model']} (tuned: lr {lr:g}, wd {decay:g})"
 
     @property
     def init(self) -> str:
@@ -66,8 +85,13 @@ def write_json(path: Path, value: object) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write a whole file or nothing."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a whole file or nothing."""
     with _replacing(path) as file:
-        file.write(text.encode())
+        file.write(content)
 
 
 def write_arrays(path: Path, arrays: dict[str, Any]) -> None:
@@ -122,8 +146,21 @@ def read_results(folder: Path | str) -> list[Result]:
     folder = Path(folder)
     if not folder.is_dir():
         raise ValueError(f"no results folder at {folder.absolute()}: run a comparison first")
-    found = (read_result(path) for path in sorted(folder.rglob("result.json")))
+    paths = sorted(folder.rglob("result.json"))
+    # What `evaluate` left beside a trial has another protocol or split.
+    found = (read_result(p) for p in paths if EVALUATED not in p.relative_to(folder).parts)
     return [result for result in found if result is not None]
+
+
+def load_results(folder: Path | str) -> "DataFrame":
+    """Every result below a folder as one row, with the columns that `experiments.frame` lists.
+
+    Raises:
+        ValueError: as `read_results`.
+    """
+    from experiments.frame import results_frame
+
+    return results_frame(read_results(folder))
 
 
 def read_prior(folder: Path) -> dict[str, Any] | None:
@@ -139,30 +176,47 @@ def check_comparable(results: list[Result]) -> None:
     Raises:
         ValueError: naming the first two rows that differ, and in which fields.
     """
-    done = [r for r in results if r.done]
-    for other in done[1:]:
-        for part in ("recipe", "data", "protocol"):
-            ours, theirs = done[0]["hashes"][part], other["hashes"][part]
-            unknown = part != "data" and None in (ours, theirs)  # predictions from elsewhere
-            if ours != theirs and not unknown:
-                a, b = done[0][part], other[part]
-                keys = [k for k in sorted({*a, *b}) if k != "name" and a.get(k) != b.get(k)]
-                differ = "; ".join(f"{k}: {a.get(k)!r} against {b.get(k)!r}" for k in keys)
-                raise ValueError(
-                    f"{done[0]['model']} and {other['model']} differ in {part} "
-                    f"({differ or 'content of the files'}): they cannot share a table"
-                )
+    for ours, theirs in combinations([result for result in results if result.done], 2):
+        differs = difference(ours.record, theirs.record)
+        if differs is not None:
+            raise ValueError(
+                f"{ours.label} and {theirs.label} differ in {differs}: they cannot share a table, "
+                "so name a folder of one comparison, or show them apart with --allow-mixed"
+            )
+
+
+def separate(results: list[Result]) -> list[list[Result]]:
+    """Results in sets of which each may be a table, in the order of first appearance."""
+    sets: list[list[Result]] = []
+    for result in results:
+        for fits in sets:
+            if not any(difference(other.record, result.record) for other in fits):
+                fits.append(result)
+                break
+        else:
+            sets.append([result])
+    return sets
 
 
 def publish(results: list[Result], folder: Path, panel: list[str]) -> None:
-    """Copy finished results, with the panel's predictions, into a folder that is kept."""
-    for result in results:
-        if not result.done:
-            continue
+    """Copy finished results, with the panel's predictions, into a folder that is kept.
+
+    Raises:
+        ValueError: two of them would be copied to one place, as of two recipes.
+    """
+    done = [result for result in results if result.done]
+    targets = [folder / r.path.parent.parent.name / r.path.parent.name for r in done]
+    twice = next((target for target in targets if targets.count(target) > 1), None)
+    if twice is not None:
+        raise ValueError(
+            f"two results would be copied to {twice}: publish each comparison's folder apart"
+        )
+    for result, target in zip(done, targets, strict=True):
         source = result.path.parent
-        target = folder / source.parent.name / source.name
+        names = ["result.json", "per_image.npz", *(f"predictions/{id}.png" for id in panel)]
+        names += [name for name in (TUNED,) if (source / name).is_file()]
         (target / "predictions").mkdir(parents=True, exist_ok=True)
-        for name in ("result.json", "per_image.npz", *(f"predictions/{id}.png" for id in panel)):
+        for name in names:
             shutil.copyfile(source / name, target / name)
         prior = source.parent.parent / PRIOR
         if prior.is_file():

@@ -6,11 +6,17 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
+from experiments.claims import Evidence, ModelEvidence
 from experiments.published import published_cost
-from experiments.rows import COLUMNS, NO_PATHS, rows
+from experiments.rows import COLUMNS, NO_PATHS, diverged, rows
+from experiments.stats import Interval, Target
 from experiments.store import Result
 from experiments.trial import Trial
 
+TARGETS: dict[Target, str] = {
+    "checkpoints": "for these trained networks on other such images",
+    "seeds": "for new training runs on other such images",
+}
 PAPER_COLUMNS = ("params_m", "paper_gflops_1024x2048")  # metrics of reference.csv
 
 
@@ -104,33 +110,77 @@ def measured_table(measured: list[dict[str, Any]]) -> Table:
     return table
 
 
-def main_table(results: list[Result], stale: Set[str] = NO_PATHS) -> Table:
-    """A row a model, failed trials with their reason; fits 80 columns."""
+def main_table(
+    results: list[Result], stale: Set[str] = NO_PATHS, evidence: Evidence | None = None
+) -> Table:
+    """A row a model, then failed trials; fits 80 columns.
+
+    With evidence, mIoU has its 95 % interval, and rows that cannot be told apart from the best are
+    dim, with a sign for files that have no colours.
+    """
     first = next((r for r in results if r.done and r["cost"]), None)
-    title = "No trial has finished"
-    if first is not None:
-        height, width = first["cost"]["size"]
-        data = first["data"]
-        title = (
-            f"{first['recipe']['name']}: {data['name'].split(':')[0]} {data['split']}, "
-            f"{data['num_images']} images, costs at {height}x{width}"
-        )
     table = Table(
-        title=title,
+        title=_title(first or next((r for r in results if r.done), None)),
         box=box.SIMPLE,
         pad_edge=False,
         collapse_padding=True,  # room for the names of models and of files of weights
-        caption=conditions(first),
+        caption="\n".join(filter(None, (conditions(first), _evidence_caption(evidence)))),
     )
     table.add_column("model\ninitial weights", overflow="fold", min_width=15)
     for name in COLUMNS:
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows(results, stale):
-        table.add_row(f"{row.model}\n{row.init}", *row.cells())
+        *costs, miou = row.cells()
+        known = evidence and evidence.model(row.model)
+        table.add_row(
+            f"{row.model}\n{row.init}",
+            *costs,
+            _with_interval(miou, known) if known else miou,
+            style="dim" if known and (known.indistinguishable or known.did_not_train) else None,
+        )
     for result in results:
         if not result.done:
-            table.add_row(f"{result['model']} seed {result['seed']}", *["-"] * 5, "failed")
+            again = f" again ({result['repeat']})" if result.record.get("repeat") else ""
+            failure = "did not\ntrain" if diverged(result) else "failed"
+            table.add_row(
+                f"{result.label} seed {result['seed']}{again}", *["-"] * 5, failure, style="dim"
+            )
     return table
+
+
+def _title(result: Result | None) -> str:
+    """What was scored, how it was predicted, and at which size costs were taken."""
+    if result is None:
+        return "No trial has finished"
+    recipe, data, cost = result["recipe"]["name"], result["data"], result["cost"]
+    scored = f"{data['name'].split(':')[0]} {data['split']}, {data['num_images']} images"
+    mode = result["protocol"].get("mode", "protocol unknown")
+    at = f", costs at {cost['size'][0]}x{cost['size'][1]}" if cost else ""
+    return f"{scored if recipe == 'unknown' else f'{recipe}: {scored}'}{at}\n{mode}"
+
+
+def _with_interval(miou: str, known: ModelEvidence) -> str:
+    if known.did_not_train:
+        return f"{miou}\ndid not train"
+    return f"{'~' * known.indistinguishable}{miou}\n{bounds(known.miou)}"
+
+
+def _evidence_caption(evidence: Evidence | None) -> str:
+    """What the signs of the evidence mean, as far as there are any."""
+    shown = evidence.models if evidence else ()
+    lines = []
+    if evidence and any(model.miou.low is not None for model in shown):
+        lines.append(f"[ ]: 95 % interval {TARGETS[evidence.target]}")
+    if evidence and any(model.indistinguishable for model in shown):
+        lines.append("~ and dim: cannot be told apart from the best")
+    return "\n".join(lines)
+
+
+def bounds(interval: Interval, form: str = "[{:.1f}, {:.1f}]") -> str:
+    """A 95 % interval in percent; empty where there is none."""
+    if interval.low is None or interval.high is None:
+        return ""
+    return form.format(100 * interval.low, 100 * interval.high)
 
 
 def conditions(result: Result | None) -> str:
@@ -159,26 +209,38 @@ def class_table(results: list[Result]) -> Table:
     return table
 
 
-def markdown(results: list[Result], prior: dict[str, float] | None) -> str:
-    """The main table for a README; with a column for the initial weights where any are trained."""
+def markdown(
+    results: list[Result], prior: dict[str, float] | None, evidence: Evidence | None = None
+) -> str:
+    """The main table for a README.
+
+    It has a column for the initial weights where any are trained, and with evidence one for the
+    95 % interval of mIoU.
+    """
     shown = rows(results)
     inits = any(row.init != "random" for row in shown)
+    names = [*COLUMNS, "95 %"] if evidence else [*COLUMNS]
     lines = [
-        f"| model |{' init |' * inits} {' | '.join(COLUMNS)} |",
-        f"|---|{'---|' * inits}{'---:|' * len(COLUMNS)}",
-        *(
-            f"| `{row.model}` |{f' {row.init} |' * inits} {' | '.join(row.cells())} |"
-            for row in shown
-        ),
+        f"| model |{' init |' * inits} {' | '.join(names)} |",
+        f"|---|{'---|' * inits}{'---:|' * len(names)}",
     ]
+    for row in shown:
+        cells = row.cells()
+        if evidence:
+            known = evidence.model(row.model)
+            cells.append(bounds(known.miou, "{:.1f} to {:.1f}") if known else "")
+        lines.append(f"| `{row.model}` |{f' {row.init} |' * inits} {' | '.join(cells)} |")
     if prior is not None:
-        lines.append(f"| position prior |{' |' * (inits + 5)} {100 * prior['miou']:.1f} |")
+        last = f" {100 * prior['miou']:.1f} |{' |' * bool(evidence)}"
+        lines.append(f"| position prior |{' |' * (inits + 5)}{last}")
     return "\n".join(lines)
 
 
-def tables(results: list[Result], stale: Set[str] = NO_PATHS) -> list[Table]:
+def tables(
+    results: list[Result], stale: Set[str] = NO_PATHS, evidence: Evidence | None = None
+) -> list[Table]:
     """Everything a terminal shows, top to bottom."""
-    shown = [paper_table(results), main_table(results, stale)]
+    shown = [paper_table(results), main_table(results, stale, evidence)]
     if any(result.done for result in results):
         shown.append(class_table(results))
     return [table for table in shown if table is not None]

@@ -23,7 +23,7 @@ from datamodules.labels import DataError
 from datamodules.outcome import Outcome
 from experiments.recipes import Recipe, short_hash
 from experiments.source import code_hash
-from experiments.store import SCHEMA, Result, read_result
+from experiments.store import SCHEMA, TUNED, Result, read_result
 
 
 class State(Enum):
@@ -51,10 +51,25 @@ class Trial:
     model: str
     seed: int
     out: Path
+    repeat: int = 0
+    """Which run of the same seeds: what differs between these is noise of the machine."""
+    mark: str = ""
+    """What else tables and logs call it; no part of the trial."""
 
     @property
     def folder(self) -> Path:
-        return self.out / slug(self.recipe.name) / slug(self.model) / f"seed{self.seed}"
+        tuned = "-tuned" if self.recipe.tuned else ""
+        repeat = f"-repeat{self.repeat}" if self.repeat else ""
+        seed = f"seed{self.seed}{tuned}{repeat}"
+        return self.out / slug(self.recipe.name) / slug(self.model) / seed
+
+    @property
+    def name(self) -> str:
+        """As tables and logs call it."""
+        tuned = "tuned" if self.recipe.tuned else ""
+        repeat = f"repeat {self.repeat}" if self.repeat else ""
+        words = (self.model, f"seed {self.seed}", tuned, repeat, self.mark)
+        return " ".join(word for word in words if word)
 
     @property
     def result_path(self) -> Path:
@@ -73,8 +88,10 @@ class Trial:
         return {
             "schema": SCHEMA,
             "recipe": json.loads(json.dumps(asdict(self.recipe))),
+            "untuned": self.recipe.untuned().hash(),
             "model": self.model,
             "seed": self.seed,
+            "repeat": self.repeat,
             "init_seed": self.init_seed,
             "data_seed": self.data_seed,
             "protocol": self.recipe.protocol,
@@ -89,7 +106,8 @@ class Trial:
 
     def id(self) -> str:
         """Names the trial in W&B and in comparisons, on any machine."""
-        return short_hash([self.recipe.hash(), self.model, self.seed])
+        again = [self.repeat] if self.repeat else []
+        return short_hash([self.recipe.hash(), self.model, self.seed, *again])
 
     def state(self, data: str) -> State:
         """What is there, given the hash of the data set as it is now."""
@@ -136,7 +154,7 @@ class Trial:
         for path in self.folder.iterdir():
             if path.is_dir():
                 shutil.rmtree(path)
-            elif path.name not in ("lock", "holder.json"):
+            elif path.name not in ("lock", "holder.json", TUNED):
                 path.unlink()
 
     @contextmanager
@@ -152,9 +170,7 @@ class Trial:
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            raise BusyError(
-                f"{self.model} seed {self.seed} is held by {_describe(holder)}"
-            ) from None
+            raise BusyError(f"{self.name} is held by {_describe(holder)}") from None
         try:
             me = {"pid": os.getpid(), "host": socket.gethostname(), "start": time.time()}
             holder.write_text(json.dumps(me))

@@ -13,8 +13,15 @@ from PIL import Image
 
 from experiments import compare
 from experiments.cells import Cell, _summary
+from experiments.plan import parser, plan
 from experiments.recipes import smoke
-from experiments.store import read_prior, read_results
+from experiments.store import (
+    check_comparable,
+    read_prior,
+    read_results,
+    separate,
+    write_json,
+)
 from experiments.trial import Trial, slug
 from tests.commands import ROOT, free_port, run, start
 from tests.datamodules.test_streets import colour_miou, pictures
@@ -48,7 +55,7 @@ def _wrong(capsys: pytest.CaptureFixture[str], *args: object) -> str:
         (("--data", "camvid", "--data-root", "nowhere"), "(looked for train.txt): get it from"),
         (("--set", "class_weights=1,2"), "weighs 2 classes and streets:height=96:width=128:val=8"),
         (("--seeds", "0;1"), "--seeds takes whole numbers as 0,1,2; got '0;1'"),
-        (("--jobs", "0"), "--devices, --num-nodes and --jobs are at least 1"),
+        (("--jobs", "0"), "--devices, --num-nodes, --jobs and --repeats are at least 1"),
     ],
 )
 def test_wrong_requests_name_what_is_needed(
@@ -193,7 +200,7 @@ def test_failures_inside_training(tmp_path: Path) -> None:
     command = (*SMOKE, "--models", "unet:width=4", "--out", tmp_path)
     status, text = run("experiments.compare", *command, "--set", "lr=1e30")
     assert status == 1
-    assert "failed: the loss is" in text
+    assert "failed: did not train under this recipe: the loss is" in text
     assert " at step " in text
     assert list(tmp_path.rglob("step*.ckpt"))
     assert not [p for p in tmp_path.rglob(".*") if p.is_file()]  # nothing half-written
@@ -258,6 +265,43 @@ def test_dry_run_prints_the_plan_and_does_nothing(tmp_path: Path) -> None:
     assert "unet:width=4 seed 1" in text
     assert "h of training left" in text
     assert not out.exists()
+
+
+@pytest.mark.slow
+def test_repeats_on_a_cpu_are_equal_bit_by_bit(tmp_path: Path) -> None:
+    """The noise floor is zero here; what repeats show elsewhere is the machine's."""
+    command = (*SMOKE, "--models", "unet:width=4", "--repeats", 2, "--jobs", 2, "--out", tmp_path)
+    status, text = run("experiments.compare", *command)
+    assert status == 0, text
+    assert "unet:width=4 seed 0 repeat 1: done" in text
+    first, second = read_results(tmp_path)
+    assert (first["repeat"], second["repeat"]) == (0, 1)
+    assert second.path.parent.name == "seed0-repeat1"
+    for key in ("seed", "init_seed", "data_seed", "hashes", "confusion", "curve", "metrics"):
+        assert first[key] == second[key], key
+    pictures = sorted(first.predictions.iterdir())
+    assert len(pictures) == 6
+    for picture in pictures:
+        assert picture.read_bytes() == (second.predictions / picture.name).read_bytes()
+
+
+def test_one_seed_is_fixed_while_the_other_varies(tmp_path: Path) -> None:
+    """What a variance of initialisation and of data order is made of, in two comparisons."""
+    found = []
+    for fixed in ("data_seed=0", "init_seed=0"):
+        args = ["--recipe", "smoke", "--set", fixed, "--seeds", "0,1,2", "--models", "unet"]
+        for trial in plan(parser().parse_args([*args, "--out", str(tmp_path)])):
+            record = trial.identity("d") | {"status": "done", "metrics": {}}
+            write_json(trial.result_path, record)
+            found.append((record["init_seed"], record["data_seed"]))
+    assert found == [(0, 0), (1, 0), (2, 0), (0, 0), (0, 1), (0, 2)]
+    results = read_results(tmp_path)  # one folder has both, which no table may
+    assert sorted((r["init_seed"], r["data_seed"]) for r in results) == sorted(found)
+    with pytest.raises(
+        ValueError, match=r"recipe \(init_seed: None against 0; data_seed: 0 against"
+    ):
+        check_comparable(results)
+    assert [len(some) for some in separate(results)] == [3, 3]
 
 
 def test_slugs_are_folders() -> None:

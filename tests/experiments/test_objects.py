@@ -115,7 +115,8 @@ def test_sums_are_those_of_the_confusion_matrix(seed: int) -> None:
     for by, edges in (("area", (2, 9)), ("width", WIDTHS)):
         sums = binned(rows, K, edges, by).sum(1)  # type: ignore[arg-type]
         assert sums[:, 0].tolist() == [(rows["class"] == k).sum() for k in range(K)]
-        np.testing.assert_array_equal(sums[:, 1:].T, [matrix.sum(1), matrix.diagonal()])
+        unions = [rows["union"][rows["class"] == k].sum() for k in range(K)]
+        np.testing.assert_array_equal(sums[:, 1:].T, [matrix.sum(1), matrix.diagonal(), unions])
     perfect = objects(truth, truth)
     assert (perfect["hits"] == perfect["area"]).all()
     assert (perfect["union"] == perfect["area"]).all()
@@ -184,8 +185,8 @@ def test_a_pole_that_is_found_in_part() -> None:
     prediction[19, 0:5] = 1  # far from both: it counts for none
     rows = np.sort(objects(truth, prediction)[["area", "width", "hits", "union", "class"]])
     assert rows[rows["class"] == 1].tolist() == [(16, 1, 0, 16, 1), (32, 2, 16, 40, 1)]
-    recall = binned(rows, 2, WIDTHS, "width")
-    assert recall[1].tolist() == [[2, 48, 16], *[[0, 0, 0]] * 4]
+    counts = binned(rows, 2, WIDTHS, "width")
+    assert counts[1].tolist() == [[2, 48, 16, 56], *[[0, 0, 0, 0]] * 4]
 
 
 def test_a_prediction_that_joins_two_objects_counts_for_both() -> None:

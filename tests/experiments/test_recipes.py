@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from datamodules import open_data
 from experiments import compare
 from experiments.fit import build_module, initial_weights
-from experiments.recipe_text import load_recipe
+from experiments.recipe_text import changes, load_recipe
 from experiments.recipes import RECIPES, Recipe, demo, smoke
 from experiments.store import read_results
 from experiments.trial import Trial, slug
@@ -65,12 +65,17 @@ def test_every_field_but_the_name_is_in_the_hash() -> None:
         "crop_on": "device",
         "class_weights": (1.0,), "bn_momentum": 0.5, "init": "imagenet", "init_seed": 1,
         "data_seed": 1,
+        "tuned": "by hand", "tuned_from": (1.0, 1.0),
         "val_every": 1, "train_split": "val", "val_split": "test", "test_split": "val",
     }  # fmt: skip
     fields = {f.name for f in dataclasses.fields(Recipe)}
     assert fields == {*changed, "name"}
-    hashes = {dataclasses.replace(base, **{k: v}).hash() for k, v in changed.items()}  # type: ignore[arg-type]
-    assert len(hashes) == len(changed)
+    tuned = dataclasses.replace(base, tuned="by search", tuned_from=(2.0, 2.0))
+    hashes = {
+        dataclasses.replace(tuned if k.startswith("tuned") else base, **{k: v}).hash()  # type: ignore[arg-type]
+        for k, v in changed.items()
+    }
+    assert len(hashes | {tuned.hash()}) == len(changed) + 1
     assert base.hash() not in hashes
     assert dataclasses.replace(base, name="other").hash() == base.hash()
 
@@ -85,6 +90,18 @@ def test_set_is_typed_and_shows_in_the_name() -> None:
     assert recipe.name.startswith("smoke+crop=40x56+")
     assert "+lr=0.5" in recipe.name
     assert load_recipe("smoke", data="streets:height=64").name == "smoke+data=streets:height=64"
+
+
+def test_changes_are_what_set_takes() -> None:
+    base = load_recipe("smoke")
+    other = dataclasses.replace(
+        base, lr=1 / 3, crop=(40, 56), flip=False, micro_batch=2, class_weights=(0.1, 1e-7),
+        test_split="train~held", tuned="a; b=c, d", tuned_from=(1e-5, 0.0),
+    )  # fmt: skip
+    assert len(changes(base, other)) == 8
+    again = load_recipe("smoke", changes(base, other))
+    assert dataclasses.replace(again, name="smoke") == other
+    assert changes(other, other) == []
 
 
 def test_another_data_set_does_not_take_over_class_weights() -> None:

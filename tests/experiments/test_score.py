@@ -1,5 +1,9 @@
-"""The scorer, against a slow loop, against cityscapesScripts, and against bad folders."""
+"""The scorer, against a slow loop, cityscapesScripts, cases by hand, and as a command."""
 
+import json
+import os
+import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +12,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from rich.console import Console
+from rich.table import Table
 
-from datamodules import open_data
+from datamodules import about, open_data
 from datamodules.camvid import CAMVID
 from datamodules.labels import UInt8
 from experiments import score
-from experiments.score import PredictionError, class_iou, position_prior, score_folder
+from experiments.counts import class_iou, count, count_split, in_order
+from experiments.metrics import FullScores, full_scores, position_prior
+from experiments.predictions import PredictionError, Predictions, open_predictions
+from experiments.score import boundary_table, score_folder
+from experiments.store import Result, read_results, write_json
+from tests.commands import start
+from tests.experiments.test_objects import _scene
 
 K = CAMVID.num_classes
 
@@ -152,77 +164,368 @@ def test_position_prior_by_hand() -> None:
     assert double["pixel_accuracy"] == 0.75  # positions are relative to the size
 
 
-def _write(folder: Path, name: str, ids: UInt8, mode: str = "L") -> None:
-    folder.mkdir(exist_ok=True)
-    Image.fromarray(ids).convert(mode).save(folder / f"{name}.png")
+def _full(data: Maps, predictions: list[UInt8]) -> FullScores:
+    return full_scores(data, count_split(data, lambda i, truth: predictions[i]))
 
 
-@pytest.fixture
-def maps() -> Maps:
-    return Maps([np.zeros((4, 6), np.uint8), np.ones((4, 6), np.uint8)])
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10**6))
+def test_what_is_predicted_at_void_changes_no_number(seed: int) -> None:
+    truths, predictions = _random_maps(seed)
+    data, rng = Maps(truths), np.random.default_rng(seed + 1)
+    scores = _full(data, predictions)
+    for truth, prediction in zip(truths, predictions, strict=True):
+        void = truth == 255
+        prediction[void] = rng.choice([*range(K), 255], void.sum())
+    other = _full(data, predictions)
+    assert other.metrics() == scores.metrics()
+    for name, array in scores.arrays().items():
+        np.testing.assert_array_equal(other.arrays()[name], array)
+    np.testing.assert_array_equal(other.confusion, scores.confusion)
 
 
-def test_reads_a_folder(tmp_path: Path, maps: Maps) -> None:
-    _write(tmp_path / "p", "image0", np.zeros((4, 6), np.uint8))
-    palette = Image.fromarray(np.ones((4, 6), np.uint8), mode=None)
-    palette = palette.convert("L")
-    palette.putpalette(CAMVID.palette)
-    palette.save(tmp_path / "p" / "image1.png")
-    assert score_folder(tmp_path / "p", maps).metrics()["miou"] == 1.0
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10**6))
+def test_whole_images_are_scored_alike_by_both(seed: int) -> None:
+    truths, predictions = _random_maps(seed)
+    whole = score.score(Maps(truths), lambda i: predictions[i])
+    full = _full(Maps(truths), predictions)
+    assert whole.metrics().items() <= full.metrics().items()
+    np.testing.assert_array_equal(full.confusion, whole.confusion)
+    for name, array in whole.arrays().items():
+        np.testing.assert_array_equal(full.arrays()[name], array)
 
 
-@pytest.mark.parametrize(
-    ("ids", "mode", "says"),
-    [
-        (np.zeros((4, 5), np.uint8), "L", "is 5x4 and its label 6x4: predict at the label's"),
-        (
-            np.full((4, 6), 11, np.uint8),
-            "L",
-            "the value 11 in 24 pixels: class indices 0 to 10",
-        ),
-        (np.zeros((4, 6), np.uint8), "RGB", "has mode RGB: one channel"),
-    ],
-)
-def test_bad_predictions_are_named(
-    tmp_path: Path, maps: Maps, ids: UInt8, mode: str, says: str
-) -> None:
-    _write(tmp_path / "p", "image0", np.zeros((4, 6), np.uint8))
-    _write(tmp_path / "p", "image1", ids, mode)
-    with pytest.raises(PredictionError, match=r"image1\.png") as raised:
-        score_folder(tmp_path / "p", maps)
-    assert says in str(raised.value)
+def test_all_metrics_of_a_border_that_is_a_pixel_off() -> None:
+    """Two classes of 6x4 pixels; the first is predicted one column too wide."""
+    truth = np.repeat([[0] * 4 + [1] * 4], 6, axis=0).astype(np.uint8)
+    prediction = np.repeat([[0] * 5 + [1] * 3], 6, axis=0).astype(np.uint8)
+    scores = _full(Maps([truth]), [prediction])
+    metrics = scores.metrics()
+    assert metrics["miou"] == (24 / 30 + 18 / 24) / 2
+    assert metrics["image_miou"] == {"mean": 0.775, "worst_decile": 0.775}
+    bands = metrics["bands"]
+    assert bands["pixels"] == [1, 2, 3, 5, 8, 12, 20]
+    # Of each class 1, 2, 3, and then all 4 columns.
+    within = [(0 / 6 + 6 / 12) / 2, (6 / 12 + 12 / 18) / 2, (12 / 18 + 18 / 24) / 2]
+    assert bands["within"] == pytest.approx([*within, *[0.775] * 4])
+    assert bands["beyond"] == [1.0, 1.0, 1.0, None, None, None, None]
+    # Contours one pixel wide, of rectangles of 4 and 5, and of 4 and 3 columns.
+    near = metrics["boundary_iou"]
+    assert near["fraction"] == 0.02
+    assert near["iou"]["Sky"] == 12 / (16 + 18 - 12)
+    assert near["iou"]["Building"] == 10 / (16 + 14 - 10)
+    assert near["iou"]["Pole"] is None
+    assert near["mean"] == pytest.approx((12 / 22 + 10 / 20) / 2)
+    for by, bin, edges in (("area", 0, [256, 1024, 9216]), ("width", 1, [3, 5, 9, 17])):
+        found = metrics["objects"][by]
+        assert found["edges"] == edges
+        for name, value in (
+            ("objects", 2),
+            ("recall", (1 + 18 / 24) / 2),
+            ("iou", (24 / 30 + 18 / 24) / 2),
+        ):
+            nothing = 0 if name == "objects" else None
+            expected = [value if i == bin else nothing for i in range(len(edges) + 1)]
+            assert found[name] == expected
+    shapes = {name: array.shape for name, array in scores.arrays().items()}
+    assert shapes == {
+        **dict.fromkeys(("ids", "groups"), (1,)),
+        **dict.fromkeys(("tp", "fp", "fn"), (1, K)),
+        "widths": (7,),
+        "band": (1, 7, 3, K),
+        "boundary": (1, 2, K),
+        "area_edges": (3,),
+        "area": (1, K, 4, 4),
+        "width_edges": (4,),
+        "width": (1, K, 5, 4),
+    }
 
 
-def test_missing_and_unreadable(tmp_path: Path, maps: Maps) -> None:
-    with pytest.raises(PredictionError, match="no folder of predictions at"):
-        score_folder(tmp_path / "p", maps)
-    _write(tmp_path / "p", "image0", np.zeros((4, 6), np.uint8))
-    with pytest.raises(PredictionError, match=r"lacks 1 of 2 predictions, the first image1\.png"):
-        score_folder(tmp_path / "p", maps)
-    (tmp_path / "p" / "image1.png").write_bytes(b"\x89PNG\r\n")
-    with pytest.raises(PredictionError, match=r"image1\.png cannot be read"):
-        score_folder(tmp_path / "p", maps)
+def test_objects_are_pooled_over_images_and_then_over_classes() -> None:
+    """A class with a small object found and a larger one missed has its pixels' recall, 2/8."""
+    truths = [np.zeros((4, 12), np.uint8) for _ in range(2)]
+    truths[0][1, 1:3] = truths[1][1, 1:7] = 1
+    predictions = [truths[0], np.zeros_like(truths[1])]
+    (thin, *_), (iou, *_) = (
+        _full(Maps(truths), predictions).metrics()["objects"]["width"][k] for k in ("recall", "iou")
+    )
+    assert thin == 2 / 8  # class 0 has no thin object
+    assert iou == 2 / 8
+
+
+def test_the_worst_tenth_is_rounded_up_and_knows_no_empty_image() -> None:
+    right = np.zeros((1, 4), np.uint8)
+    wrong, half = np.ones_like(right), np.array([[0, 0, 1, 1]], np.uint8)
+    void = np.full_like(right, 255)
+    truths = [right] * 11 + [void] * 9
+    metrics = _full(Maps(truths), [right] * 9 + [wrong, half] + [right] * 9).metrics()
+    assert metrics["image_miou"]["mean"] == pytest.approx((9 + 0 + 0.25) / 11)
+    assert metrics["image_miou"]["worst_decile"] == (0 + 0.25) / 2
+
+
+def test_a_split_of_void_has_no_numbers() -> None:
+    void = np.full((3, 3), 255, np.uint8)
+    metrics = _full(Maps([void]), [np.zeros_like(void)]).metrics()
+    assert metrics["miou"] is None and metrics["boundary_iou"]["mean"] is None
+    assert set(metrics["bands"]["within"] + metrics["bands"]["beyond"]) == {None}
+    assert set(metrics["image_miou"].values()) == {None}
+
+
+def _write(folder: Path, name: str, ids: UInt8) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(ids).save(folder / f"{name}.png")
+
+
+def _oracle(folder: Path, spec: str, wrong: int = 0) -> None:
+    """True labels, with class 0 at void and in the upper rows, `wrong` of them."""
+    data = open_data(spec, "test")
+    for i, name in enumerate(data.ids):
+        ids = np.where(data.mask(i) == 255, 0, data.mask(i))
+        ids[:wrong] = 0
+        _write(folder, name, ids)
+
+
+SPEC = "streets:height=48:width=64:train=4:val=2:test=3"
+
+
+def test_several_processes_count_as_one_does(tmp_path: Path) -> None:
+    spec = SPEC.replace("test=3", "test=40")  # enough for processes to pay
+    _oracle(tmp_path / "p", spec, wrong=20)
+    data = open_data(spec, "test")
+    one, two = (
+        full_scores(data, count_split(data, open_predictions(tmp_path / "p", data, None, n), n))
+        for n in (1, 2)
+    )
+    assert one.metrics() == two.metrics()
+    np.testing.assert_array_equal(one.confusion, two.confusion)
+    for name, array in one.arrays().items():
+        np.testing.assert_array_equal(two.arrays()[name], array)
+    worst = tmp_path / "p" / f"{data.ids[-1]}.png"
+    _write(worst.parent, data.ids[-1], np.zeros((4, 4), np.uint8))
+    with pytest.raises(PredictionError, match=rf"{worst.name} is 4x4"):
+        list(count_split(data, open_predictions(tmp_path / "p", data), 2))
+
+
+def _die(index: int) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_process_that_is_killed_is_said_in_a_sentence() -> None:
+    with pytest.raises(ValueError, match="one of 2 processes was killed, .*: give fewer --jobs"):
+        list(in_order(_die, 40, 2))
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_ctrl_c_ends_it_in_a_sentence(tmp_path: Path, jobs: int) -> None:
+    spec = "streets:height=240:width=320:train=1:val=1:test=300"
+    for name in open_data(spec, "test").ids:
+        _write(tmp_path / "p", name, np.zeros((240, 320), np.uint8))
+    output = tmp_path / "log.txt"
+    command = [tmp_path / "p", "--data", spec, "--output", tmp_path / "kept", "--jobs", jobs]
+    process = start("experiments.score", *command, output=output)
+    deadline = time.monotonic() + 120
+    while "read as" not in output.read_text() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    time.sleep(0.5)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    assert process.wait(timeout=120) == 130
+    said = [line for line in output.read_text().splitlines() if line and " of 300 " not in line]
+    assert said == ["p read as: class ids (grey PNG)", "stopped; no result is half written"]
+    assert not (tmp_path / "kept").exists()
 
 
 def test_command_scores_and_adds_to_a_table(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    spec = "streets:height=48:width=64:train=4:val=2:test=3"
-    data = open_data(spec, "test")
-    for i, name in enumerate(data.ids):
-        _write(tmp_path / "p", name, np.where(data.mask(i) == 255, 0, data.mask(i)))
+    _oracle(tmp_path / "p", SPEC)
     comparison = tmp_path / "runs" / "some"
     comparison.mkdir(parents=True)
-    command = [str(tmp_path / "p"), "--data", spec, "--name", "oracle", "--add", str(comparison)]
+    command = [str(tmp_path / "p"), "--data", SPEC, "--name", "oracle", "--add", str(comparison)]
     assert score.main(command) == 0
     shown = capsys.readouterr().out
-    assert "oracle" in shown
+    assert "oracle read as: class ids (grey PNG)\n" in shown
     assert "100.0" in shown
-    assert (comparison / "scored" / "oracle" / "seed0" / "result.json").is_file()
-    other = [*command[:2], spec.replace("test=3", "test=2"), *command[3:]]
+    (result,) = read_results(comparison)
+    assert result.path == comparison / "scored" / "oracle" / "seed0" / "result.json"
+    assert list(result.per_image()["ids"]) == open_data(SPEC, "test").ids
+    assert result["data"]["block"] is None
+    other = [*command[:2], SPEC.replace("test=3", "test=2"), *command[3:]]
     assert score.main(other) == 2
     assert "differ in data" in capsys.readouterr().err
-    assert score.main([str(tmp_path / "q"), "--data", spec]) == 2
-    assert "no folder of predictions" in capsys.readouterr().err
     assert score.main([str(tmp_path / "p"), "--data", "street"]) == 2
     assert "did you mean 'streets'" in capsys.readouterr().err
+
+
+def test_the_block_of_a_published_data_set_is_in_its_results(camvid: Path, tmp_path: Path) -> None:
+    for name in open_data("camvid", "test", camvid).ids:
+        _write(tmp_path / "p", name, np.zeros((48, 64), np.uint8))
+    command = [str(tmp_path / "p"), "--data", "camvid", "--data-root", str(camvid)]
+    assert score.main([*command, "--output", str(tmp_path / "kept")]) == 0
+    known = about("camvid")
+    assert known is not None and known.block
+    assert read_results(tmp_path / "kept")[0]["data"]["block"] == known.block
+
+
+def test_several_folders_are_rows_and_are_kept(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    folders = [str(tmp_path / name) for name in ("good/seed0", "bad:really", "worst/predictions")]
+    for folder, wrong in zip(folders, (0, 20, 40), strict=True):
+        _oracle(Path(folder) / ("predictions" * folder.endswith("seed0")), SPEC, wrong)
+    command = [*folders, "--data", SPEC, "--output", str(tmp_path / "kept"), "--audit"]
+    assert score.main(command) == 0
+    shown = capsys.readouterr().out
+    assert max(map(len, shown.splitlines())) <= 80
+    results = {result["model"]: result for result in read_results(tmp_path / "kept")}
+    assert list(results) == ["bad:really", "good", "worst"]
+    for name, result in results.items():
+        assert f"{name} by other definitions" in shown
+        assert result.path.parent.parent.parent == tmp_path / "kept"
+        counts, metrics = result.per_image(), result["metrics"]
+        assert class_iou(*(counts[k].sum(0) for k in ("tp", "fp", "fn"))).size == 11
+        matrix = np.array(result["confusion"])
+        np.testing.assert_array_equal(counts["tp"].sum(0), matrix.diagonal())
+        assert metrics["boundary_iou"]["mean"] <= 1
+    mious = [results[name]["metrics"]["miou"] for name in ("good", "bad:really", "worst")]
+    assert mious[0] == 1.0 and mious == sorted(mious, reverse=True)
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        (["--data", SPEC, "--name", "a"], "1 --name for 2 folders: give one for each"),
+        (["--data", SPEC, "--name", "a b", "--name", "a:b"], "2 folders are called a-b"),
+        (["--data", SPEC, "--jobs", "0"], "--jobs is 0: at least one"),
+        ([], "a DIR of predictions and --data, or --again with results, are needed"),
+        (["--again", "runs"], "--again takes predictions and data set from the results"),
+    ],
+)
+def test_wrong_requests_are_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], more: list[str], says: str
+) -> None:
+    for name in "pq":
+        _oracle(tmp_path / name, SPEC)
+    assert score.main([str(tmp_path / "p"), str(tmp_path / "q"), *more]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(says)
+
+
+def _trial(folder: Path, model: str, wrong: int, seed: int = 0) -> Path:
+    """A finished trial as one was before boundaries were counted, and its predictions."""
+    target = folder / model / f"seed{seed}"
+    _oracle(target / "predictions", SPEC, wrong)
+    kept = folder.with_name("kept")
+    assert score.main([str(target), "--data", SPEC, "--name", model, "--output", str(kept)]) == 0
+    record = json.loads((kept / model / "seed0" / "result.json").read_text())
+    old = ("miou", "pixel_accuracy", "num_classes_counted", "iou", "groups")
+    record["metrics"] = {name: record["metrics"][name] for name in old}
+    record |= {"seed": seed, "curve": {"step": [1], "loss": [0.5]}, "init": {"kind": "random"}}
+    write_json(target / "result.json", record)
+    np.savez(target / "per_image.npz", ids=np.array(["old"]))
+    return target / "result.json"
+
+
+def test_again_renews_the_metrics_and_nothing_else(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = tmp_path / "runs"
+    paths = [_trial(runs, "a", 10), _trial(runs, "a", 12, seed=1), _trial(runs, "b", 20)]
+    before = [json.loads(path.read_text()) for path in paths]
+    write_json(runs / "c" / "seed0" / "result.json", {**before[0], "status": "failed"})
+    files = sorted(runs.rglob("*"))
+    assert "-: scored before boundaries" in _text(boundary_table(read_results(runs)))
+    capsys.readouterr()
+    assert score.main(["--again", str(runs)]) == 0
+    assert "b seed 0: mIoU " in capsys.readouterr().out
+    assert sorted(runs.rglob("*")) == files
+    for path, old in zip(paths, before, strict=True):
+        result = Result(path, json.loads(path.read_text()))
+        assert list(result.record) == list(old)
+        assert {**result.record, "metrics": None} == {**old, "metrics": None}
+        assert old["metrics"].items() <= result["metrics"].items()
+        assert result["metrics"]["bands"]["within"][0] is not None
+        data = open_data(SPEC, "test")
+        expected = score_folder(result.predictions, data)
+        assert result["metrics"] == expected.metrics()
+        for name, array in expected.arrays().items():
+            np.testing.assert_array_equal(result.per_image()[name], array)
+
+
+def test_again_refuses_what_is_not_whole(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = tmp_path / "runs"
+    first, second = _trial(runs, "a", 10), _trial(runs, "b", 20)
+    bytes = first.read_bytes()
+
+    def refused() -> str:
+        capsys.readouterr()
+        assert score.main(["--again", str(runs)]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        return line
+
+    (lost, *_) = (second.parent / "predictions").iterdir()
+    aside = lost.rename(tmp_path / lost.name)
+    assert f"{lost.parent} lacks 1 of 3 predictions, the first {lost.name}" in refused()
+    assert first.read_bytes() == bytes
+    aside.rename(lost)
+    record = json.loads(first.read_text())
+    record["confusion"][0][0] += 1
+    write_json(first, record)
+    assert refused() == f"{first} is of other labels: name theirs by --data-root"
+    (second.parent / "predictions").rename(tmp_path / "away")
+    assert f"{second} has no predictions beside it" in refused()
+    assert score.main(["--again", str(tmp_path / "away")]) == 2
+    assert "no finished trial in" in capsys.readouterr().err
+
+
+def test_a_trained_network_keeps_its_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Rows of one name would count as repetitions of one network."""
+    path = _trial(tmp_path / "runs", "unet", 10)
+    write_json(path, {**json.loads(path.read_text()), "cost": {"params": 1}})
+    capsys.readouterr()
+    command = [str(path.parent), "--data", SPEC, "--name", "unet", "--add", str(tmp_path / "runs")]
+    assert score.main(command) == 2
+    assert "runs has a trained unet: give another --name" in capsys.readouterr().err
+
+
+def _text(table: Table) -> str:
+    console = Console(width=80, record=True)
+    console.print(table)
+    return " ".join(console.export_text().split())
+
+
+def test_the_boundary_table_has_a_row_a_model_and_means_over_seeds() -> None:
+    def result(model: str, value: float | None) -> Result:
+        parts = {
+            "image_miou": {"mean": value, "worst_decile": 0.125},
+            "boundary_iou": {"mean": 0.25},
+            "bands": {"pixels": [2, 3], "within": [0, 0.375], "beyond": [0, None]},
+            "objects": {"width": {"recall": [0.5, 0]}},
+        }
+        return Result(Path(model), {"status": "done", "model": model, "metrics": parts})
+
+    shown = _text(boundary_table([result("a", 0.5), result("b", None), result("a", 1.0)]))
+    assert "a 25.0 37.5 - 50.0 75.0 12.5 b 25.0 37.5 - 50.0 - 12.5" in shown
+    assert "scored before" not in shown
+
+
+@pytest.mark.slow
+def test_a_large_image_takes_less_than_half_a_second_of_a_core(tmp_path: Path) -> None:
+    """0.2 s for 2048x1024 pixels and 19 classes, with the reading of both PNGs."""
+    truth, prediction = _scene(1024, 2048)
+    _write(tmp_path, "truth", truth)
+    _write(tmp_path, "prediction", prediction)
+    read = Predictions([tmp_path / "prediction.png"], np.arange(256, dtype=np.uint8), "")
+    times = []
+    for _ in range(5):
+        before = time.process_time()
+        with Image.open(tmp_path / "truth.png") as file:
+            labels = np.array(file)
+        count(labels, read(0, labels), 19)
+        times.append(time.process_time() - before)
+    assert min(times) < 0.5

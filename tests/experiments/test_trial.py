@@ -8,10 +8,11 @@ import pytest
 
 from experiments import run
 from experiments import source as module
-from experiments.recipes import smoke
+from experiments.recipes import short_hash, smoke
 from experiments.source import code_hash
 from experiments.store import read_result, write_json
 from experiments.trial import BusyError, State, Trial, data_hash
+from lightning_modules.segmentation import NonFiniteLossError
 from tests.commands import ROOT
 from tests.trees import ade20k, voc2012
 
@@ -86,15 +87,22 @@ def test_folders_and_seeds(tmp_path: Path) -> None:
     trial = Trial(recipe, "smp/fpn:encoder=x", 2, tmp_path)
     assert trial.folder == tmp_path / "smoke" / "smp-fpn-encoder=x" / "seed2"
     assert (trial.init_seed, trial.data_seed) == (2, 5)
+    again = replace(trial, repeat=1)
+    assert again.folder == trial.folder.with_name("seed2-repeat1")
+    assert (again.init_seed, again.data_seed) == (2, 5)
+    assert again.name == "smp/fpn:encoder=x seed 2 repeat 1"
 
 
 def test_ids_differ_by_recipe_model_and_seed(trial: Trial) -> None:
     others = [
         replace(trial, seed=1),
+        replace(trial, repeat=1),
         replace(trial, model="unet"),
         replace(trial, recipe=replace(trial.recipe, lr=0.5)),
     ]
-    assert len({trial.id(), *(other.id() for other in others)}) == 4
+    assert len({trial.id(), *(other.id() for other in others)}) == 5
+    older = short_hash([trial.recipe.hash(), trial.model, trial.seed])
+    assert trial.id() == older  # by which runs in W&B are found again
     assert replace(trial, out=Path("elsewhere")).id() == trial.id()
 
 
@@ -124,7 +132,7 @@ def _copy(tmp_path: Path) -> Path:
         ("datamodules/transforms.py", "INTER_LINEAR", "INTER_CUBIC", True),
         ("lightning_modules/losses.py", '"sum"', '"mean"', True),
         ("experiments/fit.py", "num_sanity_val_steps=0", "num_sanity_val_steps=1", True),
-        ("experiments/compare.py", "DEFAULT_MODELS = ", "DEFAULT = ", False),
+        ("experiments/plan.py", "DEFAULT_MODELS = ", "DEFAULT = ", False),
         ("models/table.py", '"unet": ', '"unet2": "models.unet:unet", "unet": ', False),
     ],
 )
@@ -162,6 +170,12 @@ def test_crops_on_the_device_need_one_size(tmp_path: Path) -> None:
     assert data_hash(recipe, tmp_path)
     with pytest.raises(ValueError, match="have 6 sizes.*--set crop_on=workers"):
         data_hash(replace(recipe, crop_on="device"), tmp_path)
+
+
+def test_networks_that_do_not_train_are_told_from_those_that_fail() -> None:
+    loss = run._one_sentence(NonFiniteLossError("the loss is nan at step 3"))
+    assert loss == "did not train under this recipe: the loss is nan at step 3"
+    assert run._one_sentence(ValueError("no memory")) == "no memory"
 
 
 def test_data_that_change_while_a_trial_runs_fail_it(

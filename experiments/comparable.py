@@ -1,0 +1,108 @@
+"""Which results may share a table: those of one recipe, one data set and one protocol."""
+
+from collections.abc import Iterator
+from typing import Any
+
+Record = dict[str, Any]  # as `result.json` holds it
+
+_PARTS = ("recipe", "data", "protocol")
+# Fields that make no difference by themselves.
+_NO_CAUSE = ("name", "warnings", "block", "tuned", "tuned_from")
+_MOST = 4  # fields that a sentence names
+_LONG = 60  # characters of a value
+
+
+def difference(a: Record, b: Record) -> str | None:
+    """In what two records differ, so that no table may hold both, or None.
+
+    `lr` and `weight_decay` may be each network's own where one search has chosen them, also beside
+    networks that were not tuned. Predictions from elsewhere, of which nobody told the recipe or
+    the protocol, may stand beside all that are of the same data.
+    """
+    for part in _PARTS:
+        ours, theirs = _hash(a, part), _hash(b, part)
+        if ours != theirs and (part == "data" or None not in (ours, theirs)):
+            x, y = _fields(a, part), _fields(b, part)
+            texts = [f"{k}: {_brief(x, k)} against {_brief(y, k)}" for k in _unequal([x, y])]
+            return f"{part} ({_first(texts) or 'content of the files'})"
+    searches = [s for s in (_search(a), _search(b)) if s is not None]
+    if len(set(searches)) > 1:
+        clauses = zip(*(search.split("; ") for search in searches), strict=False)
+        return "tuning (" + "; ".join(f"{x} against {y}" for x, y in clauses if x != y) + ")"
+    return None
+
+
+def titles(sets: list[list[Record]]) -> list[str]:
+    """What tells sets of results apart, in a few words each."""
+    records = [max(some, key=_says) for some in sets]
+    differ = [p for p in _PARTS if len({_hash(record, p) for record in records} - {None}) > 1]
+    searches = {_search(record) for record in records} - {None}
+    heads = [_head(record, differ, tuned=len(searches) > 1) for record in records]
+    if len({*heads}) == len(heads):
+        return heads
+    fields = [{k: v for part in differ for k, v in _fields(r, part).items()} for r in records]
+    names = _unequal(fields)
+    tails = (_first([f"{name}: {_brief(own, name)}" for name in names]) for own in fields)
+    return [f"{head} ({tail})" for head, tail in zip(heads, tails, strict=True)]
+
+
+def _says(record: Record) -> tuple[bool, bool]:
+    """How much a record tells of its set."""
+    return _hash(record, "recipe") is not None, _search(record) is not None
+
+
+def _head(record: Record, differ: list[str], tuned: bool) -> str:
+    recipe, protocol = record["recipe"], record.get("protocol", {})
+    words = {
+        "recipe": f"recipe {recipe['name']}",
+        "data": f"{recipe['data']} {recipe['test_split']}",
+        "protocol": protocol.get("mode", "protocol unknown"),
+    }
+    return ", ".join([words[part] for part in differ] + [f"tuned by {_search(record)}"] * tuned)
+
+
+def _search(record: Record) -> str | None:
+    search: str | None = record["recipe"].get("tuned")
+    return search
+
+
+def _hash(record: Record, part: str) -> str | None:
+    """Of the recipe, that of the one from which a search set out."""
+    tuned = part == "recipe" and _search(record) is not None
+    found: str | None = record["untuned"] if tuned else record["hashes"][part]
+    return found
+
+
+def _fields(record: Record, part: str) -> dict[str, Any]:
+    """Single values, by names as `fingerprints.test` and `class_weights[3]`."""
+    found = {k: v for k, v in record.get(part, {}).items() if k not in _NO_CAUSE}
+    if part == "recipe" and _search(record) is not None:
+        found["lr"], found["weight_decay"] = record["recipe"]["tuned_from"]
+    return dict(_leaves(found, ""))
+
+
+def _leaves(value: Any, name: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _leaves(inner, f"{name}.{key}" if name else key)
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from _leaves(inner, f"{name}[{index}]")
+    else:
+        yield name, value
+
+
+def _unequal(fields: list[dict[str, Any]]) -> list[str]:
+    """Names of the values that are not the same in all."""
+    names = dict.fromkeys(name for own in fields for name in own)
+    return [n for n in names if any(own.get(n) != fields[0].get(n) for own in fields)]
+
+
+def _brief(fields: dict[str, Any], name: str) -> str:
+    text = repr(fields[name]) if name in fields else "nothing"
+    return text if len(text) <= _LONG else f"{text[: _LONG - 3]}..."
+
+
+def _first(texts: list[str]) -> str:
+    more = f"; and {len(texts) - _MOST} more" if len(texts) > _MOST else ""
+    return "; ".join(texts[:_MOST]) + more

@@ -1,0 +1,106 @@
+"""A comparison for a paper: a LaTeX table, vector figures and a CSV of all numbers."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from experiments.claims import Evidence
+from experiments.evidence import evidence
+from experiments.latex import table
+from experiments.paper_figures import paper_figures
+from experiments.rows import Entry, rows
+from experiments.stats import Interval
+from experiments.store import Result, write_bytes, write_text
+
+
+def paper(
+    results: Sequence[Result],
+    *,
+    latex: Path | None = None,
+    figures: Path | None = None,
+    csv: Path | None = None,
+    prior: Mapping[str, Any] | None = None,
+) -> None:
+    """Write what is asked for; the same results give the same bytes.
+
+    Args:
+        latex: file of a table, see `experiments.latex`.
+        figures: folder of PDF and SVG files, see `experiments.paper_figures`.
+        csv: file, see `numbers`.
+        prior: scores of the position prior, as `store.read_prior` gives them.
+
+    Raises:
+        ValueError: no finished result, or results that differ in recipe, data or protocol.
+    """
+    found = evidence(results, prior=prior["miou"] if prior else None)
+    models = ranked(results, found)
+    if not models:
+        raise ValueError("no finished trial to write about: run a comparison first")
+    if latex:
+        write_text(latex, table(models, found, [r for r in results if not r.done], prior))
+    if figures:
+        for name, content in paper_figures(models, found, prior).items():
+            write_bytes(figures / name, content)
+    if csv:
+        write_text(csv, numbers(models, found))
+
+
+def ranked(results: Sequence[Result], found: Evidence) -> list[Entry]:
+    """Finished models, best first; those that did not train or were not counted come last."""
+    place = {model.model: i for i, model in enumerate(found.models)}
+    order = sorted(
+        rows(list(results)), key=lambda row: (place.get(row.model, len(place)), -row.miou)
+    )
+    once = [result for result in results if result.done and not result.record.get("repeat")]
+    return [Entry(row, [r for r in once if r.label == row.model]) for row in order]
+
+
+def numbers(models: Sequence[Entry], found: Evidence) -> str:
+    """A CSV with one row a model, best first; empty cells are what is not known.
+
+    Columns: model, init, seeds, then those of `experiments.frame` that are numbers, as means over
+    the seeds and in its units, and
+        miou_sd: between seeds
+        NAME_low, NAME_high: 95 % interval of miou, miou_within_3px, miou_beyond_3px and every
+            iou/<class>, for what `target` says (checkpoints: these networks on other images; seeds:
+            new training runs as well) and with num_blocks independent blocks of images
+        indistinguishable: whether the model cannot be told apart from the best one
+        did_not_train: why a model is not ranked
+    """
+    from pandas import DataFrame, concat
+
+    from experiments.frame import results_frame
+
+    frame = results_frame([trial for entry in models for trial in entry.trials])
+    means = frame.drop(columns=["seed", "repeat"]).groupby("model", sort=False).mean(True)
+    said = DataFrame([_said(entry, found) for entry in models], index=means.index)
+    head = said.pop("init"), said.pop("seeds")
+    text: str = concat([*head, means, said], axis=1).to_csv(lineterminator="\n")
+    return text
+
+
+def _said(entry: Entry, found: Evidence) -> dict[str, Any]:
+    """Of a model, what its results alone do not hold."""
+    known, row = found.model(entry.row.model), entry.row
+    cells: dict[str, Any] = {
+        "init": row.init,
+        "seeds": " ".join(map(str, row.seeds)),
+        "miou_sd": row.spread,
+        "target": found.target,
+        "num_blocks": found.num_blocks,
+        "indistinguishable": known.indistinguishable if known else None,
+        "did_not_train": found.did_not_train.get(row.model),
+    }
+    intervals: dict[str, Interval | None] = {}
+    if known:
+        intervals |= {"miou": known.miou}
+        intervals |= {f"iou/{name}": value for name, value in known.iou.items()}
+    if known and known.bands:
+        near = known.bands.pixels.index(found.band)
+        intervals |= {
+            f"miou_within_{found.band}px": known.bands.within[near],
+            f"miou_beyond_{found.band}px": known.bands.beyond[near],
+        }
+    for name, value in intervals.items():
+        cells |= {f"{name}_low": value and value.low, f"{name}_high": value and value.high}
+    return cells

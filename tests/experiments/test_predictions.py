@@ -1,0 +1,297 @@
+"""Folders of predictions as others write them: every form alike, and every fault in one sentence.
+
+Nothing here is written by the project's own code.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from datamodules import open_data
+from datamodules.cityscapes import CITYSCAPES
+from datamodules.labels import Label, LabelSet, UInt8
+from experiments import score
+from experiments.predictions import PredictionError, open_predictions
+from experiments.score import score_folder
+from tests.experiments.test_score import Maps
+
+SPEC = "streets:height=48:width=64:train=4:val=2:test=3"
+
+
+class City(Maps):
+    labels = CITYSCAPES
+
+
+@pytest.fixture(scope="module")
+def city() -> City:
+    rng = np.random.default_rng(0)
+    masks = [np.kron(rng.integers(0, 19, (6, 8)), np.ones((4, 5))) for _ in range(3)]
+    data = City([mask.astype(np.uint8) for mask in masks])
+    data.ids = [f"jena_{i:06}_000019" for i in range(3)]
+    for mask in data.masks:
+        mask[:3] = 255
+    return data
+
+
+@pytest.fixture(scope="module")
+def predicted(city: City) -> list[UInt8]:
+    """Somewhat wrong, with all classes; void lies at void alone."""
+    rng = np.random.default_rng(1)
+    found = []
+    for mask in city.masks:
+        wrong = rng.integers(0, 19, mask.shape)
+        found.append(np.where((rng.random(mask.shape) < 0.3) | (mask == 255), wrong, mask))
+        found[-1][0, :3] = 255
+    return [prediction.astype(np.uint8) for prediction in found]
+
+
+def _label_ids(classes: UInt8) -> UInt8:
+    from cityscapesscripts.helpers.labels import trainId2label
+
+    ids = [trainId2label[k].id for k in range(19)]
+    return np.array([*ids, *[0] * 237], np.uint8)[classes]  # 0 is unlabelled
+
+
+def _palette(path: Path, classes: UInt8) -> None:
+    picture = Image.fromarray(classes)
+    picture.putpalette(np.random.default_rng(3).integers(0, 256, 768).tolist())
+    assert picture.mode == "P"
+    picture.save(path.with_suffix(".png"))
+
+
+FORMS: dict[str, tuple[Callable[[Path, UInt8], Any], str]] = {
+    "grey": (
+        lambda path, classes: Image.fromarray(classes).save(path.with_suffix(".png")),
+        "class ids (grey PNG)",
+    ),
+    "palette": (_palette, "class ids (palette PNG)"),
+    "label ids": (
+        lambda path, classes: cv2.imwrite(
+            str(path.with_name(f"{path.name}_gtFine_labelIds.png")), _label_ids(classes)
+        ),
+        "the data set's label ids (grey PNG)",
+    ),
+    "16 bits": (
+        lambda path, classes: cv2.imwrite(
+            str(path.with_suffix(".png")), _label_ids(classes).astype(np.uint16)
+        ),
+        "the data set's label ids (16-bit PNG)",
+    ),
+    "npy": (
+        lambda path, classes: np.save(path.with_suffix(".npy"), classes.astype(np.int64)),
+        "class ids (.npy)",
+    ),
+    "npy in Fortran's order": (
+        lambda path, classes: np.save(
+            path.with_suffix(".npy"), np.asfortranarray(_label_ids(classes).astype(">i2"))
+        ),
+        "the data set's label ids (.npy)",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def expected(city: City, predicted: list[UInt8]) -> dict[str, Any]:
+    """Of the arrays themselves, without any file."""
+    from experiments.counts import count
+    from experiments.metrics import full_scores
+
+    pairs = zip(city.masks, predicted, strict=True)
+    scores = full_scores(city, (count(truth, found, 19) for truth, found in pairs))
+    return {"metrics": scores.metrics(), **scores.arrays()}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_gives_the_same_numbers(
+    tmp_path: Path, city: City, predicted: list[UInt8], expected: dict[str, Any], form: str
+) -> None:
+    write, reading = FORMS[form]
+    for id, classes in zip(city.ids, predicted, strict=True):
+        write(tmp_path / id, classes)
+    assert open_predictions(tmp_path, city).form == reading
+    scores = score_folder(tmp_path, city)
+    assert scores.metrics() == expected["metrics"]
+    for name, array in scores.arrays().items():
+        assert array.dtype == expected[name].dtype
+        np.testing.assert_array_equal(array, expected[name])
+
+
+def test_values_that_fit_both_readings_are_class_ids_and_it_says_so(
+    tmp_path: Path, city: City
+) -> None:
+    """7 is road as a label id and traffic sign as a class id."""
+    for id, mask in zip(city.ids, city.masks, strict=True):
+        Image.fromarray(np.full_like(mask, 7)).save(tmp_path / f"{id}.png")
+    default = open_predictions(tmp_path, city)
+    assert default.form.startswith("class ids (grey PNG), though they could be its label ids")
+    assert "--ids label" in default.form
+    assert (default(0, city.masks[0]) == 7).all()
+    for ids, value in (("train", 7), ("label", 0)):
+        chosen = open_predictions(tmp_path, city, ids)
+        assert "though" not in chosen.form
+        assert (chosen(0, city.masks[0]) == value).all()
+
+
+def test_a_reading_that_is_asked_for_is_the_only_one(tmp_path: Path, city: City) -> None:
+    for id, mask in zip(city.ids, city.masks, strict=True):
+        Image.fromarray(np.full_like(mask, 26)).save(tmp_path / f"{id}.png")  # car, as a label id
+    with pytest.raises(PredictionError, match=r"value 26 in 960 pixels: class ids 0 to 18 are"):
+        open_predictions(tmp_path, city, "train")
+    Image.fromarray(np.full_like(city.masks[1], 34)).save(tmp_path / f"{city.ids[1]}.png")
+    for ids, says in ((None, "class ids 0 to 18 are needed, or ids"), ("label", "label table")):
+        with pytest.raises(PredictionError, match=rf"{city.ids[1]}\.png has the value 34 .*{says}"):
+            open_predictions(tmp_path, city, ids)
+
+
+def test_label_ids_far_apart_are_told_from_class_ids(tmp_path: Path) -> None:
+    class Far(Maps):
+        labels = LabelSet(
+            (
+                Label(100, 0, "near", (1, 0, 0)),
+                Label(900, 1, "far", (2, 0, 0)),
+                Label(901, 1, "farther", (3, 0, 0)),
+            )
+        )
+
+    data = Far([np.array([[0, 1], [1, 1]], np.uint8)])
+    np.save(tmp_path / "image0.npy", np.array([[100, 900], [901, 900]]))
+    assert score_folder(tmp_path, data).metrics()["miou"] == 1.0
+    np.save(tmp_path / "image0.npy", np.array([[0, 900], [901, 900]]))  # a bit of both
+    with pytest.raises(PredictionError, match="value 900 in 2 pixels"):
+        score_folder(tmp_path, data)
+
+
+def test_files_are_found_by_the_longest_id_that_begins_their_names(tmp_path: Path) -> None:
+    data = Maps([np.full((2, 2), k, np.uint8) for k in range(4)])
+    data.ids = ["a", "a_1", "a.b", "c"]
+    names = ["a_pred.png", "a_1.png", "a.b_leftImg8bit.png", "c.v2.PNG"]
+    for mask, name in zip(data.masks, names, strict=True):
+        Image.fromarray(mask).save(tmp_path / name)
+    for clutter in (".c.png", "metrics.json", "log.txt", "Thumbs.db", "c.jpg"):
+        (tmp_path / clutter).write_bytes(b"nothing")
+    (tmp_path / "c_more.png").mkdir()
+    paths = open_predictions(tmp_path, data).paths
+    assert [path.name for path in paths] == names
+
+
+def test_the_folder_of_a_trial_is_as_good_as_its_predictions(tmp_path: Path) -> None:
+    data = Maps([np.zeros((2, 2), np.uint8)])
+    (tmp_path / "predictions").mkdir()
+    (tmp_path / "picture.png").write_bytes(b"of something else")
+    Image.fromarray(data.masks[0]).save(tmp_path / "predictions" / "image0.png")
+    assert score_folder(tmp_path, data).metrics()["miou"] == 1.0
+
+
+def _cut(path: Path, bytes: int) -> None:
+    path.write_bytes(path.read_bytes()[:bytes])
+
+
+def _as_npy(path: Path, array: Any, **options: Any) -> None:
+    path.unlink()
+    np.save(path.with_suffix(".npy"), array, **options)
+
+
+def _convert(path: Path, mode: str) -> None:
+    Image.open(path).convert(mode).save(path)
+
+
+def _set(path: Path, value: int) -> None:
+    """Some pixels of the picture, which are not void."""
+    with Image.open(path) as file:
+        ids = np.array(file)
+    ids[20, :5] = value
+    Image.fromarray(ids).save(path)
+
+
+ZEROS = np.zeros((48, 64), np.uint8)
+FAULTS: dict[str, tuple[Callable[[Path], Any], str]] = {
+    "missing": (lambda p: p.unlink(), "lacks 1 of 3 predictions, the first"),
+    "extra": (
+        lambda p: Image.fromarray(ZEROS).save(p.with_name("other_id.png")),
+        "has files of no image of the split (1, the first other_id.png): name",
+    ),
+    "twice": (
+        lambda p: np.save(p.with_suffix(".npy"), ZEROS),
+        "has two files for the image",
+    ),
+    "size": (
+        lambda p: Image.fromarray(ZEROS[:, :60]).save(p),
+        "is 60x48 and its label 64x48: predict at the label's own size",
+    ),
+    "turned": (lambda p: Image.fromarray(ZEROS.T).save(p), "is 48x64 and its label 64x48"),
+    "value": (lambda p: _set(p, 99), "has the value 99 in 5 pixels: class ids 0 to "),
+    "void": (lambda p: _set(p, 255), "gives no class to 5 pixels whose class is known"),
+    "cut": (lambda p: _cut(p, 80), "is damaged or no PNG: write it again"),
+    "empty file": (lambda p: _cut(p, 0), "is damaged or no PNG"),
+    "JPEG": (
+        lambda p: Image.fromarray(ZEROS).save(p, "JPEG"),
+        "is damaged or no PNG",
+    ),
+    "RGB": (lambda p: _convert(p, "RGB"), "has mode RGB: one channel of ids is needed"),
+    "RGBA": (lambda p: _convert(p, "RGBA"), "has mode RGBA: one channel"),
+    "LA": (lambda p: _convert(p, "LA"), "has mode LA: one channel"),
+    "1 bit": (lambda p: _convert(p, "1"), "has mode 1: one channel"),
+    "float": (lambda p: _as_npy(p, ZEROS.astype(float)), "holds float64 of shape (48, 64)"),
+    "bool": (lambda p: _as_npy(p, ZEROS > 0), "holds bool of shape (48, 64)"),
+    "logits": (lambda p: _as_npy(p, ZEROS[None]), "holds uint8 of shape (1, 48, 64)"),
+    "negative": (lambda p: _as_npy(p, ZEROS - np.int64(1)), "has the value -1 in 3072 pixels"),
+    "pickle": (
+        lambda p: _as_npy(p, np.array([{}], object), allow_pickle=True),
+        "is damaged or no .npy of numbers",
+    ),
+    "no npy": (
+        lambda p: p.rename(p.with_suffix(".npy")),
+        "is damaged or no .npy of numbers",
+    ),
+}
+
+
+def _oracle(folder: Path) -> list[Path]:
+    """True labels, with class 0 at void."""
+    data = open_data(SPEC, "test")
+    folder.mkdir()
+    paths = [folder / f"{id}.png" for id in data.ids]
+    for index, path in enumerate(paths):
+        Image.fromarray(np.where(data.mask(index) == 255, 0, data.mask(index))).save(path)
+    return paths
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_is_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], fault: str
+) -> None:
+    spoil, says = FAULTS[fault]
+    paths = _oracle(tmp_path / "p")
+    spoil(paths[1])
+    before = sorted(tmp_path.rglob("*"))
+    kept = ["--output", str(tmp_path / "kept")]
+    assert score.main([str(tmp_path / "p"), "--data", SPEC, *kept]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert says in line and ". " not in line and not line.endswith(".")
+    assert str(tmp_path / "p") in line
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("files", "says"),
+    [
+        (None, "no folder of predictions at"),
+        ([], "holds no PNG and no .npy file: name the folder that does"),
+        ([".image.png", "log.txt", "seed0"], "holds no PNG and no .npy file"),
+    ],
+)
+def test_a_folder_of_nothing_is_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], files: list[str] | None, says: str
+) -> None:
+    if files is not None:
+        (tmp_path / "p").mkdir()
+        for name in files:
+            (tmp_path / "p" / name).write_text("")
+    assert score.main([str(tmp_path / "p"), "--data", SPEC]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert says in line and ". " not in line

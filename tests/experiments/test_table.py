@@ -1,0 +1,114 @@
+"""The comparison's tables with what the evidence says of it, in 80 columns."""
+
+import re
+from pathlib import Path
+
+from rich.console import Console
+
+from experiments.evidence import evidence
+from experiments.store import Result
+from experiments.table import main_table, markdown, tables
+from tests.experiments.made import arrays, failed, judge, spread, trial
+
+LONG = "deeplabv3p:trunk=mobilenetv2_100:output_stride=8"
+
+
+def printed(part: object, colours: bool = False) -> str:
+    console = Console(
+        width=80, force_terminal=colours, color_system="truecolor" if colours else None
+    )
+    with console.capture() as capture:
+        console.print(part)
+    return capture.get()
+
+
+def three(root: Path) -> list[Result]:
+    return [
+        trial(root, "far", arrays(spread(0.3, 0.05, 3))),
+        trial(root, "best", arrays(spread(0.6, 0.1, 1))),
+        trial(root, LONG, arrays(spread(0.59, 0.1, 2))),
+    ]
+
+
+def test_intervals_and_what_cannot_be_told_apart(tmp_path: Path) -> None:
+    results = three(tmp_path)
+    found = judge(results)
+    text = printed(main_table(results, evidence=found))
+    assert max(map(len, text.splitlines())) <= 80
+    lines = text.splitlines()
+    (best,) = (i for i, line in enumerate(lines) if line.strip().startswith("best"))
+    interval = found.models[0].miou
+    assert interval.low is not None and interval.high is not None
+    bounds = f"[{100 * interval.low:.1f}, {100 * interval.high:.1f}]"
+    assert lines[best].rstrip().endswith(" 60.0") and lines[best + 1].rstrip().endswith(bounds)
+    assert "~59.0" in text and text.count("~") == 2  # the row, and the caption
+    assert "cannot be told apart from the best" in text
+    assert "95 % interval for these trained networks" in " ".join(text.split())
+
+
+def test_the_same_rows_are_dim(tmp_path: Path) -> None:
+    results = three(tmp_path)
+    text = printed(main_table(results, evidence=judge(results)), colours=True)
+    dim = [line for line in text.splitlines() if re.search(r"\x1b\[2m", line)]
+    assert any("59.0" in line for line in dim)
+    assert not any("60.0" in line or "30.0" in line for line in dim)
+
+
+def test_without_evidence_or_intervals(tmp_path: Path) -> None:
+    results = three(tmp_path)
+    plain = printed(main_table(results))
+    assert "[" not in plain and "~" not in plain and "60.0" in plain
+    short = printed(main_table(results, evidence=evidence(results, block=None)))
+    assert "[" not in short and "~59.0" in short
+
+
+def test_rows_that_did_not_train_say_so(tmp_path: Path) -> None:
+    results = three(tmp_path)
+    results += [
+        failed(tmp_path, "a", "did not train under this recipe: the loss is nan"),
+        failed(tmp_path, "b", "out of memory", seed=1),
+    ]
+    text = printed(main_table(results, evidence=judge(results, prior=0.295)))
+    words = " ".join(text.split())
+    assert re.search(r"30\.0\s+random\s+did not train", words)
+    assert re.search(r"a seed 0( -){5} did not train", words)
+    assert re.search(r"b seed 1( -){5} failed", words)
+
+
+def test_ten_networks_fit(tmp_path: Path) -> None:
+    init = {"kind": "imagenet", "source": "resnet101.a1h_in1k"}
+    results = [
+        trial(
+            tmp_path,
+            f"{LONG}:width={i}",
+            arrays(spread(0.5 + i / 50, 0.1, i)),
+            seed,
+            recipe={"init": "imagenet"},
+            init=init,
+            cost={"params": 65e6, "gmacs": 1234.5, "size": [1024, 2048], "latency_ms": 12345.0}
+            | {"peak_memory_gb": 12.3, "peak_memory_kind": "resident set of the training process"}
+            | {"threads": 16, "device": "cpu", "precision": "bf16-mixed"},
+            timing={"train_seconds": 123456.0},
+        )
+        for i in range(10)
+        for seed in (0, 1)
+    ]
+    found = judge(results)
+    for part in tables(results, {str(results[0].path)}, found)[-2:-1]:
+        text = printed(part)
+        assert max(map(len, text.splitlines())) <= 80
+        assert text.count("±") == 10 and text.count("*") == 1
+        assert "..." not in text and "…" not in text
+
+
+def test_markdown_has_a_column_of_intervals(tmp_path: Path) -> None:
+    results = three(tmp_path)
+    found, prior = judge(results), {"miou": 0.17}
+    plain, text = markdown(results, prior), markdown(results, prior, found)
+    assert "95 %" not in plain
+    widths = {len(line.split("|")) for line in text.splitlines()}
+    assert widths == {len(plain.splitlines()[0].split("|")) + 1}
+    best = found.models[0].miou
+    assert best.low is not None and best.high is not None
+    assert f"| 60.0 | {100 * best.low:.1f} to {100 * best.high:.1f} |" in text
+    assert text.splitlines()[-1].endswith("| 17.0 | |")

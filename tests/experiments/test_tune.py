@@ -1,0 +1,286 @@
+"""Tuning: one budget for every network, spent on the training set alone, and all of it recorded."""
+
+import argparse
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from datamodules.labels import DataError
+from experiments import compare, launch, tune
+from experiments.plan import parser, plan
+from experiments.recipe_text import changes, load_recipe
+from experiments.recipes import Recipe, smoke
+from experiments.store import (
+    DID_NOT_TRAIN,
+    TUNED,
+    Result,
+    check_comparable,
+    read_result,
+    read_results,
+    write_json,
+)
+from experiments.trial import State, Trial, data_hash
+from tests.commands import run
+from tests.trees import camvid
+
+DATA = "0123456789ab"
+
+
+def _finish(trial: Trial, miou: float | None = None, reason: str | None = None) -> None:
+    identity = trial.identity(DATA)
+    ended = {"status": "done" if reason is None else "failed", "reason": reason}
+    write_json(trial.result_path, {**identity, **ended, "metrics": {"miou": miou}})
+
+
+def _study(tmp_path: Path, *endings: float | str) -> tune.Study:
+    """Candidates that ended with an mIoU, or with the reason of a failure."""
+    study = tune.study(smoke(), "unet:width=4", 0, len(endings), tmp_path)
+    for trial, ending in zip(study.candidates, endings, strict=True):
+        if isinstance(ending, str):
+            _finish(trial, reason=ending)
+        else:
+            _finish(trial, ending)
+    return study
+
+
+def test_candidates_are_the_recipe_and_points_of_haltons_sequence(tmp_path: Path) -> None:
+    """Points 2 to 4 in base 2 and 3 are (1/4, 2/3), (3/4, 1/9) and (1/8, 4/9)."""
+    study = tune.study(replace(smoke(), lr=0.02, weight_decay=1e-3), "unet", 5, 4, tmp_path)
+    found = [(t.recipe.lr, t.recipe.weight_decay) for t in study.candidates]
+    exponents = [(-1 / 2, 1 / 3), (1 / 2, -7 / 9), (-3 / 4, -1 / 9)]
+    wanted = [(0.02, 1e-3)] + [(0.02 * 10**x, 1e-3 * 10**y) for x, y in exponents]
+    for ours, theirs in zip(found, wanted, strict=True):
+        assert ours == pytest.approx(theirs, rel=0.005)
+    for trial in study.candidates:
+        recipe = trial.recipe
+        assert (recipe.steps, trial.seed) == (3, 5)
+        assert {recipe.val_split, recipe.test_split} == {"train~held"}
+        assert recipe.train_split == "train~rest"
+
+
+def test_every_network_has_the_same_candidates_and_a_larger_budget_begins_alike(
+    tmp_path: Path,
+) -> None:
+    trials = [Trial(smoke(), model, seed, tmp_path) for seed in (3, 4) for model in ("unet", "a")]
+    one, other = tune.studies_of(trials, 6)
+    assert [t.recipe for t in one.candidates] == [t.recipe for t in other.candidates]
+    smaller = tune.study(smoke(), "unet", 3, 3, tmp_path)
+    assert smaller.candidates == one.candidates[:3]
+
+
+def test_the_best_is_the_first_of_the_highest_that_finished(tmp_path: Path) -> None:
+    assert _study(tmp_path / "a", 0.2, 0.4, 0.4).best() == 1
+    assert _study(tmp_path / "b", "no memory", 0.1, 0.3).best() == 2
+    assert _study(tmp_path / "c", 0.0, "no memory").best() == 0
+    assert _study(tmp_path / "d", "no memory", "no memory").best() is None
+
+
+def test_what_was_tuned_is_in_the_hash_and_names_the_search(tmp_path: Path) -> None:
+    study = _study(tmp_path, 0.1, 0.3)
+    recipe = study.tuned()
+    assert (recipe.lr, recipe.weight_decay) == (0.00316, 0.00108)
+    assert recipe.tuned_from == (0.01, 0.0005)
+    assert recipe.tuned == (
+        "2 trials with seed 0; lr 0.001 to 0.1 and weight_decay 5e-05 to 0.005, log-uniform by a "
+        "Halton sequence, the recipe's own first; 3 steps each on train~rest; highest mIoU on "
+        "train~held"
+    )
+    assert recipe.untuned() == smoke()
+    assert recipe.hash() != replace(recipe, tuned="otherwise").hash() != smoke().hash()
+    again = load_recipe("smoke", changes(smoke(), recipe))  # as a trial's process is told
+    assert replace(again, name="smoke") == recipe
+    with pytest.raises(ValueError, match="needed is tuned"):
+        replace(smoke(), tuned="by hand")
+
+
+def test_trials_that_were_tuned_have_places_of_their_own(tmp_path: Path) -> None:
+    trial = Trial(smoke(), "unet:width=4", 1, tmp_path)
+    tuned = replace(trial, recipe=_study(tmp_path, 0.1, 0.3).tuned())
+    assert tuned.folder == tmp_path / "smoke/unet-width=4/seed1-tuned"
+    assert tuned.name == "unet:width=4 seed 1 tuned"
+    assert not (tmp_path / "smoke").exists()  # candidates lie elsewhere: they are no rows
+    assert tuned.id() != trial.id()
+    _finish(tuned)
+    assert tuned.state(DATA) is State.DONE
+    longer = replace(trial, recipe=_study(tmp_path, 0.1, 0.3, 0.2).tuned())
+    assert longer.state(DATA) is State.OTHER  # a search of another budget
+    write_json(tuned.folder / TUNED, {})
+    assert tuned.prepare(DATA, "all")  # what is done again was chosen by the same candidates
+    assert [path.name for path in tuned.folder.iterdir()] == [TUNED]
+
+
+def _results(*recipes: Recipe) -> list[Result]:
+    trials = [Trial(recipe, "unet", 0, Path()) for recipe in recipes]
+    return [Result(t.result_path, {**t.identity(DATA), "status": "done"}) for t in trials]
+
+
+def test_rows_share_a_table_if_one_search_made_them(tmp_path: Path) -> None:
+    low, high = _study(tmp_path / "a", 0.1, 0.3).tuned(), _study(tmp_path / "b", 0.3, 0.1).tuned()
+    check_comparable(_results(smoke(), low, high))
+    longer = _study(tmp_path / "c", 0.1, 0.3, 0.2).tuned()
+    with pytest.raises(ValueError, match=r"tuning \(2 trials with seed 0 against 3 trials with"):
+        check_comparable(_results(smoke(), low, longer))
+    with pytest.raises(ValueError, match=r"recipe \(lr: 0.01 against 0.02\)"):
+        check_comparable(_results(low, replace(smoke(), lr=0.02)))
+    with pytest.raises(ValueError, match=r"recipe \(lr: 0.01 against 0.00316; weight_decay: "):
+        check_comparable(_results(low, replace(low, tuned=None, tuned_from=None)))
+    with pytest.raises(ValueError, match=r"recipe \(batch: 4 against 2\)"):
+        check_comparable(_results(low, replace(high, batch=2)))
+
+
+def test_labels_tell_what_was_chosen(tmp_path: Path) -> None:
+    plain, tuned = _results(smoke(), _study(tmp_path, 0.1, 0.3).tuned())
+    assert plain.label == "unet"
+    assert tuned.label == "unet (tuned: lr 0.00316, wd 0.00108)"
+
+
+def _ending(reasons: dict[str, list[str | None]]) -> Callable[[list[Trial]], None]:
+    """Ends candidates of a model by reasons in their order; None is an mIoU of 0.5."""
+
+    def end(trials: list[Trial]) -> None:
+        left = {model: list(texts) for model, texts in reasons.items()}
+        for trial in trials:
+            _finish(trial, 0.5, left[trial.model].pop(0))
+
+    return end
+
+
+def test_networks_of_which_no_candidate_trains_say_so(tmp_path: Path) -> None:
+    models: dict[str, list[str | None]] = {
+        "unet": ["out of memory", None],
+        "segnet": [f"{DID_NOT_TRAIN} this recipe: the loss is nan", f"{DID_NOT_TRAIN} it"],
+        "deconvnet": ["out of memory", f"{DID_NOT_TRAIN} this recipe: the loss is nan"],
+    }
+    trials = [Trial(smoke(), model, 0, tmp_path) for model in models]
+    tuned = tune.tune(trials, 2, _ending(models), Console(quiet=True))
+    assert [trial.recipe.lr for trial in tuned] == [0.00316, 0.01, 0.01]
+    assert [*tuned.values()] == [
+        None,
+        "did not train under this search space, the first: did not train under this recipe: the "
+        "loss is nan",
+        "none of the 2 candidates finished, the first: out of memory",
+    ]
+    (first, *_) = tuned
+    kept = json.loads((first.folder / TUNED).read_text())
+    assert kept["chosen"] == 1
+    assert [row["miou"] for row in kept["candidates"]] == [None, 0.5]
+    assert kept["candidates"][0]["reason"] == "out of memory"
+
+
+def test_compare_fails_by_networks_and_not_by_candidates(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    endings: dict[str, list[str | None]] = {
+        "unet:width=4": ["no memory", None],
+        "segnet": ["no memory", "no memory"],
+    }
+
+    def end(trials: list[Trial], args: argparse.Namespace, console: Console) -> list[object]:
+        candidates = [trial for trial in trials if trial.mark]
+        _ending(endings)(candidates)
+        return []
+
+    monkeypatch.setattr(launch, "run", end)
+    monkeypatch.setenv("COLUMNS", "80")
+    command = ["--recipe", "smoke", "--wandb", "off", "--tune", "2", "--out", str(tmp_path)]
+    assert compare.main([*command, "--models", "unet:width=4"]) == 0
+    assert compare.main([*command, "--models", "segnet,unet:width=4"]) == 1
+    shown = capsys.readouterr().out
+    reason = "none of the 2 candidates finished, the first: no memory"
+    assert f"segnet seed 0 tuned failed: {reason}" in " ".join(shown.split())
+    result = read_result(tmp_path / "smoke/segnet/seed0-tuned/result.json")
+    assert result is not None
+    assert (result["status"], result["reason"]) == ("failed", reason)
+    assert max(map(len, shown.splitlines())) <= 80
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (("--tune", "1"), "--tune is 1: the recipe's own values and one more are needed"),
+        (("--tune", "3", "--num-nodes", "2"), "leave --num-nodes out"),
+        (("--tune", "3", "--set", "tuned=x", "--set", "tuned_from=1,1"), "is tuned already"),
+        (("--repeats", "0"), "--num-nodes, --jobs and --repeats are at least 1"),
+    ],
+)
+def test_wrong_requests(args: tuple[str, ...], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        plan(parser().parse_args(["--recipe", "smoke", *args]))
+
+
+def _only_train(root: Path) -> None:
+    camvid.build(root)
+    for split in ("val", "test"):
+        (root / f"{split}.txt").unlink()
+        for folder in (split, f"{split}annot"):
+            shutil.rmtree(root / folder)
+
+
+@pytest.mark.slow
+def test_nothing_of_validation_and_test_is_read(tmp_path: Path) -> None:
+    """Neither is there any more while candidates train and are scored."""
+    root = tmp_path / "CamVid"
+    _only_train(root)
+    recipe = ["--recipe", "smoke", "--data", "camvid", "--set", "batch=2", "--set", "steps=4"]
+    args = parser().parse_args(
+        [*recipe, "--models", "unet:width=4", "--data-root", str(root), "--wandb", "off",
+         "--out", str(tmp_path / "runs"), "--jobs", "2"]
+    )  # fmt: skip
+    trials = plan(args)
+    with pytest.raises(DataError):
+        data_hash(trials[0].recipe, root)
+    console = Console(quiet=True)
+    tuned = tune.tune(trials, 2, lambda some: launch.run(some, args, console), console)
+    assert [*tuned.values()] == [None]
+    results = read_results(tmp_path / "runs" / "tuning")
+    assert len(results) == 2
+    for result in results:
+        assert result.done, result["reason"]
+        assert set(result["data"]["fingerprints"]) == {"train~rest", "train~held"}
+        assert {path.stem for path in result.predictions.iterdir()} <= {*camvid.NAMES["train"]}
+
+
+@pytest.mark.slow
+def test_tuning_from_start_to_end(tmp_path: Path) -> None:
+    """Tuned and untuned rows side by side; a second call repeats nothing."""
+    command = ("--recipe", "smoke", "--set", "steps=4", "--wandb", "off", "--tune", 3, "--jobs", 2,
+               "--models", "unet:width=4,resunet:width=4", "--out", tmp_path)  # fmt: skip
+    status, text = run("experiments.compare", *command, "--dry-run")
+    assert status == 0, text
+    assert not any(tmp_path.iterdir())
+    planned = text[text.index("Tuning: mIoU on train~held") :]
+    assert planned.count(" - ") + planned.count(" -\n") == 6
+    hours = text.split("about ")[1].split(" h of training")[0]
+    assert float(hours) > 0
+
+    status, text = run("experiments.compare", *command)
+    assert status == 0, text
+    tables = text[text.index("Tuning: mIoU on train~held") :]
+    assert tables.count("> ") == 3  # two that are chosen, and what the mark means
+    still = [x for x in tables.splitlines() if " seed " not in x and str(tmp_path) not in x]
+    assert max(map(len, still)) <= 80
+    assert tables.count("(tuned:") >= 2
+    results = read_results(tmp_path / "smoke+steps=4")
+    assert len(results) == 4
+    for result in results:
+        assert result.done
+        kept = result.path.parent / TUNED
+        assert kept.is_file() == ("(tuned: lr " in result.label)
+        if kept.is_file():
+            record = json.loads(kept.read_text())
+            best = max(record["candidates"], key=lambda row: row["miou"])
+            assert result["recipe"]["lr"] == best["lr"]
+            assert result["recipe"]["tuned"] == record["search"]
+    written = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("result.json")}
+    assert len(written) == 10
+
+    status, text = run("experiments.compare", *command)
+    assert status == 0, text
+    assert "6 of 6 trials are done already and kept" in text
+    assert "4 of 4 trials are done already and kept" in text
+    assert written == {path: path.stat().st_mtime_ns for path in written}
