@@ -43,7 +43,7 @@ class Cell:
 
     @property
     def name(self) -> str:
-        return f"{self.trial.model} seed {self.trial.seed}"
+        return self.trial.name
 
     @property
     def log(self) -> Path:

@@ -12,6 +12,7 @@ from experiments.resampling import FrontPlace
 from experiments.stats import Interval, Spread, Target, Verdict
 
 Cost = Literal["gmacs", "params_m", "latency_ms", "train_s", "memory_gb"]
+BAND = 3  # pixels from a true boundary that tables and pairs look at
 COSTS: tuple[Cost, ...] = ("gmacs", "params_m", "latency_ms", "train_s", "memory_gb")
 
 

@@ -13,7 +13,6 @@ from experiments import launch, tune
 from experiments.comparable import titles
 from experiments.plan import listing, parser, plan
 from experiments.recipes import Recipe
-from experiments.score import position_prior
 from experiments.store import (
     PRIOR,
     Result,
@@ -128,14 +127,14 @@ def _show(
     sets = separate([*results, *_scored(trials[0])]) or [[]]
     results = sets[0]
     stale = stale_results(results)
-    _print_tables(sets, console)
+    prior = _prior(recipe, args, data) if any(result.done for result in results) else None
+    _print_tables(sets, console, prior)
     if stale:
         console.print("* made by other code than is here now; --rerun stale does it again")
     for note in notes:
         console.print(note, markup=False)
-    if not any(result.done for result in results):
+    if prior is None:
         return
-    prior = _prior(recipe, args, data)
     console.print(f"position prior (no image needed): mIoU {100 * prior['miou']:.1f} %")
     page = args.out / slug(recipe.name) / "report.html"
     panel = make_panel(results, args.data_root)
@@ -147,21 +146,26 @@ def _show(
         mirror.comparison(results, args.out, args.wandb, launch.group_of(trials))
 
 
-def _print_tables(sets: list[list[Result]], console: Any) -> None:
-    """Tables of each set of results, which a title tells apart where there are several."""
+def _print_tables(sets: list[list[Result]], console: Any, prior: dict[str, Any] | None) -> None:
+    """Each set's answer and tables, which a title tells apart where there are several."""
     from experiments import table
+    from experiments.evidence import evidence
 
     apart = len(sets) > 1
     names = titles([[r.record for r in some] for some in sets]) if apart else [""]
     for name, some in zip(names, sets, strict=True):
         if apart:
             console.print(f"\n{name}", style="bold", markup=False)
-        for part in table.tables(some, stale_results(some)):
+        known = evidence(some, prior=prior["miou"] if prior else None)
+        for part in table.tables(some, stale_results(some), known):
             console.print(part)
+        console.print(f"{known.question}\n{known.answer}", markup=False)
 
 
 def _prior(recipe: Recipe, args: argparse.Namespace, data: str) -> dict[str, Any]:
     """Scores of the most frequent training class at each position; kept for the next call."""
+    from experiments.score import position_prior
+
     path = args.out / slug(recipe.name) / PRIOR
     if path.is_file():
         kept: dict[str, Any] = json.loads(path.read_text())

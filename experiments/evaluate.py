@@ -26,6 +26,7 @@ from datamodules.cache import open_fast
 from datamodules.check import checked
 from datamodules.labels import DataError
 from experiments.data import shown_progress
+from experiments.evidence import evidence
 from experiments.job import Job, job_of, unscored
 from experiments.protocols import PROTOCOLS
 from experiments.recipes import PRECISIONS
@@ -79,8 +80,12 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\nstopped; the same command goes on from the last image", file=sys.stderr)
         return 130
-    for table in tables(shown, stale_results(shown)) if shown else ():
-        Console(highlight=False).print(table)
+    console = Console(highlight=False, markup=False)
+    if shown:
+        known = evidence(shown)
+        for table in tables(shown, stale_results(shown), known):
+            console.print(table)
+        console.print(known.answer)
     return 0
 
 

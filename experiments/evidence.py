@@ -9,7 +9,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from experiments import answer, repeats
-from experiments.claims import COSTS, BandEvidence, Cost, Evidence, ModelEvidence, PairEvidence
+from experiments.claims import (
+    BAND,
+    COSTS,
+    BandEvidence,
+    Cost,
+    Evidence,
+    ModelEvidence,
+    PairEvidence,
+)
 from experiments.draws import Block, Drawn, Draws, block_of, counts_of
 from experiments.pairs import all_pairs
 from experiments.resampling import FrontPlace, Resampled, pareto
@@ -19,7 +27,6 @@ from experiments.store import Result, check_comparable, read_prior, read_results
 
 __all__ = ["BandEvidence", "Evidence", "ModelEvidence", "PairEvidence", "evidence"]
 
-BAND = 3  # pixels from a true boundary, as in the scorer's table
 UNTRAINED = 0.01  # of mIoU above the position prior, which never looked at an image
 
 

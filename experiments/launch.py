@@ -36,7 +36,7 @@ def run(trials: list[Trial], args: argparse.Namespace, console: Any) -> "list[Ce
 
 def group_of(trials: list[Trial]) -> str:
     """Names the comparison in W&B."""
-    return short_hash([trial.id() for trial in trials])
+    return short_hash(sorted(trial.id() for trial in trials))
 
 
 def fail(trial: Trial, data: str, reason: str) -> None:

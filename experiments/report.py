@@ -7,6 +7,7 @@ it looks is in `report*.html.j2`, `report.css` and `report_*.js`.
 import argparse
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ from experiments.evidence import evidence
 from experiments.figure import pareto_figure
 from experiments.page import render
 from experiments.panel import Panel, make_panel
+from experiments.paper import paper
 from experiments.shown import shown
-from experiments.store import Result, publish, read_prior, read_results
+from experiments.store import Result, publish, read_prior, read_results, separate
 from experiments.table import markdown
 from experiments.trial import stale_results
 
@@ -49,34 +51,71 @@ def write_report(
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m experiments.report", description="Write a comparison as one HTML file."
-    )
-    parser.add_argument("results", type=Path, help="folder of a comparison's results")
-    parser.add_argument("--data-root", type=Path, help="folder of the data set, for the photos")
-    parser.add_argument("--output", type=Path, help="default: report.html in the results folder")
-    parser.add_argument("--figure", type=Path, help="also draw accuracy against cost as a PNG")
-    parser.add_argument("--publish", type=Path, help="also copy the results to keep them there")
-    parser.add_argument("--readme", type=Path, help="also renew this file's table of the results")
-    args = parser.parse_args(argv)
-    output = args.output or args.results / "report.html"
+    """0 with what was asked for, 2 where it cannot be had."""
+    args = _parser().parse_args(argv)
     try:
-        results = read_results(args.results)
-        panel = make_panel(results, args.data_root)
-        prior = read_prior(args.results)
-        write_report(results, output, stale=stale_results(results), prior=prior, panel=panel)
-        if args.figure:
-            pareto_figure(results, args.figure)
-        if args.publish:
-            publish(results, args.publish, panel.ids)
-        if args.readme:
-            text = args.readme.read_text()
-            args.readme.write_text(renew(text, args.results.name, markdown(results, prior)))
+        for folder, results in _comparisons(args):
+            _write(folder, results, args)
     except (OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2
-    print(f"wrote {output}")
     return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m experiments.report",
+        description="Write a comparison as one HTML file, and as what a paper or a README needs.",
+    )
+    add = parser.add_argument
+    add("results", type=Path, help="folder of a comparison's results")
+    add("--data-root", type=Path, help="folder of the data set, for the photos")
+    add("--output", type=Path, help="default: report.html in the results folder")
+    add("--latex", type=Path, metavar="FILE", help="also a table for LaTeX with booktabs")
+    add("--figures", type=Path, metavar="DIR", help="also figures as PDF and SVG")
+    add("--csv", type=Path, metavar="FILE", help="also all numbers, a row a model")
+    add("--figure", type=Path, metavar="FILE", help="also accuracy against cost as a PNG")
+    add("--publish", type=Path, metavar="DIR", help="also copy the results to keep them there")
+    add("--readme", type=Path, metavar="FILE", help="also renew this file's table of the results")
+    add("--allow-mixed", action="store_true", help="write results of other recipes, data or "
+        "protocols to report-2.html and so on, instead of refusing them")  # fmt: skip
+    return parser
+
+
+def _comparisons(args: argparse.Namespace) -> Iterator[tuple[Path, list[Result]]]:
+    """Each set of results that may share a table, with where its page goes."""
+    results, page = read_results(args.results), args.output or args.results / "report.html"
+    sets = separate(results) if args.allow_mixed else [results]
+    once = [args.latex, args.figures, args.csv, args.figure, args.publish, args.readme]
+    if len(sets) > 1 and any(once):
+        raise ValueError(
+            f"{args.results} holds {len(sets)} comparisons, of which only pages can be written "
+            "together: name the folder of one for the other files"
+        )
+    for number, some in enumerate(sets, 1):
+        yield page if number == 1 else page.with_stem(f"{page.stem}-{number}"), some
+
+
+def _write(page: Path, results: list[Result], args: argparse.Namespace) -> None:
+    panel, prior = make_panel(results, args.data_root), read_prior(args.results)
+    write_report(results, page, stale=stale_results(results), prior=prior, panel=panel)
+    print(f"wrote {page}")
+    if args.latex or args.figures or args.csv:
+        paper(results, latex=args.latex, figures=args.figures, csv=args.csv, prior=prior)
+    if args.figure:
+        found = evidence(results, prior=prior["miou"] if prior else None)
+        pareto_figure(results, args.figure, found)
+    if args.publish:
+        publish(results, args.publish, panel.ids)
+    if args.readme:
+        text = args.readme.read_text()
+        args.readme.write_text(renew(text, args.results.name, summary(results, prior)))
+
+
+def summary(results: list[Result], prior: dict[str, Any] | None) -> str:
+    """The answer and the table, for a README."""
+    found = evidence(results, prior=prior["miou"] if prior else None)
+    return f"**{found.answer}**\n\n{markdown(results, prior, found)}"
 
 
 def renew(text: str, name: str, content: str) -> str:

@@ -7,30 +7,35 @@ predictions; `--again RESULTS` those that finished trials have kept.
 import argparse
 import os
 import re
-import statistics
 import sys
+import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from rich import box
+from PIL import Image
 from rich.console import Console
-from rich.table import Table
 
 from datamodules import Dataset, about, open_data
 from datamodules.check import checked
 from experiments.audit import audit_table
+from experiments.comparable import titles
 from experiments.counts import Counts, ImageCounts, class_iou, confusion, count_split
 from experiments.data import shown_progress
+from experiments.evidence import evidence
 from experiments.metrics import FullScores, Scores, full_scores, position_prior, score
+from experiments.panel import choose, make_panel
 from experiments.predictions import PredictionError, Predictions, open_predictions
 from experiments.recipes import short_hash
+from experiments.report import write_report
 from experiments.store import (
     SCHEMA,
     Result,
     check_comparable,
+    read_prior,
     read_results,
+    separate,
     write_arrays,
     write_json,
 )
@@ -48,8 +53,7 @@ __all__ = [  # what others score with is had here
     "score_folder",
 ]
 
-BAND = 3  # pixels on either side of a true boundary that the table looks at
-_INNER = re.compile(r"predictions|seed\d+")  # folders that say nothing of what made them
+_INNER = re.compile(r"predictions|seed\d+.*")  # folders that say nothing of what made them
 
 
 def score_folder(folder: Path, data: Dataset) -> FullScores:
@@ -59,40 +63,6 @@ def score_folder(folder: Path, data: Dataset) -> FullScores:
         PredictionError: as `open_predictions`, or a prediction of another size or without a class.
     """
     return full_scores(data, count_split(data, open_predictions(folder, data)))
-
-
-def boundary_table(results: list[Result]) -> Table:
-    """Quality at boundaries, of thin things and of single images in percent; a row a model."""
-    columns: dict[str, Callable[[dict[str, Any]], float | None]] = {
-        "Boundary\nIoU": lambda m: m["boundary_iou"]["mean"],
-        f"mIoU\n<= {BAND} px": lambda m: m["bands"]["within"][m["bands"]["pixels"].index(BAND)],
-        f"mIoU\n> {BAND} px": lambda m: m["bands"]["beyond"][m["bands"]["pixels"].index(BAND)],
-        "thin\nrecall": lambda m: m["objects"]["width"]["recall"][0],
-        "image\nmean": lambda m: m["image_miou"]["mean"],
-        "worst\ntenth": lambda m: m["image_miou"]["worst_decile"],
-    }
-    by_model: dict[str, list[dict[str, Any]]] = {}
-    for result in results:
-        if result.done:
-            by_model.setdefault(result["model"], []).append(result["metrics"])
-    caption = (
-        f"Boundary IoU: arXiv 2103.16562; <= {BAND} px: from a true boundary; thin: objects 1-2 "
-        "px wide; worst tenth: of the images, by their own mIoU"
-    )
-    old = [name for name, seeds in by_model.items() if any("bands" not in m for m in seeds)]
-    if old:
-        caption += "; -: scored before boundaries were counted: experiments.score --again DIR"
-    table = Table(title="Where it is right, %", box=box.SIMPLE, pad_edge=False, caption=caption)
-    table.add_column("model", overflow="fold")
-    for name in columns:
-        table.add_column(name, justify="right", no_wrap=True)
-    for model, seeds in by_model.items():
-        cells = []
-        for value in columns.values():
-            found = [f for m in seeds if "bands" in m and (f := value(m)) is not None]
-            cells.append(f"{100 * statistics.fmean(found):.1f}" if found else "-")
-        table.add_row(model, *cells)
-    return table
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -111,10 +81,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--name", action="append", help="what to call a DIR in tables; one for each, in order "
         "(default: the folder's name)")  # fmt: skip
     add("--add", type=Path, metavar="RESULTS", help="show them with a comparison, as runs/demo")
-    add("--output", type=Path, metavar="RESULTS", help="keep results there, for experiments.report")
+    add("--output", type=Path, metavar="RESULTS", help="keep results there, with a report.html")
     add("--again", type=Path, metavar="RESULTS", help="instead score the kept predictions of "
         "these finished trials once more and renew their results")  # fmt: skip
     add("--audit", action="store_true", help="also show what mIoU would be by wrong definitions")
+    add("--allow-mixed", action="store_true", help="show results of other data, recipes or "
+        "protocols in tables of their own")  # fmt: skip
     add("--jobs", type=int, default=os.cpu_count() or 1, help="processes (default: one a core)")
     return parser
 
@@ -124,21 +96,41 @@ def main(argv: list[str] | None = None) -> int:
     args, console = _parser().parse_args(argv), Console(highlight=False, markup=False)
     try:
         _check_request(args)
-        scored = _again(args, console) if args.again else _score(args, console)
-        shown = read_results(args.add) if args.add else scored
-        found = tables(shown, stale_results(shown))
+        with tempfile.TemporaryDirectory() as scratch:
+            keep = args.output or Path(scratch)
+            scored = _again(args, console) if args.again else _score(args, keep, console)
+            _show(scored, args, console)
     except KeyboardInterrupt:
         print("\nstopped; no result is half written", file=sys.stderr)
         return 130
     except (ValueError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
-    found.append(boundary_table(shown))
-    if args.audit:
-        found += [audit_table(result["model"], result["metrics"]) for result in scored]
-    for table in found:
-        console.print(table)
     return 0
+
+
+def _show(scored: list[Result], args: argparse.Namespace, console: Console) -> None:
+    """Tables and the answer of each set of results that may share them, and the report."""
+    folder = args.add or args.again
+    shown = read_results(folder) if folder else scored
+    sets = separate(shown) if args.allow_mixed else [shown]
+    prior = read_prior(folder) if folder and len(sets) == 1 else None
+    names = titles([[result.record for result in some] for some in sets])
+    for name, some in zip(names, sets, strict=True):
+        if len(sets) > 1:
+            console.print(f"\n{name}", style="bold")
+        known, stale = evidence(some, prior=prior["miou"] if prior else None), stale_results(some)
+        for table in tables(some, stale, known):
+            console.print(table)
+        console.print(f"{known.question}\n{known.answer}")
+    if args.audit:
+        for result in scored:
+            console.print(audit_table(result.label, result["metrics"]))
+    if args.output:
+        page = args.output / "report.html"
+        panel = make_panel(scored, args.data_root)
+        write_report(scored, page, stale=set(), prior=None, panel=panel)
+        console.print(f"report: {page}", soft_wrap=True)
 
 
 def _check_request(args: argparse.Namespace) -> None:
@@ -151,8 +143,8 @@ def _check_request(args: argparse.Namespace) -> None:
         raise ValueError(f"--jobs is {args.jobs}: at least one process has to count")
 
 
-def _score(args: argparse.Namespace, console: Console) -> list[Result]:
-    """Results of the folders, written where they are to be kept."""
+def _score(args: argparse.Namespace, keep: Path, console: Console) -> list[Result]:
+    """Results of the folders, written to `keep`, and to a comparison that they are added to."""
     data = open_data(args.data, args.split, args.data_root)
     names = _names(args.folders, args.name)
     others = read_results(args.add) if args.add else []
@@ -162,19 +154,32 @@ def _score(args: argparse.Namespace, console: Console) -> list[Result]:
             f"{args.add} has a trained {min(trained.intersection(names))}: give another --name"
         )
     common = _record(args, data)
-    check_comparable([*others, Result(args.folders[0], {**common, "model": names[0]})])
+    if not args.allow_mixed:
+        check_comparable([*others, Result(args.folders[0], {**common, "model": names[0]})])
     opened = [open_predictions(folder, data, args.ids, args.jobs) for folder in args.folders]
     for name, predictions in zip(names, opened, strict=True):
         console.print(f"{name} read as: {predictions.form}")
     results = []
-    for folder, name, predictions in zip(args.folders, names, opened, strict=True):
+    for name, predictions in zip(names, opened, strict=True):
         scores = _counted(data, predictions, args.jobs)
         record = {**common, "model": name, **_scored(scores)}
-        for kept in (args.add and args.add / "scored", args.output):
-            if kept:
-                _write(kept / slug(name) / "seed0" / "result.json", record, scores)
-        results.append(Result(folder / "result.json", record))
+        inner = Path(slug(name), "seed0", "result.json")
+        for folder in filter(None, (args.add and args.add / "scored", keep)):
+            _write(folder / inner, record, scores)
+        results.append(Result(keep / inner, record))
+    _keep_pictures(results, opened, data)
     return results
+
+
+def _keep_pictures(results: list[Result], opened: list[Predictions], data: Dataset) -> None:
+    """Lay the predictions that a report shows beside their results, as palette PNGs."""
+    for id in choose(results):
+        index = data.ids.index(id)
+        for result, predictions in zip(results, opened, strict=True):
+            picture = Image.fromarray(predictions(index, data.mask(index)), mode="P")
+            picture.putpalette(data.labels.palette)
+            result.predictions.mkdir(exist_ok=True)
+            picture.save(result.predictions / f"{id}.png")
 
 
 def _again(args: argparse.Namespace, console: Console) -> list[Result]:
@@ -184,16 +189,16 @@ def _again(args: argparse.Namespace, console: Console) -> list[Result]:
         raise ValueError(f"no finished trial in {args.again}: run a comparison first")
     opened = [_reopen(result, args) for result in finished]
     for result, (data, predictions) in zip(finished, opened, strict=True):
-        scores = _counted(data, predictions, args.jobs)
+        before, scores = result["metrics"]["miou"], _counted(data, predictions, args.jobs)
         # Hashes of the data set would refuse results of versions that hashed it otherwise.
         if scores.confusion.sum(1).tolist() != [sum(row) for row in result["confusion"]]:
             raise ValueError(f"{result.path} is of other labels: name theirs by --data-root")
         record = {**result.record, **_scored(scores)}
         _write(result.path, record, scores)
-        before, now = (100 * metrics["miou"] for metrics in (result["metrics"], record["metrics"]))
-        name = f"{result['model']} seed {result['seed']}"
-        console.print(f"{name}: mIoU {before:.2f} % before, {now:.2f} % now")
-    return read_results(args.again)
+        result.record.update(record)
+        now, name = record["metrics"]["miou"], f"{result.label} seed {result['seed']}"
+        console.print(f"{name}: mIoU {100 * before:.2f} % before, {100 * now:.2f} % now")
+    return finished
 
 
 def _reopen(result: Result, args: argparse.Namespace) -> tuple[Dataset, Predictions]:

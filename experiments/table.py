@@ -1,12 +1,13 @@
 """The comparison as tables for a terminal or a README."""
 
-from collections.abc import Set
+import statistics
+from collections.abc import Callable, Set
 from typing import Any
 
 from rich import box
 from rich.table import Table
 
-from experiments.claims import Evidence, ModelEvidence
+from experiments.claims import BAND, Evidence, ModelEvidence
 from experiments.published import published_cost
 from experiments.rows import COLUMNS, NO_PATHS, diverged, rows
 from experiments.stats import Interval, Target
@@ -209,6 +210,40 @@ def class_table(results: list[Result]) -> Table:
     return table
 
 
+def boundary_table(results: list[Result]) -> Table:
+    """Quality at boundaries, of thin things and of single images in percent; a row a model."""
+    columns: dict[str, Callable[[dict[str, Any]], float | None]] = {
+        "Boundary\nIoU": lambda m: m["boundary_iou"]["mean"],
+        f"mIoU\n<= {BAND} px": lambda m: m["bands"]["within"][m["bands"]["pixels"].index(BAND)],
+        f"mIoU\n> {BAND} px": lambda m: m["bands"]["beyond"][m["bands"]["pixels"].index(BAND)],
+        "thin\nrecall": lambda m: m["objects"]["width"]["recall"][0],
+        "image\nmean": lambda m: m["image_miou"]["mean"],
+        "worst\ntenth": lambda m: m["image_miou"]["worst_decile"],
+    }
+    by_model: dict[str, list[dict[str, Any]]] = {}
+    for result in results:
+        if result.done:
+            by_model.setdefault(result.label, []).append(result["metrics"])
+    caption = (
+        f"Boundary IoU: arXiv 2103.16562; <= {BAND} px: from a true boundary; thin: objects 1-2 "
+        "px wide; worst tenth: of the images, by their own mIoU"
+    )
+    old = [name for name, seeds in by_model.items() if any("bands" not in m for m in seeds)]
+    if old:
+        caption += "; -: scored before boundaries were counted: experiments.score --again DIR"
+    table = Table(title="Where it is right, %", box=box.SIMPLE, pad_edge=False, caption=caption)
+    table.add_column("model", overflow="fold")
+    for name in columns:
+        table.add_column(name, justify="right", no_wrap=True)
+    for model, seeds in by_model.items():
+        cells = []
+        for value in columns.values():
+            found = [f for m in seeds if "bands" in m and (f := value(m)) is not None]
+            cells.append(f"{100 * statistics.fmean(found):.1f}" if found else "-")
+        table.add_row(model, *cells)
+    return table
+
+
 def markdown(
     results: list[Result], prior: dict[str, float] | None, evidence: Evidence | None = None
 ) -> str:
@@ -242,7 +277,7 @@ def tables(
     """Everything a terminal shows, top to bottom."""
     shown = [paper_table(results), main_table(results, stale, evidence)]
     if any(result.done for result in results):
-        shown.append(class_table(results))
+        shown += [class_table(results), boundary_table(results)]
     return [table for table in shown if table is not None]
 
 
@@ -254,7 +289,7 @@ def plan_table(plan: list[tuple[Trial, str, dict[str, float]]]) -> Table:
         table.add_column(name, justify="right")
     for trial, state, cost in plan:
         table.add_row(
-            f"{trial.model} seed {trial.seed}",
+            trial.name,
             state,
             f"{cost['params'] / 1e6:.2f}",
             f"{cost['gmacs']:.2f}",

@@ -60,6 +60,7 @@ def test_results_run_on_the_committed_results(monkeypatch: pytest.MonkeyPatch) -
     assert pictures(outputs) == 3
 
 
+@pytest.mark.slow  # half a minute, most of it for imports of six processes
 def test_predictions_run_on_a_comparison(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     code, printed = run(
         "experiments.compare", "--recipe", "smoke", "--models", "unet:width=4,segnet:width=4",

@@ -59,22 +59,21 @@ def test_the_tree_names_every_file() -> None:
 
 
 def test_the_commands_name_flags_that_exist() -> None:
-    from experiments import compare
+    from experiments.plan import parser
 
-    known = {flag for action in compare.parser()._actions for flag in action.option_strings}
+    known = {flag for action in parser()._actions for flag in action.option_strings}
     for line in README.splitlines():
         if "experiments.compare" in line:
             assert set(re.findall(r"--[a-z-]+", line)) <= known, line
 
 
 def test_the_results_table_is_what_the_result_files_say() -> None:
-    from experiments.report import renew
+    from experiments.report import renew, summary
     from experiments.store import read_prior, read_results
-    from experiments.table import markdown
 
     results = read_results(RESULTS)
     (name,) = {result["recipe"]["name"] for result in results}
-    assert renew(README, name, markdown(results, read_prior(RESULTS))) == README
+    assert renew(README, name, summary(results, read_prior(RESULTS))) == README
     assert {result["model"] for result in results} == {
         "hrnetv2_w18_small_v1",
         "deeplabv3p:trunk=mobilenetv2_100",

@@ -93,9 +93,6 @@ def written(
     return {path.name: path.read_bytes() for path in out.iterdir()}
 
 
-# --- CSV
-
-
 def test_csv_has_the_numbers_of_the_result_files(kept: tuple[Path, dict[str, bytes]]) -> None:
     folder, files = kept
     lines = list(csv.DictReader(io.StringIO(files["table.csv"].decode())))
@@ -127,9 +124,6 @@ def test_csv_has_the_numbers_of_the_result_files(kept: tuple[Path, dict[str, byt
         assert float(line["miou_within_3px_low"]) == known.bands.within[1].low  # type: ignore[union-attr]
         assert line["indistinguishable"] == str(known.indistinguishable)
         assert (line["target"], line["num_blocks"]) == ("seeds", "40")
-
-
-# --- LaTeX
 
 
 def rows_of(table: str) -> list[list[str]]:
@@ -213,8 +207,6 @@ def test_any_name_is_read_back(text: str) -> None:
     back = back.translate({0x2C6: "^", 0x2DC: "~"})  # it reads both as accents without a letter
     assert back.split() == text.split()
 
-
-# --- figures
 
 ALL = ("pareto", "learning", "bands", "thinness", "classes", "pairs")
 

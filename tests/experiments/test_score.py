@@ -22,8 +22,9 @@ from experiments import score
 from experiments.counts import class_iou, count, count_split, in_order
 from experiments.metrics import FullScores, full_scores, position_prior
 from experiments.predictions import PredictionError, Predictions, open_predictions
-from experiments.score import boundary_table, score_folder
+from experiments.score import score_folder
 from experiments.store import Result, read_results, write_json
+from experiments.table import boundary_table
 from tests.commands import start
 from tests.experiments.test_objects import _scene
 
