@@ -378,7 +378,11 @@ def test_several_folders_are_rows_and_are_kept(
     command = [*folders, "--data", SPEC, "--output", str(tmp_path / "kept"), "--audit"]
     assert score.main(command) == 0
     shown = capsys.readouterr().out
-    assert max(map(len, shown.splitlines())) <= 80
+    *lines, last = shown.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert last == f"report: {tmp_path / 'kept' / 'report.html'}"
+    assert "good is best with 100.0 % mIoU" in " ".join(lines)
+    assert (tmp_path / "kept" / "report.html").is_file()
     results = {result["model"]: result for result in read_results(tmp_path / "kept")}
     assert list(results) == ["bad:really", "good", "worst"]
     for name, result in results.items():
@@ -508,7 +512,8 @@ def test_the_boundary_table_has_a_row_a_model_and_means_over_seeds() -> None:
             "bands": {"pixels": [2, 3], "within": [0, 0.375], "beyond": [0, None]},
             "objects": {"width": {"recall": [0.5, 0]}},
         }
-        return Result(Path(model), {"status": "done", "model": model, "metrics": parts})
+        record = {"status": "done", "model": model, "recipe": {}, "metrics": parts}
+        return Result(Path(model), record)
 
     shown = _text(boundary_table([result("a", 0.5), result("b", None), result("a", 1.0)]))
     assert "a 25.0 37.5 - 50.0 75.0 12.5 b 25.0 37.5 - 50.0 - 12.5" in shown
