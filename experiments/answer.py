@@ -18,6 +18,7 @@ class Ranking:
         models: those that trained, best first.
         pairs: of these.
         not_trained, not_counted: names of models that are not ranked.
+        fixed: what all seeds share, as `repeats.fixed_seeds` names it.
     """
 
     models: Sequence[ModelEvidence]
@@ -26,6 +27,7 @@ class Ranking:
     margin: float
     not_trained: Sequence[str]
     not_counted: Sequence[str]
+    fixed: Sequence[str]
 
 
 def question(results: Sequence[Result]) -> str:
@@ -47,7 +49,7 @@ def answer(ranking: Ranking) -> str:
     models = ranking.models
     parts = [_ranked(ranking) if models else _nothing(ranking)]
     if models and models[0].miou.low is not None:
-        parts.append(_scope(models, ranking.target))
+        parts.append(_scope(ranking))
     if ranking.not_trained and models:
         parts.append(
             f"{_names(ranking.not_trained)} did not train under this recipe and "
@@ -82,14 +84,16 @@ def _ranked(ranking: Ranking) -> str:
             f"{best.model} has the highest mIoU, {percent}, but whether it is best cannot be said: "
             f"{unknown[0].difference.reason}"
         )
-    alike = [pair for pair in against if pair.verdict.kind != "better"]
     below = [pair for pair in against if pair.verdict.kind == "better"]
-    if not alike:
+    rest = [pair for pair in against if pair.verdict.kind != "better"]
+    if not rest:
         return (
             f"{best.model} is best with {percent} mIoU, {_points(below[0].difference)} points "
             f"above the next, {below[0].b} ({_range(below[0].difference)})"
         )
-    head = alike[0].verdict.sentence if len(alike) == 1 else _several(alike, ranking)
+    head = f"{best.model} has the highest mean, {percent} mIoU, but {_but(rest, ranking)}"
+    if len(rest) == 1 and rest[0].verdict.kind != "worse":
+        head = rest[0].verdict.sentence
     if below:
         head += (
             f"; {best.model} is better than {below[0].b} by {_points(below[0].difference)} points "
@@ -100,34 +104,53 @@ def _ranked(ranking: Ranking) -> str:
     return head
 
 
-def _several(alike: Sequence[PairEvidence], ranking: Ranking) -> str:
-    """Two or more that are not worse than the best; the one that differs most speaks for them."""
-    best, far = ranking.models[0], alike[-1]
-    names = _names([pair.b for pair in alike])
-    if len(alike) > _NAMED:
-        others = len(ranking.models) - 1
-        whole = "all others" if len(alike) == others else f"{len(alike)} of the {others} others"
-        names = f"{whole} ({names})"
-    head = f"{best.model} has the highest mIoU, {100 * best.miou.value:.1f} %, but {names}"
-    most = f"{best.model} - {far.b} is {_points(far.difference)} points ({_range(far.difference)}"
-    if all(pair.verdict.kind == "equivalent" for pair in alike):
-        (edge,) = points(ranking.margin)
-        return f"{head} are equivalent to it within {edge} points: {most})"
-    (seen,) = points(far.mdd or 0.0)
-    return (
-        f"{head} cannot be told apart from it: {most}, p {far.p_holm:.2f} over all pairs), and "
-        f"{seen} points could have been seen 4 times in 5"
-    )
+def _but(rest: Sequence[PairEvidence], ranking: Ranking) -> str:
+    """What keeps the best from being better than these, by kind."""
+    of_kind: dict[str, list[PairEvidence]] = {}
+    for pair in rest:
+        of_kind.setdefault(pair.verdict.kind, []).append(pair)
+    said = [
+        f"on the seeds that both have {pair.b} is better by {_points(_turned(pair.difference))} "
+        f"points ({_range(_turned(pair.difference))})"
+        for pair in of_kind.get("worse", [])
+    ]
+    if untold := of_kind.get("cannot be told apart"):  # the one that differs most speaks for all
+        names = _shortened(untold, ranking)
+        said.append(f"{names} cannot be told apart from it: {untold[-1].verdict.reason}")
+    if equal := of_kind.get("equivalent"):
+        far, (edge,) = equal[-1], points(ranking.margin)
+        most = f"{far.a} - {far.b} is {_points(far.difference)} points ({_range(far.difference)})"
+        names = _shortened(equal, ranking)
+        be = _be(equal)
+        said.append(f"{names} {be} equivalent to it within {edge} points: {most}")
+    return "; ".join(said)
 
 
-def _scope(models: Sequence[ModelEvidence], target: Target) -> str:
+def _turned(difference: Interval) -> Interval:
+    """b - a of a - b, which has an interval."""
+    assert difference.low is not None and difference.high is not None
+    return Interval(-difference.value, -difference.high, -difference.low)
+
+
+def _shortened(pairs: Sequence[PairEvidence], ranking: Ranking) -> str:
+    names = _names([pair.b for pair in pairs])
+    if len(pairs) <= _NAMED:
+        return names
+    others = len(ranking.models) - 1
+    whole = "all others" if len(pairs) == others else f"{len(pairs)} of the {others} others"
+    return f"{whole} ({names})"
+
+
+def _scope(ranking: Ranking) -> str:
+    models = ranking.models
     seeds = sorted({len(model.seeds) for model in models})
     number = str(seeds[0]) if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
-    if target == "seeds":
-        return f"with {number} seeds each, this speaks of new training runs as well"
+    fixed = f", with {' and '.join(ranking.fixed)} fixed" if ranking.fixed and seeds[-1] > 1 else ""
+    if ranking.target == "seeds":
+        return f"with {number} seeds each, this speaks of new training runs as well{fixed}"
     what = "these checkpoints" if len(models) > 1 or seeds[-1] > 1 else "this checkpoint"
     given = f"{number} seed{'' if number == '1' else 's'}{' each' * (len(models) > 1)}"
-    return f"with {given}, this is about {what}, not about new training runs"
+    return f"with {given}, this is about {what}, not about new training runs{fixed}"
 
 
 def _names(names: Sequence[str]) -> str:
@@ -137,8 +160,8 @@ def _names(names: Sequence[str]) -> str:
     return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
 
 
-def _be(names: Sequence[str]) -> str:
-    return "is" if len(names) == 1 else "are"
+def _be(some: Sequence[object]) -> str:
+    return "is" if len(some) == 1 else "are"
 
 
 def _points(difference: Interval) -> str:

@@ -24,7 +24,7 @@ def audit(tp: Counts, fp: Counts, fn: Counts, quarter: Counts) -> dict[str, floa
         `segmentation.MeanIoU`).
     mean of batches of 8: of each batch's mIoU, in order; a logged `Jaccard` that is averaged.
     absent class as 0: over all K classes (official HRNet, CSAIL's semantic-segmentation-pytorch).
-    absent class as 1: over all K classes (PaddleSeg; smp's `iou_score` by its default).
+    absent class as 1: over all K classes (smp's `iou_score` by its default).
     predicted but absent class left out: over the classes of the truth alone (detectron2).
     micro average: all classes pooled (torchmetrics' `JaccardIndex(average="micro")`).
     labels resized to 1/4: truth and prediction on every fourth pixel of every fourth row, where a

@@ -2,7 +2,7 @@
 
 import math
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,8 +54,14 @@ def percent(value: float | None) -> float | None:
     return None if value is None or math.isnan(value) else round(100 * value, 2)
 
 
-def cost_points(models: list[Entry], intervals: dict[str, Interval]) -> dict[str, Any]:
-    """Points of the models that have costs, and for each cost its title, scale and front."""
+def cost_points(
+    models: list[Entry], intervals: dict[str, Interval], untrained: Set[str]
+) -> dict[str, Any]:
+    """Points of the models that have costs, and for each cost its title, scale and front.
+
+    Args:
+        untrained: models that did not train, and so are on no front.
+    """
     shown = [i for i, entry in enumerate(models) if entry.row.gmacs is not None]
     points: list[dict[str, Any]] = []
     for i in shown:
@@ -73,7 +79,11 @@ def cost_points(models: list[Entry], intervals: dict[str, Interval]) -> dict[str
     for field, (title, scale) in COSTS.items():
         costs = [point["cost"][field] for point in points]
         if costs and None not in costs:
-            front = pareto_front(costs, [point["miou"] for point in points])
+            ranked = [
+                i for i, p in enumerate(points) if models[p["model"]].row.model not in untrained
+            ]
+            places = pareto_front([costs[i] for i in ranked], [points[i]["miou"] for i in ranked])
+            front = [ranked[place] for place in places]
             axes[field] = {"title": title, "scale": scale, "front": front}
     return {"points": points, "axes": axes}
 

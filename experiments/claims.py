@@ -45,7 +45,8 @@ class ModelEvidence:
     """Whether no other model is cheaper and as good, for each cost that all ranked models have;
     empty for a model that is not ranked."""
     indistinguishable: bool
-    """Cannot be told apart from the best one, or is equivalent to it; False for the best itself."""
+    """Cannot be told apart from the best one, or is equivalent to it; False for the best itself,
+    and for one that is better than it on the seeds that both have."""
     did_not_train: str | None
     """Why the model is not ranked; None for one that is."""
 
@@ -65,7 +66,7 @@ class PairEvidence:
     p_holm: float | None
     """The same, corrected over all pairs."""
     p_equivalent: float | None
-    """Of a difference of the margin or more; below .05 both are equivalent."""
+    """Of a difference of the margin or more."""
     mdd: float | None
     """The true difference that is found 4 times in 5."""
     verdict: Verdict
@@ -74,6 +75,8 @@ class PairEvidence:
     beyond: Interval | None
     boundary_gain: Interval | None
     """within - beyond: above 0 where a is better at boundaries than its interior predicts."""
+    p_equivalent_holm: float | None = None
+    """`p_equivalent` corrected over all pairs; below .05 both are equivalent."""
 
 
 @dataclass(frozen=True)

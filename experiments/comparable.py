@@ -1,13 +1,14 @@
 """Which results may share a table: those of one recipe, one data set and one protocol."""
 
 from collections.abc import Iterator
+from itertools import combinations
 from typing import Any
 
 Record = dict[str, Any]  # as `result.json` holds it
 
 _PARTS = ("recipe", "data", "protocol")
 # Fields that make no difference by themselves.
-_NO_CAUSE = ("name", "warnings", "block", "tuned", "tuned_from")
+_NO_CAUSE = {"recipe": ("name", "tuned", "tuned_from"), "data": ("warnings", "block")}
 _MOST = 4  # fields that a sentence names
 _LONG = 60  # characters of a value
 
@@ -17,30 +18,36 @@ def difference(a: Record, b: Record) -> str | None:
 
     `lr` and `weight_decay` may be each network's own where one search has chosen them, also beside
     networks that were not tuned. Predictions from elsewhere, of which nobody told the recipe or
-    the protocol, may stand beside all that are of the same data.
+    the protocol, may stand beside all whose scored split and precision are the same, as far as
+    both tell them.
     """
     for part in _PARTS:
-        ours, theirs = _hash(a, part), _hash(b, part)
-        if ours != theirs and (part == "data" or None not in (ours, theirs)):
-            x, y = _fields(a, part), _fields(b, part)
+        if _differ(a, b, part):
+            x, y = _told([a, b], part)
             texts = [f"{k}: {_brief(x, k)} against {_brief(y, k)}" for k in _unequal([x, y])]
             return f"{part} ({_first(texts) or 'content of the files'})"
-    searches = [s for s in (_search(a), _search(b)) if s is not None]
-    if len(set(searches)) > 1:
-        clauses = zip(*(search.split("; ") for search in searches), strict=False)
-        return "tuning (" + "; ".join(f"{x} against {y}" for x, y in clauses if x != y) + ")"
+    ours, theirs = _search(a), _search(b)
+    if ours is not None and theirs is not None and ours != theirs:
+        return f"tuning ({search_difference(ours, theirs)})"
     return None
+
+
+def search_difference(ours: str, theirs: str) -> str:
+    """The clauses in which two searches, as `tune.search` words them, are not the same."""
+    clauses = zip(ours.split("; "), theirs.split("; "), strict=False)
+    return "; ".join(f"{x} against {y}" for x, y in clauses if x != y)
 
 
 def titles(sets: list[list[Record]]) -> list[str]:
     """What tells sets of results apart, in a few words each."""
     records = [max(some, key=_says) for some in sets]
-    differ = [p for p in _PARTS if len({_hash(record, p) for record in records} - {None}) > 1]
+    differ = [p for p in _PARTS if any(_differ(a, b, p) for a, b in combinations(records, 2))]
     searches = {_search(record) for record in records} - {None}
     heads = [_head(record, differ, tuned=len(searches) > 1) for record in records]
     if len({*heads}) == len(heads):
         return heads
-    fields = [{k: v for part in differ for k, v in _fields(r, part).items()} for r in records]
+    told = [_told(records, part) for part in differ]
+    fields = [{k: v for own in some for k, v in own.items()} for some in zip(*told, strict=True)]
     names = _unequal(fields)
     tails = (_first([f"{name}: {_brief(own, name)}" for name in names]) for own in fields)
     return [f"{head} ({tail})" for head, tail in zip(heads, tails, strict=True)]
@@ -73,11 +80,43 @@ def _hash(record: Record, part: str) -> str | None:
     return found
 
 
+def _differ(a: Record, b: Record, part: str) -> bool:
+    """By hashes where both have one; else by the scored split, and by the precision."""
+    ours, theirs = _hash(a, part), _hash(b, part)
+    if None not in (ours, theirs) and ours != theirs:
+        return True
+    if part == "data" and None in (ours, theirs):
+        return bool(_unequal(_told([a, b], part)))
+    if part == "protocol" and None in (_hash(a, "recipe"), _hash(b, "recipe")):
+        return len({_precision(a), _precision(b)} - {None}) > 1
+    return False
+
+
+def _precision(record: Record) -> str | None:
+    """Of an evaluation its own, of a trial the recipe's, of scored label maps unknown."""
+    found: str | None = record.get("precision", record["recipe"].get("precision"))
+    return found
+
+
+def _told(records: list[Record], part: str) -> list[dict[str, Any]]:
+    """Single values of each; of data of which one has no hash those alone that all tell."""
+    fields = [_fields(record, part) for record in records]
+    if part == "data" and any(_hash(record, part) is None for record in records):
+        shared = set.intersection(*map(set, fields))
+        return [{k: v for k, v in own.items() if k in shared} for own in fields]
+    return fields
+
+
 def _fields(record: Record, part: str) -> dict[str, Any]:
     """Single values, by names as `fingerprints.test` and `class_weights[3]`."""
-    found = {k: v for k, v in record.get(part, {}).items() if k not in _NO_CAUSE}
+    recipe, skipped = record["recipe"], _NO_CAUSE.get(part, ())
+    found = {k: v for k, v in record.get(part, {}).items() if k not in skipped}
     if part == "recipe" and _search(record) is not None:
-        found["lr"], found["weight_decay"] = record["recipe"]["tuned_from"]
+        found["lr"], found["weight_decay"] = recipe["tuned_from"]
+    if part == "data":  # of a failed trial the recipe alone tells it
+        found = {"name": recipe.get("data"), "split": recipe.get("test_split"), **found}
+    if part == "protocol" and _precision(record) is not None:
+        found["precision"] = _precision(record)
     return dict(_leaves(found, ""))
 
 

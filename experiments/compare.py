@@ -156,7 +156,8 @@ def _print_tables(sets: list[list[Result]], console: Any, prior: dict[str, Any] 
     for name, some in zip(names, sets, strict=True):
         if apart:
             console.print(f"\n{name}", style="bold", markup=False)
-        known = evidence(some, prior=prior["miou"] if prior else None)
+        same = prior and any(r["hashes"]["data"] == prior["data"] for r in some)
+        known = evidence(some, prior=prior["miou"] if prior and same else None)
         for part in table.tables(some, stale_results(some), known):
             console.print(part)
         console.print(f"{known.question}\n{known.answer}", markup=False)

@@ -39,7 +39,7 @@ from experiments.store import (
     write_json,
 )
 from experiments.table import tables
-from experiments.trial import slug, stale_results
+from experiments.trial import seed_folder, slug, stale_results
 from models import build_model
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def evaluate(job: Job, comparison: Path | None) -> list[Result]:
         ValueError: data, weights or earlier predictions that do not fit, or a comparison that the
             result cannot join.
     """
-    splits = list(dict.fromkeys([job.train_split, job.split]))
+    splits = list(dict.fromkeys(job.splits))
     with shown_progress("images") as progress:
         found = checked(job.data, job.root, splits, progress=progress)
     if found.refused:
@@ -132,17 +132,27 @@ def _comparison(folder: Path | None, record: dict[str, Any]) -> tuple[list[Resul
     """The other results of a comparison, and where in it this one goes.
 
     Raises:
-        ValueError: they cannot share a table, or it has this model and seed already.
+        ValueError: they cannot share a table, or it has this model, seed and repeat already.
     """
     if folder is None:
         return [], None
-    name, seed = record["model"], record["seed"]
-    target = folder / "scored" / slug(name) / f"seed{seed}" / "result.json"
-    others = [result for result in read_results(folder) if result.path != target]
-    if any((other["model"], other["seed"]) == (name, seed) for other in others):
-        raise ValueError(f"{folder} has {name} seed {seed} already: compare it elsewhere")
-    check_comparable([*others, Result(target, record)])
+    tuned = record["recipe"].get("tuned") is not None
+    seed = seed_folder(record["seed"], tuned, record.get("repeat", 0))
+    target = folder / "scored" / slug(record["model"]) / seed / "result.json"
+    ours = Result(target, record)
+    found = read_results(folder)
+    others = [r for r in found if (r.path, _row(r)) != (target, _row(ours))]
+    for other in others:
+        if other.path == target or _row(other) == _row(ours):
+            raise ValueError(
+                f"{folder} has {other.label} seed {other['seed']} already: compare it elsewhere"
+            )
+    check_comparable([*others, ours])
     return others, target
+
+
+def _row(result: Result) -> tuple[str, int, int]:
+    return result.label, result["seed"], result.record.get("repeat", 0)
 
 
 def _load(job: Job, classes: int) -> "tuple[nn.Module, Report]":
@@ -174,7 +184,8 @@ def _claim(out: Path, record: dict[str, Any]) -> None:
         ValueError: there are some that were made otherwise.
     """
     path, predictions = out / "evaluation.json", out / "predictions"
-    ours = {"weights": record["checkpoint"]["sha256"], "data": record["hashes"]["data"]}
+    data = record["hashes"]["data"] or record["data"]["fingerprints"]
+    ours = {"weights": record["checkpoint"]["sha256"], "data": data}
     ours |= {key: record[key] for key in ("model", "protocol", "precision")}
     theirs = json.loads(path.read_text()) if path.is_file() else {}
     differ = [key for key in ours if theirs.get(key) != ours[key]]

@@ -6,6 +6,7 @@
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from experiments import answer, repeats
@@ -46,25 +47,33 @@ def evidence(
             above it did not train.
         block: images resampled together; "auto" takes the data set's, None takes whole groups.
         margin: differences below it (a fraction) do not matter.
-        target: by default `seeds` where every ranked model has two or more, else `checkpoints`.
+        target: by default `seeds` where every ranked model has two or more that differ in
+            initialisation or data order, else `checkpoints`.
 
     Raises:
-        ValueError: results that differ in recipe, data or protocol, or counts of other images.
+        ValueError: results that differ in recipe, data or protocol, counts of other images, or
+            target `seeds` of a recipe that fixes both seeds.
     """
     check_comparable(list(results))
     trials, noise = repeats.first_runs(results), repeats.floor(results)
     done = [result for result in trials if result.done]
-    failed = did_not_train(trials, prior)
+    failed = did_not_train(results, prior)
     length = block if block != "auto" else block_of(done[0]) if done else None
     drawn = _drawn(done, length, draws)
     ranked = {name: one for name, one in drawn.items() if name not in failed}
-    if target is None:
-        one_seed = any(len(one.seeds) == 1 for one in ranked.values())
-        target = "checkpoints" if one_seed or not ranked else "seeds"
+    target = _target(target, ranked, done)
     pairs = all_pairs(ranked, target, margin, BAND, noise)
     models = _models(done, drawn, ranked, pairs, target, failed)
     missing = {result.label: None for result in done if result.label not in {*drawn, *failed}}
-    said = answer.Ranking(models[: len(ranked)], pairs, target, margin, [*failed], [*missing])
+    said = answer.Ranking(
+        models=models[: len(ranked)],
+        pairs=pairs,
+        target=target,
+        margin=margin,
+        not_trained=[*failed],
+        not_counted=[*missing],
+        fixed=repeats.fixed_seeds(done),
+    )
     first = next(iter(drawn.values()), None)
     return Evidence(
         question=answer.question(trials),
@@ -84,23 +93,38 @@ def evidence(
 
 
 def did_not_train(results: Sequence[Result], prior: float | None) -> dict[str, str]:
-    """Models of which a seed did not train, with the reason; `prior` as in `evidence`.
+    """Models of which a run did not train, with the reason; `prior` as in `evidence`.
 
-    Their other seeds are not ranked either: a mean over those that came through is luck.
+    Their other runs are not ranked either: a mean over those that came through is luck.
     """
     found: dict[str, str] = {}
     for result in results:
-        reason = None
+        reason, repeat = None, result.record.get("repeat")
+        run = f"repeat {repeat} of " * bool(repeat) + f"seed {result['seed']}"
         if diverged(result):
-            reason = f"seed {result['seed']}: {result['reason']}"
+            reason = f"{run}: {result['reason']}"
         elif result.done and prior is not None and result["metrics"]["miou"] <= prior + UNTRAINED:
             reason = (
-                f"seed {result['seed']} reaches {100 * result['metrics']['miou']:.1f} % mIoU, and "
+                f"{run} reaches {100 * result['metrics']['miou']:.1f} % mIoU, and "
                 f"{100 * prior:.1f} % can be had without looking at an image"
             )
         if reason is not None:
             found.setdefault(result.label, reason)
     return found
+
+
+def _target(asked: Target | None, ranked: Mapping[str, Drawn], done: Sequence[Result]) -> Target:
+    """What was asked for, else `seeds` where every model has runs that differ in their seeds."""
+    distinct = {
+        name: len({repeats.seeds_of(r) for r in done if r.label == name and r["seed"] in one.seeds})
+        for name, one in ranked.items()
+    }
+    if asked == "seeds" and any(distinct[name] < len(one.seeds) for name, one in ranked.items()):
+        raise ValueError(
+            "the recipe fixes init_seed and data_seed, so its seeds repeat one run and say nothing "
+            "of new training runs: take the target checkpoints"
+        )
+    return asked or ("seeds" if min(distinct.values(), default=1) > 1 else "checkpoints")
 
 
 def _drawn(done: Sequence[Result], length: int | None, num_draws: int) -> dict[str, Drawn]:
@@ -127,7 +151,11 @@ def _models(
     """Those that are ranked, then the others, each best first."""
     fronts = _fronts(done, {name: one.miou for name, one in ranked.items()})
     best = next(iter(ranked), None)
-    alike = {pair.b for pair in pairs if pair.a == best and pair.verdict.kind != "better"}
+    alike = {
+        pair.b
+        for pair in pairs
+        if pair.a == best and pair.verdict.kind in ("equivalent", "cannot be told apart")
+    }
     return tuple(
         _model(name, drawn[name], done[0]["data"]["classes"], target, fronts.get(name, {}),
                name in alike, failed.get(name))
@@ -170,7 +198,9 @@ def _fronts(
 ) -> dict[str, dict[Cost, FrontPlace]]:
     """By model, then cost; without the costs that some model lacks, as predictions do."""
     found: dict[str, dict[Cost, FrontPlace]] = {name: {} for name in scores}
-    known = {row.model: row for row in rows(done)}
+    # Rows leave repeats out, but here one stands for a first run that failed.
+    firsts = [replace(result, record={**result.record, "repeat": 0}) for result in done]
+    known = {row.model: row for row in rows(firsts)}
     for cost in COSTS:
         costs = {name: getattr(known[name], cost) for name in scores}
         if None not in costs.values():
@@ -208,7 +238,7 @@ def main(argv: list[str] | None = None) -> int:
             raise ValueError("--block is 0 or more and --margin above 0: give others")
         block: Block = "auto" if args.block is None else args.block or None
         comparisons = {folder: read_results(folder) for folder in args.folders}
-        priors = {folder: read_prior(folder) for folder in args.folders}
+        priors = {folder: read_prior(folder, some) for folder, some in comparisons.items()}
         found = {
             folder: evidence(
                 results,

@@ -29,7 +29,7 @@ def show(found: Mapping[Path, Evidence], together: Together, json: Path | None) 
             console.print(table)
         for model, reason in one.did_not_train.items():
             console.print(f"{model} is not ranked: {reason}")
-        console.print(_noise(one.noise_floor))
+        console.print(_noise(one))
     if together.reason:
         console.print(f"Nothing is said of these folders together: {together.reason}")
     if together.variance:
@@ -80,7 +80,8 @@ def model_table(one: Evidence) -> Table:
         blocks = "single images"
     caption = (
         f"95 % intervals {TARGETS[one.target]}: {one.num_blocks} blocks of {blocks}; "
-        f"<= {one.band} px: from a true boundary; ~: cannot be told apart from the best"
+        f"<= {one.band} px: from a true boundary; ~: equivalent to the best or "
+        "cannot be told apart from it"
     )
     near, far = f"<= {one.band} px", f"> {one.band} px"
     if any(model.bands is None for model in one.models):
@@ -122,8 +123,8 @@ def front_table(one: Evidence) -> Table:
 def pair_table(one: Evidence) -> Table:
     """A row a pair, by the places that models have in their table."""
     caption = (
-        f"> better; = equivalent (margin {100 * one.margin:g}); ? cannot be told apart. p: "
-        f"over all pairs, after Holm; seen: the difference that such an "
+        f"> better; < worse; = equivalent (margin {100 * one.margin:g}); ? cannot be told apart; "
+        f"both over all pairs, after Holm; p: of no difference; seen: the difference that such an "
         f"experiment finds 4 times in 5; boundary: the difference within {one.band} px of a true "
         "boundary less that beyond"
     )
@@ -195,12 +196,16 @@ def _spread(spread: Spread) -> str:
     return f"{sd:.2f}\n[{low:.2f}, {high:.2f}]"
 
 
-def _noise(floor: Spread) -> str:
+def _noise(one: Evidence) -> str:
+    floor = one.noise_floor
     if floor.sd is None:
         return "Noise of repeats: unknown (compare --repeats 2 runs each trial twice)."
     if floor.sd == 0:
         return "Noise of repeats: none; the same trial gives the same mIoU again."
+    counted = "differences that this alone may give (95 %) are called none"
+    if one.target == "seeds":
+        counted = "the spread of seeds holds it already"
     return (
         f"Noise of repeats: the same trial differs by {100 * floor.sd:.2f} points (SD) when it "
-        "runs again; differences below twice that are called none."
+        f"runs again; {counted}."
     )

@@ -35,7 +35,7 @@ def pareto_figure(results: list[Result], path: Path, evidence: Evidence | None =
         ValueError: no finished result with costs, or results that differ in recipe, data or
             protocol.
     """
-    models = entries(results)
+    models = entries([result for result in results if result.done and result["cost"]])
     if not models:
         raise ValueError("no finished trial with costs to draw: run a comparison first")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -53,9 +53,12 @@ def pareto(
     data = models[0].trials[0]["data"]
     axes[0].set_ylabel(f"mIoU, % ({data['name'].split(':')[0]} {data['split']})")
     miou = [100 * entry.row.miou for entry in models]
+    untrained = evidence.did_not_train if evidence else {}
+    ranked = [i for i, entry in enumerate(models) if entry.row.model not in untrained]
     for one, field in zip(axes, ("gmacs", "latency_ms"), strict=True):
         costs = [getattr(entry.row, field) for entry in models]
-        steps = [i for i in pareto_front(costs, miou) for _ in range(2)]  # right, then up
+        front = pareto_front([costs[i] for i in ranked], [miou[i] for i in ranked])
+        steps = [ranked[place] for place in front for _ in range(2)]  # right, then up
         one.plot([costs[i] for i in steps[1:]], [miou[i] for i in steps[:-1]], color=GREY, lw=0.8)
         for entry, x, y in zip(models, costs, miou, strict=True):
             style, known = styles[entry.row.model], evidence and evidence.model(entry.row.model)

@@ -6,6 +6,7 @@ from typing import Any
 
 from pandas import DataFrame
 
+from experiments.claims import BAND
 from experiments.store import Result
 
 
@@ -20,7 +21,7 @@ def results_frame(results: Sequence[Result]) -> DataFrame:
         image_miou_mean, image_miou_worst_decile: fractions, over images and their worst tenth
         miou_within_3px, miou_beyond_3px: fractions, of pixels up to 3 px from a true boundary, and
             of the others
-        recall_thin: fraction, of the pixels of objects that are 1 or 2 px wide
+        recall_thin: fraction of the pixels of objects that are 1 or 2 px wide, mean over classes
         params_m (millions), gmacs (1e9 multiply-adds an image), latency_ms (one image)
         train_s (s), peak_memory_gb (1e9 bytes)
         hash_recipe, hash_data, hash_protocol, hash_code, path (of result.json)
@@ -32,7 +33,7 @@ def results_frame(results: Sequence[Result]) -> DataFrame:
 def _flat(result: Result) -> dict[str, Any]:
     record = result.record
     metrics = record.get("metrics") or {}
-    near = metrics["bands"]["pixels"].index(3) if "bands" in metrics else 0
+    near = metrics["bands"]["pixels"].index(BAND) if "bands" in metrics else 0
     return {
         "model": result.label,
         "seed": record["seed"],
@@ -48,8 +49,8 @@ def _flat(result: Result) -> dict[str, Any]:
         "image_miou_mean": _inside(metrics, "image_miou", "mean"),
         "image_miou_worst_decile": _inside(metrics, "image_miou", "worst_decile"),
         "boundary_iou": _inside(metrics, "boundary_iou", "mean"),
-        "miou_within_3px": _inside(metrics, "bands", "within", near),
-        "miou_beyond_3px": _inside(metrics, "bands", "beyond", near),
+        f"miou_within_{BAND}px": _inside(metrics, "bands", "within", near),
+        f"miou_beyond_{BAND}px": _inside(metrics, "bands", "beyond", near),
         "recall_thin": _inside(metrics, "objects", "width", "recall", 0),
         "params_m": _inside(record, "cost", "params") / 1e6,
         "gmacs": _inside(record, "cost", "gmacs"),

@@ -36,9 +36,13 @@ class Job:
         return self.identity["hashes"]["recipe"] is not None
 
     @property
-    def train_split(self) -> str:
+    def splits(self) -> list[str]:
+        """What the data hash is of: training and scored split; of weights from elsewhere only the
+        scored one is known."""
+        if not self.known:
+            return [self.split]
         recipe = self.identity["recipe"]
-        return str(recipe["train_split"] if recipe["data"] == self.data else "train")
+        return [recipe["train_split"] if recipe["data"] == self.data else "train", self.split]
 
     @property
     def selection(self) -> str:
@@ -89,7 +93,7 @@ def _elsewhere(data: str, split: str) -> dict[str, Any]:
     """What stands for a trial's identity where there is none."""
     return {
         "schema": SCHEMA,
-        "recipe": {"name": "unknown", "data": data, "train_split": "train", "test_split": split},
+        "recipe": {"name": "unknown", "data": data, "test_split": split},
         "seed": 0,
         "hashes": {"recipe": None, "code": None},
         "environment": {},
@@ -116,10 +120,13 @@ def unscored(job: Job, found: Outcome, data: Dataset) -> dict[str, Any]:
     """A result but for its scores and its weights. Costs are left out: passes differ in them."""
     published = about(job.data)
     protocol = job.protocol.record(job.split, job.selection)
+    if job.precision != job.identity["recipe"].get("precision", job.precision):
+        protocol["precision"] = job.precision
     # An unknown selection keeps no row out of a table, as an unknown recipe does not.
     alike = protocol if job.known else {**protocol, "selection": LAST_STEP}
-    prints = [found.splits[name].fingerprint for name in (job.train_split, job.split)]
-    hashes = {"data": short_hash(prints), "protocol": short_hash(alike)}
+    prints = {name: found.splits[name].fingerprint for name in job.splits}
+    data_hash = short_hash([prints[name] for name in job.splits]) if job.known else None
+    hashes = {"data": data_hash, "protocol": short_hash(alike)}
     return {
         **job.identity,
         "status": "done",
@@ -133,6 +140,7 @@ def unscored(job: Job, found: Outcome, data: Dataset) -> dict[str, Any]:
             "num_images": len(data.ids),
             "classes": list(data.labels.names),
             "block": published.block if published else None,
+            "fingerprints": prints,
         },
         "cost": None,
         "timing": None,

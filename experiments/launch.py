@@ -39,11 +39,16 @@ def group_of(trials: list[Trial]) -> str:
     return short_hash(sorted(trial.id() for trial in trials))
 
 
-def fail(trial: Trial, data: str, reason: str) -> None:
-    """Leave a failed result of a trial that cannot be run."""
+def fail(trial: Trial, data: str, reason: str, rerun: str = "failed") -> None:
+    """Leave a failed result of a trial that cannot be run, unless a finished one is kept.
+
+    Raises:
+        ValueError: as `Trial.prepare`.
+    """
     with trial.lock():
-        identity = trial.identity(data)
-        write_json(trial.result_path, {**identity, "status": "failed", "reason": reason})
+        if trial.prepare(data, rerun):
+            identity = trial.identity(data)
+            write_json(trial.result_path, {**identity, "status": "failed", "reason": reason})
 
 
 def _fetch_weights(trials: list[Trial], data: str, rerun: str) -> None:

@@ -249,7 +249,7 @@ def log_comparison(run: Any, results: list[Result]) -> None:
 
     from experiments.evidence import evidence
 
-    prior = read_prior(results[0].path.parents[2]) or {}
+    prior = read_prior(results[0].path.parents[2], results) or {}
     found = evidence(results, prior=prior.get("miou"))
     models = rows(results)
     table = wandb.Table(["model", "init", "seeds", *COLUMNS, "mIoU low %", "mIoU high %"])

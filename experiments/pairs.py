@@ -1,6 +1,6 @@
 """Every pair of a comparison: how far apart, how surely, and where the difference lies."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import NamedTuple
 
@@ -16,8 +16,10 @@ from experiments.stats import (
     holm,
     interval,
     minimum_detectable_difference,
+    noise_of_difference,
     p_value,
     points,
+    untold,
     verdict,
 )
 
@@ -25,37 +27,49 @@ from experiments.stats import (
 def all_pairs(
     drawn: Mapping[str, Drawn], target: Target, margin: float, band: int, noise: Spread
 ) -> list[PairEvidence]:
-    """In the order of the models, with p values corrected over all pairs.
+    """In the order of the models, with p values of both tests corrected over all pairs.
 
     Args:
         margin: a fraction, as in `stats.verdict`.
         band: pixels from a true boundary, near which pairs are compared as well.
-        noise: of repeats; a difference below twice its SD is called none, whatever its p.
+        noise: of repeats; a difference of checkpoints below what it alone gives is called none,
+            whatever its p. The spread of seeds holds it already.
     """
     measured = [_measure(a, b, target, band) for a, b in combinations(drawn.values(), 2)]
-    adjusted = iter(holm([p for one in measured if (p := p_value(one.whole)) is not None]))
+    p = [p_value(one.whole) for one in measured]
+    p_margin = [equivalence_p(one.whole, margin) for one in measured]
+    p_holm, p_margin_holm = _holm(p), _holm(p_margin)
     found = []
-    for (a, b), one in zip(combinations(drawn, 2), measured, strict=True):
-        p = p_value(one.whole)
-        pair = Pair(a, b, one.whole, p, None if p is None else next(adjusted))
+    for i, ((a, b), one) in enumerate(zip(combinations(drawn, 2), measured, strict=True)):
+        pair = Pair(a, b, one.whole, p_holm[i], p_margin_holm[i])
         mdd = minimum_detectable_difference(one.whole)
+        said = verdict(pair, margin, mdd)
+        if target == "checkpoints":
+            said = _above_noise(said, pair, noise, len(one.seeds))
         found.append(
             PairEvidence(
                 a=a,
                 b=b,
                 seeds=one.seeds,
                 difference=one.whole,
-                p=p,
+                p=p[i],
                 p_holm=pair.p_holm,
-                p_equivalent=equivalence_p(one.whole, margin),
+                p_equivalent=p_margin[i],
+                p_equivalent_holm=pair.p_equivalent_holm,
                 mdd=mdd,
-                verdict=_above_noise(verdict(pair, margin, mdd), pair, noise),
+                verdict=said,
                 within=one.within,
                 beyond=one.beyond,
                 boundary_gain=one.gain,
             )
         )
     return found
+
+
+def _holm(p: Sequence[float | None]) -> list[float | None]:
+    """Corrected over those that are known."""
+    adjusted = iter(holm([x for x in p if x is not None]))
+    return [None if x is None else next(adjusted) for x in p]
 
 
 class _Measured(NamedTuple):
@@ -90,14 +104,17 @@ def _seeds(drawn: Drawn) -> str:
     return ", ".join(map(str, drawn.seeds))
 
 
-def _above_noise(found: Verdict, pair: Pair, noise: Spread) -> Verdict:
-    """The verdict, unless a repeat of the same trial may differ as much."""
-    twice = 2 * (noise.sd or 0.0)
-    if found.kind not in ("better", "worse") or abs(pair.difference.value) >= twice:
+def _above_noise(found: Verdict, pair: Pair, noise: Spread, num_runs: int) -> Verdict:
+    """The verdict, unless repeats of the same trials may differ as much."""
+    if found.kind not in ("better", "worse"):
         return found
-    value, edge = points(pair.difference.value, twice)
-    sentence = (
-        f"{pair.a} and {pair.b} cannot be told apart: {pair.a} - {pair.b} is {value} points, less "
-        f"than the {edge} (2 SD) by which runs of the very same trial differ"
+    edge = noise_of_difference(noise, num_runs)
+    if abs(pair.difference.value) >= edge:
+        return found
+    value, most = points(pair.difference.value, edge)
+    runs = "two runs" if num_runs == 1 else f"two means of {num_runs} runs"
+    reason = (
+        f"{pair.a} - {pair.b} is {value} points, less than the {most} by which {runs} of the very "
+        "same trial may differ (95 %)"
     )
-    return Verdict("cannot be told apart", sentence)
+    return untold(pair.a, pair.b, reason)

@@ -113,7 +113,7 @@ def _spread(scored: list[Result]) -> npt.NDArray[np.float64]:
     for result in scored:
         counts = result.per_image()
         miou = image_miou(counts["tp"], counts["fp"], counts["fn"])
-        by_model.setdefault(result["model"], []).append(miou)
+        by_model.setdefault(result.label, []).append(miou)
     means = np.stack([np.mean(seeds, axis=0) for seeds in by_model.values()])
     spread: npt.NDArray[np.float64] = np.nan_to_num(means.max(0) - means.min(0))
     return spread

@@ -8,7 +8,7 @@ from experiments.claims import Evidence
 from experiments.evidence import evidence
 from experiments.latex import table
 from experiments.paper_figures import paper_figures
-from experiments.rows import Entry, rows
+from experiments.rows import Entry, entries
 from experiments.stats import Interval
 from experiments.store import Result, write_bytes, write_text
 
@@ -33,7 +33,7 @@ def paper(
         ValueError: no finished result, or results that differ in recipe, data or protocol.
     """
     found = evidence(results, prior=prior["miou"] if prior else None)
-    models = ranked(results, found)
+    models = entries(results, order=[model.model for model in found.models])
     if not models:
         raise ValueError("no finished trial to write about: run a comparison first")
     if latex:
@@ -43,16 +43,6 @@ def paper(
             write_bytes(figures / name, content)
     if csv:
         write_text(csv, numbers(models, found))
-
-
-def ranked(results: Sequence[Result], found: Evidence) -> list[Entry]:
-    """Finished models, best first; those that did not train or were not counted come last."""
-    place = {model.model: i for i, model in enumerate(found.models)}
-    order = sorted(
-        rows(list(results)), key=lambda row: (place.get(row.model, len(place)), -row.miou)
-    )
-    once = [result for result in results if result.done and not result.record.get("repeat")]
-    return [Entry(row, [r for r in once if r.label == row.model]) for row in order]
 
 
 def numbers(models: Sequence[Entry], found: Evidence) -> str:

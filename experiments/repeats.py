@@ -40,8 +40,21 @@ class Multiplier:
 
 
 def first_runs(results: Sequence[Result]) -> list[Result]:
-    """Without those that repeat a trial of the same seed: repeats are no seeds."""
-    return [result for result in results if not result.record.get("repeat")]
+    """Of each trial the first run that finished, or the first where none did.
+
+    Repeats are no seeds, but one of them stands for a run that failed. Trials are told apart by
+    network, recipe and seed.
+    """
+    runs: dict[tuple[str, str | None, int], Result] = {}
+    for result in results:
+        key = result.label, result["hashes"]["recipe"], result["seed"]
+        if key not in runs or _place(result) < _place(runs[key]):
+            runs[key] = result
+    return list(runs.values())
+
+
+def _place(result: Result) -> tuple[bool, int]:
+    return not result.done, result.record.get("repeat", 0)
 
 
 def floor(results: Sequence[Result]) -> Spread:
@@ -102,14 +115,25 @@ def variance(results: Sequence[Result]) -> dict[str, Components]:
     _need(results, SEEDS, "a variance")
     runs: dict[str, dict[tuple[int, int], float]] = {}
     for result in _trained(first_runs(results)):
-        seeds = _seed(result, "init_seed"), _seed(result, "data_seed")
-        runs.setdefault(result.label, {})[seeds] = result["metrics"]["miou"]
+        runs.setdefault(result.label, {})[seeds_of(result)] = result["metrics"]["miou"]
     return {model: variance_components(miou) for model, miou in runs.items()}
 
 
-def _seed(result: Result, field: str) -> int:
-    set_by_recipe = result["recipe"].get(field)
-    return int(result["seed"] if set_by_recipe is None else set_by_recipe)
+def seeds_of(result: Result) -> tuple[int, int]:
+    """Of the initialisation and of the data order; runs that share both repeat each other."""
+    recipe, seed = result["recipe"], result["seed"]
+    init, data = (recipe.get(field) for field in ("init_seed", "data_seed"))
+    return seed if init is None else init, seed if data is None else data
+
+
+def fixed_seeds(results: Sequence[Result]) -> list[str]:
+    """What the recipe gives to all seeds alike, as a sentence names it."""
+    names = {"init_seed": "the initialisation", "data_seed": "the order of the data"}
+    return [
+        name
+        for field, name in names.items()
+        if any(result["recipe"].get(field) is not None for result in results)
+    ]
 
 
 def multipliers(

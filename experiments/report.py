@@ -85,6 +85,15 @@ def _parser() -> argparse.ArgumentParser:
 def _comparisons(args: argparse.Namespace) -> Iterator[tuple[Path, list[Result]]]:
     """Each set of results that may share a table, with where its page goes."""
     results, page = read_results(args.results), args.output or args.results / "report.html"
+    for flag in ("output", "latex", "csv", "figure"):
+        file: Path | None = getattr(args, flag)
+        if file and file.is_dir():
+            raise ValueError(f"--{flag} is {file}, a folder: give a file in it")
+    if args.figure and not any(result.done and result["cost"] for result in results):
+        raise ValueError(
+            f"--figure draws mIoU against cost, and no result in {args.results} has a cost, as "
+            "predictions from elsewhere have none: leave it out"
+        )
     sets = separate(results) if args.allow_mixed else [results]
     once = [args.latex, args.figures, args.csv, args.figure, args.publish, args.readme]
     if len(sets) > 1 and any(once):
@@ -97,9 +106,10 @@ def _comparisons(args: argparse.Namespace) -> Iterator[tuple[Path, list[Result]]
 
 
 def _write(page: Path, results: list[Result], args: argparse.Namespace) -> None:
-    panel, prior = make_panel(results, args.data_root), read_prior(args.results)
+    panel, prior = make_panel(results, args.data_root), read_prior(args.results, results)
     write_report(results, page, stale=stale_results(results), prior=prior, panel=panel)
-    print(f"wrote {page}")
+    if panel.reason:
+        print(f"no photos: {panel.reason}")
     if args.latex or args.figures or args.csv:
         paper(results, latex=args.latex, figures=args.figures, csv=args.csv, prior=prior)
     if args.figure:
@@ -110,6 +120,9 @@ def _write(page: Path, results: list[Result], args: argparse.Namespace) -> None:
     if args.readme:
         text = args.readme.read_text()
         args.readme.write_text(renew(text, args.results.name, summary(results, prior)))
+    files = (page, args.latex, args.figures, args.csv, args.figure, args.publish, args.readme)
+    for file in filter(None, files):
+        print(f"wrote {file}")
 
 
 def summary(results: list[Result], prior: dict[str, Any] | None) -> str:

@@ -250,8 +250,8 @@ def _log_cost(level: float, log_costs: Floats, miou: Floats) -> float:
 def pareto(costs: Mapping[str, float], scores: Mapping[str, Resampled]) -> dict[str, FrontPlace]:
     """Each model's place against the front of cost and mIoU (means over seeds).
 
-    On the front is who has no other model at most as costly and at least as good, and strictly
-    so in one of the two. The draws vary the images, never the seeds.
+    On the front is who has no other model at most as costly and at least as good; of equal ones
+    the first, as in `rows.pareto_front`. The draws vary the images, never the seeds.
     """
     cost = np.array([costs[name] for name in scores])
     on_front = _front(cost, np.array([score.mean for score in scores.values()]))
@@ -267,5 +267,6 @@ def _front(cost: Floats, miou: Floats) -> npt.NDArray[np.bool_]:
     """(models,) and (..., models) to (..., models)."""
     ours, theirs = miou[..., :, None], miou[..., None, :]
     as_cheap, cheaper = cost <= cost[:, None], cost < cost[:, None]
-    beaten = as_cheap & (theirs >= ours) & (cheaper | (theirs > ours))
+    earlier = np.tri(len(cost), k=-1, dtype=np.bool_)
+    beaten = as_cheap & (theirs >= ours) & (cheaper | (theirs > ours) | earlier)
     return ~np.asarray(beaten.any(-1))

@@ -1,7 +1,7 @@
 """Rows of a comparison: a model over its seeds, and which of them no other beats."""
 
 import statistics
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -122,15 +122,19 @@ class Entry:
         return statistics.fmean(present) if present else None
 
 
-def entries(results: list[Result], stale: Iterable[str] = ()) -> list[Entry]:
-    """Finished models with their costs, best mIoU first.
+def entries(
+    results: Sequence[Result], stale: Set[str] = NO_PATHS, order: Sequence[str] = ()
+) -> list[Entry]:
+    """Finished models, those of `order` in that order and then the best mIoU first.
 
     Raises:
         ValueError: results that differ in recipe, data or protocol.
     """
-    trained = [result for result in results if result.done and result["cost"]]
-    ranked = sorted(rows(trained, set(stale)), key=lambda row: -row.miou)
-    once = [result for result in trained if not result.record.get("repeat")]
+    once = [result for result in results if result.done and not result.record.get("repeat")]
+    place = {name: position for position, name in enumerate(order)}
+    ranked = sorted(
+        rows(once, stale), key=lambda row: (place.get(row.model, len(place)), -row.miou)
+    )
     return [Entry(row, [r for r in once if r.label == row.model]) for row in ranked]
 
 

@@ -27,7 +27,6 @@ from experiments.evidence import evidence
 from experiments.metrics import FullScores, Scores, full_scores, position_prior, score
 from experiments.panel import choose, make_panel
 from experiments.predictions import PredictionError, Predictions, open_predictions
-from experiments.recipes import short_hash
 from experiments.report import write_report
 from experiments.store import (
     SCHEMA,
@@ -114,11 +113,11 @@ def _show(scored: list[Result], args: argparse.Namespace, console: Console) -> N
     folder = args.add or args.again
     shown = read_results(folder) if folder else scored
     sets = separate(shown) if args.allow_mixed else [shown]
-    prior = read_prior(folder) if folder and len(sets) == 1 else None
     names = titles([[result.record for result in some] for some in sets])
     for name, some in zip(names, sets, strict=True):
         if len(sets) > 1:
             console.print(f"\n{name}", style="bold")
+        prior = read_prior(folder, some) if folder else None
         known, stale = evidence(some, prior=prior["miou"] if prior else None), stale_results(some)
         for table in tables(some, stale, known):
             console.print(table)
@@ -246,9 +245,12 @@ def _write(path: Path, record: dict[str, Any], scores: Scores) -> None:
 
 
 def _record(args: argparse.Namespace, data: Dataset) -> dict[str, Any]:
-    """A result without recipe, code and cost, which nobody told, and still without its scores."""
+    """A result without recipe, code and cost, which nobody told, and still without its scores.
+
+    What it was trained on is unknown too: data have the scored split's fingerprint and no hash.
+    """
     known = about(args.data)
-    splits = checked(args.data, args.data_root, list(dict.fromkeys(["train", args.split]))).splits
+    split = checked(args.data, args.data_root, [args.split]).splits[args.split]
     return {
         "schema": SCHEMA,
         "status": "done",
@@ -256,18 +258,14 @@ def _record(args: argparse.Namespace, data: Dataset) -> dict[str, Any]:
         "recipe": {"name": "unknown", "data": args.data, "test_split": args.split},
         "model": None,
         "seed": 0,
-        "hashes": {
-            "recipe": None,
-            "protocol": None,
-            "code": None,
-            "data": short_hash([splits[name].fingerprint for name in ("train", args.split)]),
-        },
+        "hashes": dict.fromkeys(("recipe", "data", "protocol", "code")),
         "data": {
             "name": args.data,
             "split": args.split,
             "num_images": len(data.ids),
             "classes": list(data.labels.names),
             "block": known.block if known else None,
+            "fingerprints": {args.split: split.fingerprint},
         },
         "protocol": {"split": args.split, "size": "the label file's own"},
         "cost": None,

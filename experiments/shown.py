@@ -10,7 +10,7 @@ from experiments import charts
 from experiments.claims import Evidence
 from experiments.panel import Panel, shots
 from experiments.published import ALIASES, Published, published
-from experiments.rows import Entry, rows
+from experiments.rows import Entry, entries
 from experiments.store import Result
 from experiments.table import conditions
 
@@ -23,7 +23,7 @@ def shown(
     panel: Panel | None,
 ) -> dict[str, Any]:
     """All values of the template."""
-    models = _models(results, found, stale)
+    models = entries(results, stale, [model.model for model in found.models])
     trials = [trial for entry in models for trial in entry.trials]
     told = (trial for trial in trials if trial["hashes"]["recipe"])
     first = next(told, trials[0] if trials else results[0])
@@ -60,7 +60,7 @@ def shown(
 def _drawn(models: list[Entry], found: Evidence, val_split: str) -> dict[str, Any]:
     """Charts, and as `data` the numbers that a script draws them from."""
     intervals = {model.model: model.miou for model in found.models}
-    cost = charts.cost_points(models, intervals)
+    cost = charts.cost_points(models, intervals, set(found.did_not_train))
     curves = charts.curves(models, val_split)
     bands, sizes = charts.bands(models, found), charts.objects(models)
     marks = [
@@ -80,16 +80,6 @@ def _drawn(models: list[Entry], found: Evidence, val_split: str) -> dict[str, An
             "charts": [asdict(chart) for chart in (*curves, *bands, *sizes)],
         },
     }
-
-
-def _models(results: list[Result], found: Evidence, stale: set[str]) -> list[Entry]:
-    """Finished models in the order of the evidence, each with one trial a seed."""
-    order = {model.model: place for place, model in enumerate(found.models)}
-    kept = [result for result in results if result.done and not result.record.get("repeat")]
-    ranked = sorted(
-        rows(kept, stale), key=lambda row: (order.get(row.model, len(order)), -row.miou)
-    )
-    return [Entry(row, [r for r in kept if r["model"] == row.model]) for row in ranked]
 
 
 def _papers(model: str) -> list[dict[str, Published]]:

@@ -8,7 +8,6 @@ of freedom.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from typing import Literal
 
 import numpy as np
@@ -38,13 +37,16 @@ class Interval:
 
 @dataclass(frozen=True)
 class Pair:
-    """The difference a - b of two models; p values are None where it has no interval."""
+    """The difference a - b of two models; p values are None where it has no interval.
+
+    Both are corrected over all pairs: that of no difference, and that of the margin or more.
+    """
 
     a: str
     b: str
     difference: Interval
-    p: float | None
     p_holm: float | None
+    p_equivalent_holm: float | None
 
 
 @dataclass(frozen=True)
@@ -79,10 +81,21 @@ class Components:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What may be said of a pair, in a word and in a sentence with numbers."""
+    """What may be said of a pair, in a word and in a sentence with numbers.
+
+    `reason` is the part of the sentence that says why two cannot be told apart.
+    """
 
     kind: Literal["better", "worse", "equivalent", "cannot be told apart"]
     sentence: str
+    reason: str = ""
+
+
+def untold(a: str, b: str, reason: str | None) -> Verdict:
+    """That a and b cannot be told apart, and why."""
+    return Verdict(
+        "cannot be told apart", f"{a} and {b} cannot be told apart: {reason}", reason or ""
+    )
 
 
 def interval(score: Resampled, target: Target) -> Interval:
@@ -115,19 +128,6 @@ def interval(score: Resampled, target: Target) -> Interval:
     return Interval(score.mean, score.mean - half, score.mean + half, standard_error, df)
 
 
-def difference(a: Resampled, b: Resampled, target: Target) -> Interval:
-    """The interval of a - b, paired by image and by seed; both from one call of `bootstrap`.
-
-    Raises:
-        ValueError: models with unequal numbers of seeds.
-    """
-    if a.miou.shape != b.miou.shape:
-        raise ValueError(
-            f"pairs need the same seeds of both models, got {len(a.miou)} and {len(b.miou)}"
-        )
-    return interval(Resampled(a.miou - b.miou, a.draws - b.draws, a.num_blocks), target)
-
-
 def _upper_tail(distance: float, difference: Interval) -> float | None:
     """P(T > distance / standard error); None without an interval."""
     if difference.standard_error is None:
@@ -146,9 +146,9 @@ def p_value(difference: Interval) -> float | None:
 def equivalence_p(difference: Interval, margin: float) -> float | None:
     """p of a difference of `margin` (a fraction) or more, the larger of two one-sided tests.
 
-    max(P(T > (margin + value) / se), P(T > (margin - value) / se)); below .05 both models are
-    equivalent, which is when the 90 % interval lies within +-margin (Schuirmann 1987, Journal of
-    Pharmacokinetics and Biopharmaceutics 15(6)).
+    max(P(T > (margin + value) / se), P(T > (margin - value) / se)); of one pair alone it is below
+    .05 when the 90 % interval lies within +-margin (Schuirmann 1987, Journal of Pharmacokinetics
+    and Biopharmaceutics 15(6)). Of several pairs it needs `holm` as well.
     """
     # The side that the difference leans to has the larger p.
     return _upper_tail(margin - abs(difference.value), difference)
@@ -181,18 +181,6 @@ def holm(p: Sequence[float]) -> list[float]:
     return [float(x) for x in adjusted]
 
 
-def all_pairs(scores: Mapping[str, Resampled], target: Target) -> list[Pair]:
-    """Every pair in the order of the models, with p values corrected over all of them."""
-    names = list(combinations(scores, 2))
-    differences = [difference(scores[a], scores[b], target) for a, b in names]
-    p = [p_value(d) for d in differences]
-    adjusted = iter(holm([x for x in p if x is not None]))
-    return [
-        Pair(a, b, d, x, None if x is None else next(adjusted))
-        for (a, b), d, x in zip(names, differences, p, strict=True)
-    ]
-
-
 def noise_floor(repeats: Sequence[Sequence[float]]) -> Spread:
     """SD of runs that repeat the same trial, pooled over trials: what no seed explains.
 
@@ -202,6 +190,16 @@ def noise_floor(repeats: Sequence[Sequence[float]]) -> Spread:
     df = sum(len(runs) - 1 for runs in repeats)
     squares = sum(float(np.square(np.subtract(runs, np.mean(runs))).sum()) for runs in repeats)
     return _spread(squares, df, "no trial was run twice: the noise of a repeat cannot be seen")
+
+
+def noise_of_difference(noise: Spread, num_runs: int) -> float:
+    """What noise of repeats alone moves the difference of two means by, 19 times in 20.
+
+    t(.975, df) sd sqrt(2 / S), a fraction, for means over S runs each; 0 where no repeat ran.
+    """
+    if noise.sd is None:
+        return 0.0
+    return float(student.ppf(0.975, noise.df) * noise.sd * np.sqrt(2 / num_runs))
 
 
 def variance_components(miou: Mapping[tuple[int, int], float]) -> Components:
@@ -269,7 +267,7 @@ def _spread(squares: float, df: int, reason: str) -> Spread:
 
 
 def verdict(pair: Pair, margin: float, mdd: float | None) -> Verdict:
-    """What may be said of a and b, with 95 % intervals and Holm's p.
+    """What may be said of a and b, with 95 % intervals and Holm's p of both tests.
 
     Equivalence comes first: the margin says which differences do not matter, even real ones.
 
@@ -278,9 +276,9 @@ def verdict(pair: Pair, margin: float, mdd: float | None) -> Verdict:
         mdd: `minimum_detectable_difference`, a fraction.
     """
     d, a, b = pair.difference, pair.a, pair.b
-    p_margin = equivalence_p(d, margin)
-    if d.low is None or d.high is None or pair.p_holm is None or p_margin is None or mdd is None:
-        return Verdict("cannot be told apart", f"{a} and {b} cannot be told apart: {d.reason}")
+    p, p_margin = pair.p_holm, pair.p_equivalent_holm
+    if d.low is None or d.high is None or p is None or p_margin is None or mdd is None:
+        return untold(a, b, d.reason)
     value, low, high, edge, seen = points(d.value, d.low, d.high, margin, mdd)
     range_ = f"95 % interval {low} to {high}"
     if p_margin < 0.05:
@@ -288,17 +286,17 @@ def verdict(pair: Pair, margin: float, mdd: float | None) -> Verdict:
             f"{a} and {b} are equivalent within {edge} points: {a} - {b} is {value} ({range_})"
         )
         return Verdict("equivalent", sentence)
-    if pair.p_holm < 0.05 and d.value > 0:
+    if p < 0.05 and d.value > 0:
         return Verdict("better", f"{a} is better than {b} by {value} points ({range_})")
-    if pair.p_holm < 0.05:
+    if p < 0.05:
         value, low, high = points(-d.value, -d.high, -d.low)
         sentence = f"{a} is worse than {b} by {value} points (95 % interval {low} to {high})"
         return Verdict("worse", sentence)
-    sentence = (
-        f"{a} and {b} cannot be told apart: {a} - {b} is {value} points ({range_}, p "
-        f"{pair.p_holm:.2f} over all pairs), and {seen} points could have been seen 4 times in 5"
+    reason = (
+        f"{a} - {b} is {value} points ({range_}, p {p:.2f} over all pairs), and {seen} points "
+        "could have been seen 4 times in 5"
     )
-    return Verdict("cannot be told apart", sentence)
+    return untold(a, b, reason)
 
 
 def points(*fractions: float) -> list[str]:

@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import combinations
@@ -163,11 +163,11 @@ def load_results(folder: Path | str) -> "DataFrame":
     return results_frame(read_results(folder))
 
 
-def read_prior(folder: Path) -> dict[str, Any] | None:
-    """Scores of the position prior that `compare` left beside the results."""
+def read_prior(folder: Path, results: Sequence[Result]) -> dict[str, Any] | None:
+    """Scores of the position prior that `compare` left in a folder; None if of other data."""
     path = folder / PRIOR
     prior: dict[str, Any] | None = json.loads(path.read_text()) if path.is_file() else None
-    return prior
+    return prior if prior and any(r["hashes"]["data"] == prior["data"] for r in results) else None
 
 
 def check_comparable(results: list[Result]) -> None:

@@ -226,7 +226,7 @@ def boundary_table(results: list[Result]) -> Table:
             by_model.setdefault(result.label, []).append(result["metrics"])
     caption = (
         f"Boundary IoU: arXiv 2103.16562; <= {BAND} px: from a true boundary; thin: objects 1-2 "
-        "px wide; worst tenth: of the images, by their own mIoU"
+        "px wide, mean over classes; worst tenth: of the images, by their own mIoU"
     )
     old = [name for name, seeds in by_model.items() if any("bands" not in m for m in seeds)]
     if old:

@@ -9,7 +9,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from datamodules.labels import DataError
 from datamodules.outcome import Outcome
 from experiments.recipes import Recipe, short_hash
 from experiments.source import code_hash
-from experiments.store import SCHEMA, TUNED, Result, read_result
+from experiments.store import SCHEMA, TUNED, Result, read_result, write_json
 
 
 class State(Enum):
@@ -55,12 +55,12 @@ class Trial:
     """Which run of the same seeds: what differs between these is noise of the machine."""
     mark: str = ""
     """What else tables and logs call it; no part of the trial."""
+    chosen_from: dict[str, Any] | None = field(default=None, compare=False, repr=False)
+    """The search behind a tuned recipe, kept beside the result; no part of the trial."""
 
     @property
     def folder(self) -> Path:
-        tuned = "-tuned" if self.recipe.tuned else ""
-        repeat = f"-repeat{self.repeat}" if self.repeat else ""
-        seed = f"seed{self.seed}{tuned}{repeat}"
+        seed = seed_folder(self.seed, self.recipe.tuned is not None, self.repeat)
         return self.out / slug(self.recipe.name) / slug(self.model) / seed
 
     @property
@@ -130,6 +130,8 @@ class Trial:
     def prepare(self, data: str, rerun: str = "failed") -> bool:
         """Whether there is work to do; clears away what is to be done again. Needs the lock.
 
+        The search of a tuned trial is written only where there is work: a kept result keeps its.
+
         Raises:
             ValueError: what is there belongs to another recipe, data set or code.
         """
@@ -148,6 +150,8 @@ class Trial:
             )
         elif state in (State.DONE, State.STALE):
             return False
+        if self.chosen_from is not None:
+            write_json(self.folder / TUNED, self.chosen_from)
         return True
 
     def _clear(self) -> None:
@@ -249,6 +253,11 @@ def _describe(holder: Path) -> str:
         return "another process"
     since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(held["start"]))
     return f"process {held['pid']} on {held['host']} since {since}"
+
+
+def seed_folder(seed: int, tuned: bool, repeat: int) -> str:
+    """The innermost folder of a trial's result."""
+    return f"seed{seed}{'-tuned' * tuned}" + (f"-repeat{repeat}" if repeat else "")
 
 
 def slug(name: str) -> str:

@@ -5,6 +5,7 @@ best by whole groups held out of the training set. Validation and test images ar
 """
 
 import dataclasses
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +15,9 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from experiments.comparable import search_difference
 from experiments.recipes import Recipe
-from experiments.store import DID_NOT_TRAIN, TUNED, Result, read_result, write_json
+from experiments.store import DID_NOT_TRAIN, Result, read_result
 from experiments.trial import BusyError, Trial, slug
 
 SPAN = 10.0  # from a tenth of the recipe's value to ten times it
@@ -122,7 +124,11 @@ def search(recipe: Recipe, count: int, seed: int) -> str:
 
 
 def tune(
-    trials: list[Trial], count: int, run: Callable[[list[Trial]], object], console: Console
+    trials: list[Trial],
+    count: int,
+    run: Callable[[list[Trial]], object],
+    console: Console,
+    rerun: str = "failed",
 ) -> dict[Trial, str | None]:
     """The trials once more, with what each network's candidates show to be best for it.
 
@@ -131,11 +137,16 @@ def tune(
     Args:
         count: candidates a network, all with the first trial's seed.
         run: runs those that have not finished.
+        rerun: as of `Trial.prepare`.
 
     Raises:
         BusyError: another process runs a candidate.
+        ValueError: another search has tuned what is there.
     """
     studies = {s.model: s for s in studies_of(trials, count)}
+    if rerun == "failed":
+        for trial in trials:
+            _check_search(dataclasses.replace(trial, recipe=studies[trial.model].tuned()))
     run([trial for s in studies.values() for trial in s.candidates])
     for s in studies.values():
         for trial, result in zip(s.candidates, s.results(), strict=True):
@@ -145,10 +156,24 @@ def tune(
     found = {}
     for trial in trials:
         s = studies[trial.model]
-        tuned = dataclasses.replace(trial, recipe=s.tuned())
-        write_json(tuned.folder / TUNED, s.record())
+        tuned = dataclasses.replace(trial, recipe=s.tuned(), chosen_from=s.record())
         found[tuned] = s.failure()
     return found
+
+
+def _check_search(trial: Trial) -> None:
+    """Refuse a tuned trial whose folder holds one of another search, before any candidate runs."""
+    result, started = read_result(trial.result_path), trial.folder / "trial.json"
+    if result is not None:
+        there = result["recipe"].get("tuned") if result.done else None
+    else:
+        there = json.loads(started.read_text())["recipe"].get("tuned") if started.is_file() else None
+    ours = trial.recipe.tuned
+    if there is not None and ours is not None and there != ours:
+        raise ValueError(
+            f"{trial.folder} holds a trial of another search ({search_difference(there, ours)}): "
+            "do it again with --rerun stale, or keep it and name another --out"
+        )
 
 
 def studies_of(trials: list[Trial], count: int) -> list[Study]:

@@ -136,7 +136,7 @@ def trial_version(result: Result, group: str, panel: Panel) -> Version:
 def comparison_version(results: list[Result], group: str, panel: Panel) -> Version:
     """The comparison, with the truth of each image and one prediction a model over it."""
     init = mirror.comparison_run(results, group)
-    firsts = {result["model"]: result for result in reversed(results) if result.done}
+    firsts = {result.label: result for result in reversed(results) if result.done}
     pictures = [p for name in panel.ids for p in _picture(panel, name, firsts, panel.masks)]
     return Version(
         init=init,

@@ -73,7 +73,7 @@ def test_the_results_table_is_what_the_result_files_say() -> None:
 
     results = read_results(RESULTS)
     (name,) = {result["recipe"]["name"] for result in results}
-    assert renew(README, name, summary(results, read_prior(RESULTS))) == README
+    assert renew(README, name, summary(results, read_prior(RESULTS, results))) == README
     assert {result["model"] for result in results} == {
         "hrnetv2_w18_small_v1",
         "deeplabv3p:trunk=mobilenetv2_100",

@@ -12,6 +12,8 @@ import numpy.typing as npt
 from experiments.claims import Evidence
 from experiments.evidence import evidence
 from experiments.recipes import camvid_quick
+from experiments.resampling import Resampled
+from experiments.stats import Interval, Target, interval
 from experiments.store import Result, read_result, write_arrays, write_json
 
 Floats = npt.NDArray[np.float64]
@@ -109,8 +111,14 @@ def trial(
     return found
 
 
-def failed(root: Path, model: str, reason: str, seed: int = 0) -> Result:
-    return trial(root, model, None, seed, status="failed", reason=reason)
+def failed(root: Path, model: str, reason: str, seed: int = 0, repeat: int = 0) -> Result:
+    return trial(root, model, None, seed, repeat=repeat, status="failed", reason=reason)
+
+
+def difference(a: Resampled, b: Resampled, target: Target) -> Interval:
+    """a - b by seed and by draw, of one call of `bootstrap`."""
+    assert a.miou.shape == b.miou.shape
+    return interval(Resampled(a.miou - b.miou, a.draws - b.draws, a.num_blocks), target)
 
 
 def judge(results: list[Result], **options: Any) -> Evidence:

@@ -39,8 +39,8 @@ def test_copies_are_equivalent(tmp_path: Path) -> None:
     assert (pair.difference.value, pair.p, pair.p_equivalent, pair.mdd) == (0, 1, 0, 0)
     many = judge([trial(tmp_path, name, counts) for name in ("one", "two", "three")])
     assert many.answer.startswith(
-        "one has the highest mIoU, 50.0 %, but two and three are equivalent to it within 1.0 "
-        "points: one - three is 0.0 points (95 % interval 0.0 to 0.0)"
+        "one has the highest mean, 50.0 % mIoU, but two and three are equivalent to it within "
+        "1.0 points: one - three is 0.0 points (95 % interval 0.0 to 0.0)"
     )
 
 
@@ -52,8 +52,8 @@ def test_what_images_cannot_tell_apart(tmp_path: Path) -> None:
     ]
     found = judge(results)
     assert re.fullmatch(
-        r"a has the highest mIoU, 50\.0 %, but b and c cannot be told apart from it: a - c is 1\.5 "
-        r"points \(95 % interval -\d\.\d to \d\.\d, p 1\.00 over all pairs\), and \d\.\d points "
+        r"a has the highest mean, 50\.0 % mIoU, but b and c cannot be told apart from it: a - c is "
+        r"1\.5 points \(95 % interval -\d\.\d to \d\.\d, p 1\.00 over all pairs\), and \d\.\d points "
         r"could have been seen 4 times in 5; a is better than far by 30\.0 points "
         r"\(95 % interval 2\d\.\d to 3\d\.\d\) and than 1 more; with 1 seed each, .*",
         found.answer,
@@ -61,6 +61,44 @@ def test_what_images_cannot_tell_apart(tmp_path: Path) -> None:
     assert [m.indistinguishable for m in found.models] == [False, True, True, False, False]
     two = judge([results[0], results[1]]).answer
     assert two.startswith("a and b cannot be told apart: a - b is 1.0 points (95 % interval ")
+
+
+def test_worse_on_the_seeds_that_both_have(tmp_path: Path) -> None:
+    # a has .8 and .5, b has .6 where a has .5: the mean of a is higher, the pair says b.
+    noise = spread(0, 0.01)
+    a = [trial(tmp_path, "a", arrays(m + noise), s) for s, m in enumerate((0.8, 0.5))]
+    b = [trial(tmp_path, "b", arrays(0.6 - noise), seed) for seed in (1, 2)]
+    c = [trial(tmp_path, "c", arrays(0.55 - noise), seed) for seed in (1, 2)]
+    found = judge(a + b, target="checkpoints")
+    assert found.answer.startswith(
+        "a has the highest mean, 65.0 % mIoU, but on the seeds that both have b is better by 10.0 "
+        "points (95 % interval 9."
+    )
+    assert not found.models[1].indistinguishable and "apart" not in found.answer
+    both = judge(a + b + c, target="checkpoints").answer
+    assert "b is better by 10.0 points" in both and "c is better by 5.0 points" in both
+
+
+def test_equivalents_are_not_called_alike_for_want_of_data(tmp_path: Path) -> None:
+    a = spread(0.5, 0.02)
+    results = [trial(tmp_path, n, arrays(a)) for n in ("a", "twin")]
+    results.append(trial(tmp_path, "c", arrays(spread(0.49, 0.1, 1))))
+    said = judge(results).answer
+    assert "but c cannot be told apart from it: a - c is 1.0 points" in said
+    assert "; twin is equivalent to it within 1.0 points: a - twin is 0.0 points" in said
+
+
+def test_several_within_noise_give_noise_as_the_reason(tmp_path: Path) -> None:
+    noise = spread(0, 0.002)
+    results = [
+        trial(tmp_path, "a", arrays(0.53 + noise)),
+        trial(tmp_path, "a", arrays(0.57 + noise), repeat=1),
+        trial(tmp_path, "b", arrays(0.51 - noise)),
+        trial(tmp_path, "c", arrays(0.50 - noise)),
+    ]
+    said = judge(results).answer
+    assert "b and c cannot be told apart from it: a - c is 3.0 points, less than the 50.8" in said
+    assert "p 0.00" not in said
 
 
 def test_long_lists_are_shortened(tmp_path: Path) -> None:

@@ -129,7 +129,8 @@ def test_the_default_recipe_teaches_more_than_colours_and_places(tmp_path: Path)
     models = ("--models", "hrnet,deeplabv3p", "--jobs", 2)
     status, text = run("experiments.compare", *models, "--wandb", "off", "--out", tmp_path)
     assert status == 0, text
-    prior, results = read_prior(tmp_path / "demo"), read_results(tmp_path / "demo")
+    results = read_results(tmp_path / "demo")
+    prior = read_prior(tmp_path / "demo", results)
     assert prior is not None
     colour = colour_miou(pictures("train", 400), pictures("test", 60))
     assert len(results) == 2

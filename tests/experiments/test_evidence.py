@@ -16,10 +16,10 @@ from experiments.claims import Evidence, PairEvidence
 from experiments.evidence import evidence
 from experiments.resampling import Counts, blocks, bootstrap, pareto
 from experiments.rows import entries, rows
-from experiments.stats import difference, holm, interval, minimum_detectable_difference
-from experiments.store import write_json
+from experiments.stats import holm, interval, minimum_detectable_difference
+from experiments.store import Result, write_json
 from tests.commands import run
-from tests.experiments.made import WIDTHS, arrays, failed, judge, spread, trial
+from tests.experiments.made import WIDTHS, arrays, difference, failed, judge, spread, trial
 
 # --- seeds and repeats
 
@@ -59,16 +59,92 @@ def test_repeats_are_noise_and_no_seeds(tmp_path: Path) -> None:
         trial(tmp_path, "b", arrays(0.50 - noise)),
     ]
     found = judge(results)
-    # SD of .53 and .57 is .028; the difference of .03 is sure, yet a repeat moves as far.
+    # SD of .53 and .57 is .028; the difference of .03 is sure, yet a repeat moves as far:
+    # t(.975, 1) sqrt(2) .0283 = 12.706 * .04.
     assert found.noise_floor.sd == pytest.approx(0.02 * 2**0.5)
     assert found.models[0].seeds == (0,) and found.models[0].miou.value == pytest.approx(0.53)
     (pair,) = found.pairs
     assert (pair.p_holm or 1) < 1e-6 and pair.verdict.kind == "cannot be told apart"
-    assert "less than the 5.7 (2 SD)" in pair.verdict.sentence and "5.7" in found.answer
+    reason = "a - b is 3.0 points, less than the 50.8 by which two runs of the very same trial"
+    assert pair.verdict.reason.startswith(reason) and reason in found.answer
     assert judge([results[0], results[2]]).pairs[0].verdict.kind == "better"
     (row, _) = rows(results)
     assert row.seeds == (0,) and row.miou == pytest.approx(0.53)
     assert [len(entry.trials) for entry in entries(results)] == [1, 1]
+
+
+def test_noise_counts_the_runs_of_a_mean_and_only_for_checkpoints(tmp_path: Path) -> None:
+    # Repeats .01 apart: SD .00707, df 3, t 3.182. Means over 3 runs may differ by 3.182 * .00707 *
+    # sqrt(2 / 3), 1.84 points, single runs by 3.18; the difference is 2.5.
+    noise, results = spread(0, 0.002), []
+    for seed in range(3):
+        results += [
+            trial(tmp_path, "a", arrays(0.525 + noise), seed),
+            trial(tmp_path, "a", arrays(0.535 + noise), seed, repeat=1),
+            trial(tmp_path, "b", arrays(0.5 - noise), seed),
+        ]
+    assert judge(results, target="checkpoints").pairs[0].verdict.kind == "better"
+    one = [result for result in results if result["model"] == "a" or result["seed"] == 0]
+    (pair,) = judge(one, target="checkpoints").pairs
+    assert pair.seeds == (0,) and "less than the 3.2 by which two runs" in pair.verdict.reason
+    for result in results:
+        if result["repeat"]:
+            result["metrics"]["miou"] = 0.6  # an SD of 5.3 points, which seeds would show
+    assert (
+        "less than the 13.8 by which two means of 3 runs"
+        in judge(results, target="checkpoints").pairs[0].verdict.reason
+    )
+    assert judge(results, target="seeds").pairs[0].verdict.kind == "better"
+
+
+def test_a_repeat_stands_for_a_first_run_that_failed(tmp_path: Path) -> None:
+    b = trial(tmp_path, "b", arrays(spread(0.5, 0.01)))
+    results = [
+        failed(tmp_path, "a", "out of memory"),
+        trial(tmp_path, "a", arrays(spread(0.6, 0.01)), repeat=1),
+        trial(tmp_path, "a", arrays(spread(0.601, 0.01)), repeat=2),
+        b,
+    ]
+    found = judge(results)
+    assert found.answer.startswith("a is best with 60.0 % mIoU")
+    assert found.models[0].fronts["gmacs"].on_front
+
+
+def test_a_repeat_that_diverged_is_not_luck(tmp_path: Path) -> None:
+    why = "did not train under this recipe: the loss is nan"
+    results = [
+        trial(tmp_path, "a", arrays(spread(0.6, 0.01))),
+        failed(tmp_path, "a", why, repeat=1),
+        trial(tmp_path, "b", arrays(spread(0.5, 0.01))),
+        trial(tmp_path, "c", arrays(spread(0.5, 0.01))),
+        trial(tmp_path, "c", arrays(0.2), repeat=1),
+    ]
+    found = judge(results, prior=0.2)
+    assert found.did_not_train["a"] == f"repeat 1 of seed 0: {why}"
+    assert found.did_not_train["c"].startswith("repeat 1 of seed 0 reaches 20.0 % mIoU")
+    assert [model.model for model in found.models if not model.did_not_train] == ["b"]
+
+
+def test_seeds_that_the_recipe_fixes_are_no_new_runs(tmp_path: Path) -> None:
+    def runs(**recipe: int) -> list[Result]:
+        folder = tmp_path / "-".join(recipe)
+        return [
+            trial(folder, name, arrays(spread(mean, 0.01)), seed, recipe=recipe)
+            for name, mean in (("a", 0.6), ("b", 0.5))
+            for seed in range(3)
+        ]
+
+    same = runs(init_seed=0, data_seed=0)
+    found = judge(same)
+    assert found.target == "checkpoints" and found.answer.endswith(
+        "not about new training runs, with the initialisation and the order of the data fixed."
+    )
+    with pytest.raises(ValueError, match="fixes init_seed and data_seed"):
+        judge(same, target="seeds")
+    for field, name in (("init_seed", "initialisation"), ("data_seed", "order of the data")):
+        found = judge(runs(**{field: 0}))
+        assert found.target == "seeds"
+        assert found.answer.endswith(f"of new training runs as well, with the {name} fixed.")
 
 
 def test_equal_repeats_hide_nothing(tmp_path: Path) -> None:
@@ -146,6 +222,8 @@ def test_all_numbers_are_those_of_single_calls(tmp_path: Path) -> None:
     for pair in found.pairs:
         _check_pair(pair, parts)
     assert [p.p_holm for p in found.pairs] == holm([p.p for p in found.pairs if p.p is not None])
+    margins = [p.p_equivalent for p in found.pairs if p.p_equivalent is not None]
+    assert [p.p_equivalent_holm for p in found.pairs] == holm(margins) and len(margins) == 3
     fronts = pareto(dict.fromkeys("abc", 2.0), parts["whole"])
     assert {m.model: m.fronts["gmacs"] for m in found.models} == fronts
 

@@ -21,7 +21,8 @@ from pylatexenc.latexwalker import LatexEnvironmentNode, LatexWalker
 from experiments.evidence import evidence
 from experiments.figure import look, pareto, pareto_figure
 from experiments.latex import escape
-from experiments.paper import paper, ranked
+from experiments.paper import paper
+from experiments.rows import entries
 from experiments.store import Result, read_results
 from tests.experiments.made import COST, arrays, failed, spread, trial
 
@@ -262,7 +263,7 @@ def test_nothing_finished_is_refused(tmp_path: Path) -> None:
 def test_pareto_has_bars_and_front(folder: Path) -> None:
     results = read_results(folder)
     found = evidence(results)
-    models = ranked(results, found)
+    models = entries(results, order=[m.model for m in found.models])
     figure = pareto(look(models, models), models, found, (8, 3.2))
     for axes in figure.axes:
         front, *drawn = [np.asarray(line.get_ydata()).tolist() for line in axes.lines]
@@ -279,7 +280,7 @@ def test_ticks_of_operations_never_overlap(tmp_path: Path, gmacs: tuple[float, .
     for i, value in enumerate(gmacs):
         write(tmp_path, f"unet:width={i}", 0.5, cost={**COST, "gmacs": value})
     results = read_results(tmp_path)
-    models = ranked(results, evidence(results))
+    models = entries(results, order=[m.model for m in evidence(results).models])
     figure = pareto(look(models, models), models, None, (7, 2.4))
     figure.draw_without_rendering()
     axes = figure.axes[0]

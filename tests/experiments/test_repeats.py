@@ -10,7 +10,7 @@ from experiments import evidence as command
 from experiments import repeats
 from experiments.stats import variance_components
 from experiments.store import Result, write_json
-from tests.experiments.made import COST, arrays, spread, trial
+from tests.experiments.made import COST, arrays, failed, spread, trial
 
 BUDGETS = (1000, 2000, 4000)
 
@@ -40,6 +40,18 @@ def test_a_repeat_adds_nothing_to_the_components(tmp_path: Path) -> None:
     results, _ = crossed(tmp_path)
     again = trial(tmp_path / "r", "net", arrays(0.9), 0, repeat=1, recipe={"data_seed": 0})
     assert repeats.variance([*results, again]) == repeats.variance(results)
+
+
+def test_the_first_run_that_finished_stands_for_a_seed(tmp_path: Path) -> None:
+    lost = failed(tmp_path, "net", "out of memory")
+    results = [
+        trial(tmp_path, "net", arrays(0.6), repeat=2),
+        lost,
+        trial(tmp_path, "net", arrays(0.5), repeat=1),
+        failed(tmp_path, "other", "out of memory"),
+        trial(tmp_path, "net", arrays(0.7), 1),
+    ]
+    assert repeats.first_runs(results) == [results[2], results[3], results[4]]
 
 
 def test_seeds_that_move_together_say_so(tmp_path: Path) -> None:
@@ -133,7 +145,7 @@ def test_the_command_puts_folders_together(
     assert found == pytest.approx([1.5, 0.25], rel=1e-3)
     crossed(tmp_path / "seeds")
     folders = [str(tmp_path / f"seeds/data{d}") for d in range(3)]
-    write_json(tmp_path / "seeds/data0/position-prior.json", {"miou": 0.1})
+    write_json(tmp_path / "seeds/data0/position-prior.json", {"miou": 0.1, "data": "d"})
     assert command.main([*folders, "--target", "checkpoints"]) == 0
     text = capsys.readouterr().out
     assert "Spread of runs, points" in text and "initialisation" in text

@@ -395,7 +395,7 @@ def scored(folder: Path, wrong: list[int]) -> Result:
     fn = np.stack([np.array(wrong), np.zeros(12, int)], 1)
     counts = {"tp": 50 - fn, "fp": fn[:, ::-1], "fn": fn}
     write_arrays(folder / "per_image.npz", {"ids": np.arange(12), **counts})
-    return Result(folder / "result.json", {"model": folder.name})
+    return Result(folder / "result.json", {"model": folder.name, "recipe": {}})
 
 
 def test_images_are_those_of_largest_disagreement_in_each_part(tmp_path: Path) -> None:

@@ -381,7 +381,7 @@ def test_several_folders_are_rows_and_are_kept(
     *lines, last = shown.splitlines()
     assert max(map(len, lines)) <= 80
     assert last == f"report: {tmp_path / 'kept' / 'report.html'}"
-    assert "good is best with 100.0 % mIoU" in " ".join(lines)
+    assert "good has the highest mIoU, 100.0 %" in " ".join(" ".join(lines).split())
     assert (tmp_path / "kept" / "report.html").is_file()
     results = {result["model"]: result for result in read_results(tmp_path / "kept")}
     assert list(results) == ["bad:really", "good", "worst"]

@@ -1,7 +1,6 @@
 """Resampling and statistics: by hand, against scipy and slow loops, and by simulated coverage."""
 
 import time
-from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -20,22 +19,23 @@ from experiments.resampling import (
     compute_multiplier,
     pareto,
 )
+from experiments.rows import pareto_front
 from experiments.score import class_iou
 from experiments.stats import (
     Interval,
     Pair,
     Target,
-    all_pairs,
-    difference,
     equivalence_p,
     holm,
     interval,
     minimum_detectable_difference,
     noise_floor,
+    noise_of_difference,
     p_value,
     variance_components,
     verdict,
 )
+from tests.experiments.made import difference
 
 CAMVID_TEST = ["0001TP"] * 62 + ["Seq05VD"] * 171
 
@@ -272,13 +272,6 @@ def test_a_class_in_few_images_has_no_interval() -> None:
     assert "only 5 independent" in (interval(score, "checkpoints").reason or "")
 
 
-def test_unequal_seeds_are_refused() -> None:
-    a = bootstrap(_counts(seeds=2), np.arange(40), 10)["model0"]
-    b = bootstrap(_counts(seeds=3), np.arange(40), 10)["model0"]
-    with pytest.raises(ValueError, match="same seeds of both models, got 2 and 3"):
-        difference(a, b, "seeds")
-
-
 # --- tests
 
 
@@ -323,15 +316,6 @@ def test_holm_rejects_what_the_step_down_loop_rejects(p: list[float], alpha: flo
     assert {i for i, x in enumerate(holm(p)) if x < alpha} == rejected
 
 
-def test_all_pairs() -> None:
-    scores = bootstrap(_counts(num_models=4), np.arange(40), 300)
-    pairs = all_pairs(scores, "seeds")
-    assert [(x.a, x.b) for x in pairs] == list(combinations(scores, 2))
-    p = [x.p for x in pairs if x.p is not None]
-    assert [x.p_holm for x in pairs] == holm(p) and len(p) == 6
-    assert pairs[2].difference == difference(scores["model0"], scores["model3"], "seeds")
-
-
 def test_the_detectable_difference_has_the_power_it_says() -> None:
     # 12 numbers: df 11. The formula takes the t for the noncentral t, which costs a little.
     rng = np.random.default_rng(0)
@@ -358,6 +342,19 @@ def test_noise_floor_by_hand() -> None:
 def test_without_repeats_there_is_no_noise_floor() -> None:
     found = noise_floor([[0.7], [0.6]])
     assert found.sd is None and found.df == 0 and "run twice" in (found.reason or "")
+
+
+def test_noise_alone_reaches_its_bound_once_in_20() -> None:
+    # Two networks of the same truth over S runs each; the SD from 6 pairs of repeats, df 6.
+    rng, num = np.random.default_rng(0), 2000
+    for runs in (1, 3):
+        above = 0
+        for _ in range(num):
+            noise = noise_floor(list(rng.normal(0.7, 0.01, (6, 2))))
+            d = float(np.subtract(*rng.normal(0.7, 0.01, (2, runs)).mean(1)))
+            above += abs(d) >= noise_of_difference(noise, runs)
+        assert above / num == pytest.approx(0.05, abs=0.015)
+    assert noise_of_difference(noise_floor([[0.7]]), 1) == 0
 
 
 def test_components_of_a_full_cross_are_the_analysis_of_variance() -> None:
@@ -464,8 +461,9 @@ def test_pareto_by_hand() -> None:
         "twin": _resampled(0.7, [0.7, 0.7, 0.7, 0.7]),
     }
     front = pareto(costs, scores)
-    assert [x.on_front for x in front.values()] == [True, True, False, True, True]
-    assert [x.share for x in front.values()] == [1, 0.75, 0.25, 0.75, 0.75]
+    # Of twins the first. In the second draw cheap beats all.
+    assert [x.on_front for x in front.values()] == [True, True, False, True, False]
+    assert [x.share for x in front.values()] == [1, 0.75, 0.25, 0.75, 0]
     scores["mid"] = _resampled(0.6, [0.6] * 4, num_blocks=2)
     assert {x.share for x in pareto(costs, scores).values()} == {None}
 
@@ -477,48 +475,61 @@ def test_pareto_against_a_loop(points: list[tuple[int, int]]) -> None:
         {n: float(c) for n, (c, _) in zip(names, points, strict=True)},
         {n: _resampled(m / 5, [m / 5]) for n, (_, m) in zip(names, points, strict=True)},
     )
-    for name, (cost, miou) in zip(names, points, strict=True):
+    first = pareto_front([c for c, _ in points], [m for _, m in points])
+    for i, (cost, miou) in enumerate(points):
         beaten = any(c <= cost and m >= miou and (c, m) != (cost, miou) for c, m in points)
-        assert front[name].on_front is not beaten
-        assert front[name].share == float(not beaten)
+        beaten = beaten or (cost, miou) in points[:i]
+        assert front[names[i]].on_front is not beaten and (i in first) is not beaten
+        assert front[names[i]].share == float(not beaten)
 
 
 # --- verdict
 
 
 @pytest.mark.parametrize(
-    ("value", "error", "p_holm", "margin", "kind", "sentence"),
+    ("value", "error", "p_holm", "p_margin", "margin", "kind", "sentence"),
     [
-        (0.021, 0.008, 0.01, 0.005, "better",
+        (0.021, 0.008, 0.01, 0.9, 0.005, "better",
          "A is better than B by 2.1 points (95 % interval 0.4 to 3.8)"),
-        (-0.021, 0.008, 0.01, 0.005, "worse",
+        (-0.021, 0.008, 0.01, 0.9, 0.005, "worse",
          "A is worse than B by 2.1 points (95 % interval 0.4 to 3.8)"),
-        (0.002, 0.001, 0.2, 0.01, "equivalent",
+        (0.002, 0.001, 0.2, 0.04, 0.01, "equivalent",
          "A and B are equivalent within 1.00 points: A - B is 0.20 (95 % interval -0.01 to 0.41)"),
-        (0.021, 0.008, 0.08, 0.005, "cannot be told apart",
+        # Of this one alone p is below .001, but the corrected one counts.
+        (0.002, 0.001, 0.2, 0.06, 0.01, "cannot be told apart",
+         "A and B cannot be told apart: A - B is 0.20 points (95 % interval -0.01 to 0.41, p 0.20 "
+         "over all pairs), and 0.30 points could have been seen 4 times in 5"),
+        (0.021, 0.008, 0.08, 0.9, 0.005, "cannot be told apart",
          "A and B cannot be told apart: A - B is 2.1 points (95 % interval 0.4 to 3.8, p 0.08 "
          "over all pairs), and 2.4 points could have been seen 4 times in 5"),
     ],
 )  # fmt: skip
 def test_verdicts(
-    value: float, error: float, p_holm: float, margin: float, kind: str, sentence: str
+    value: float,
+    error: float,
+    p_holm: float,
+    p_margin: float,
+    margin: float,
+    kind: str,
+    sentence: str,
 ) -> None:
     d = _interval(value, error, 15)
     mdd = minimum_detectable_difference(d)
-    found = verdict(Pair("A", "B", d, p_value(d), p_holm), margin, mdd)
+    found = verdict(Pair("A", "B", d, p_holm, p_margin), margin, mdd)
     assert (found.kind, found.sentence) == (kind, sentence)
+    assert found.reason == ("" if "apart" not in kind else sentence.partition(": ")[2])
 
 
 def test_small_bounds_are_not_printed_as_0() -> None:
     d = Interval(0.004, 0.0002, 0.0078, 0.0019, 100)
-    found = verdict(Pair("A", "B", d, 0.04, 0.04), 0.001, 0.005)
+    found = verdict(Pair("A", "B", d, 0.04, 0.9), 0.001, 0.005)
     assert found.sentence == "A is better than B by 0.40 points (95 % interval 0.02 to 0.78)"
 
 
 def test_a_verdict_without_an_interval_says_why() -> None:
     scores = bootstrap(_counts(num_models=2, images=10), blocks(["clip"] * 10, 5), 50)
-    (pair,) = all_pairs(scores, "checkpoints")
-    found = verdict(pair, 0.01, minimum_detectable_difference(pair.difference))
+    d = difference(*scores.values(), "checkpoints")
+    found = verdict(Pair("A", "B", d, None, None), 0.01, None)
     assert found.kind == "cannot be told apart" and "only 2 independent blocks" in found.sentence
 
 

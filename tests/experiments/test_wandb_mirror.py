@@ -85,7 +85,7 @@ def settled() -> Iterator[None]:
         MODELS[0]: SimpleNamespace(miou=Interval(0.5, 0.45, 0.55, 0.025, 3.0)),
         MODELS[1]: SimpleNamespace(miou=Interval(0.5, reason="one seed")),
     }
-    found = SimpleNamespace(model=known.get, answer="nothing is certain")
+    found = SimpleNamespace(model=known.get, answer="nothing is certain", did_not_train={})
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("experiments.evidence.evidence", lambda *_, **__: found)
         patch.setattr(mirror, "has_account", lambda: False)
