@@ -91,8 +91,10 @@ def _ranked(ranking: Ranking) -> str:
             f"{best.model} is best with {percent} mIoU, {_points(below[0].difference)} points "
             f"above the next, {below[0].b} ({_range(below[0].difference)})"
         )
-    head = f"{best.model} has the highest mean, {percent} mIoU, but {_but(rest, ranking)}"
-    if len(rest) == 1 and rest[0].verdict.kind != "worse":
+    worse = any(pair.verdict.kind == "worse" for pair in rest)
+    highest = "mean mIoU" if worse else "mIoU"  # the mean takes seeds that only one of them has
+    head = f"{best.model} has the highest {highest}, {percent}, but {_but(rest, ranking)}"
+    if len(rest) == 1 and not worse:
         head = rest[0].verdict.sentence
     if below:
         head += (
@@ -110,7 +112,7 @@ def _but(rest: Sequence[PairEvidence], ranking: Ranking) -> str:
     for pair in rest:
         of_kind.setdefault(pair.verdict.kind, []).append(pair)
     said = [
-        f"on the seeds that both have {pair.b} is better by {_points(_turned(pair.difference))} "
+        f"on the seeds that both have, {pair.b} is better by {_points(_turned(pair.difference))} "
         f"points ({_range(_turned(pair.difference))})"
         for pair in of_kind.get("worse", [])
     ]
@@ -120,9 +122,8 @@ def _but(rest: Sequence[PairEvidence], ranking: Ranking) -> str:
     if equal := of_kind.get("equivalent"):
         far, (edge,) = equal[-1], points(ranking.margin)
         most = f"{far.a} - {far.b} is {_points(far.difference)} points ({_range(far.difference)})"
-        names = _shortened(equal, ranking)
-        be = _be(equal)
-        said.append(f"{names} {be} equivalent to it within {edge} points: {most}")
+        names = f"{_shortened(equal, ranking)} {_be(equal)}"
+        said.append(f"{names} equivalent to it within {edge} points: {most}")
     return "; ".join(said)
 
 

@@ -22,8 +22,8 @@ from experiments.claims import (
 from experiments.draws import Block, Drawn, Draws, block_of, counts_of
 from experiments.pairs import all_pairs
 from experiments.resampling import FrontPlace, Resampled, pareto
-from experiments.rows import diverged, rows
-from experiments.stats import Interval, Target, interval, minimum_detectable_difference
+from experiments.rows import diverged, first_runs, rows
+from experiments.stats import Interval, Target, bounded, interval, minimum_detectable_difference
 from experiments.store import Result, check_comparable, read_prior, read_results
 
 __all__ = ["BandEvidence", "Evidence", "ModelEvidence", "PairEvidence", "evidence"]
@@ -55,7 +55,7 @@ def evidence(
             target `seeds` of a recipe that fixes both seeds.
     """
     check_comparable(list(results))
-    trials, noise = repeats.first_runs(results), repeats.floor(results)
+    trials, noise = first_runs(results), repeats.floor(results)
     done = [result for result in trials if result.done]
     failed = did_not_train(results, prior)
     length = block if block != "auto" else block_of(done[0]) if done else None
@@ -174,9 +174,9 @@ def _model(
 ) -> ModelEvidence:
     def of(column: int) -> Interval | None:
         score = drawn.score(column)
-        return None if score is None else interval(score, target)
+        return None if score is None else bounded(interval(score, target))
 
-    columns, miou = drawn.columns, interval(drawn.miou, target)
+    columns, miou = drawn.columns, bounded(interval(drawn.miou, target))
     bands = BandEvidence(
         columns.pixels, tuple(map(of, columns.within)), tuple(map(of, columns.beyond))
     )

@@ -156,8 +156,8 @@ def _miou(models: Sequence[Entry], evidence: Evidence) -> list[str]:
 def _best(evidence: Evidence) -> str | None:
     """The model that is better than every other one, if there is one."""
     trained = [model for model in evidence.models if model.did_not_train is None]
-    clear = len(trained) > 1 and not any(model.indistinguishable for model in trained)
-    return trained[0].model if clear else None
+    kinds = {pair.verdict.kind for pair in evidence.pairs if pair.a == trained[0].model}
+    return trained[0].model if kinds == {"better"} else None
 
 
 def _paper(model: str) -> dict[str, Published]:
@@ -210,7 +210,7 @@ def _notes(
     """What the signs mean, why trials failed, and where published numbers stand."""
     notes = [r"\textbf{Bold}: better than every other."] if _best(evidence) else []
     if any(model.indistinguishable for model in evidence.models):
-        notes.append(f"{_ALIKE} Cannot be told apart from the best.")
+        notes.append(f"{_ALIKE} Cannot be told apart from the best, or is equivalent to it.")
     notes += [
         f"{_UNTRAINED} {_code(name)} did not train: {escape(reason)}."
         for name, reason in evidence.did_not_train.items()

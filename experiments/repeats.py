@@ -17,6 +17,7 @@ from experiments.resampling import (
     bootstrap,
     compute_multiplier,
 )
+from experiments.rows import first_runs
 from experiments.stats import Components, Spread, noise_floor, variance_components
 from experiments.store import Result
 
@@ -37,24 +38,6 @@ class Multiplier:
     unit: Unit
     budgets: tuple[int, ...]
     found: ComputeMultiplier
-
-
-def first_runs(results: Sequence[Result]) -> list[Result]:
-    """Of each trial the first run that finished, or the first where none did.
-
-    Repeats are no seeds, but one of them stands for a run that failed. Trials are told apart by
-    network, recipe and seed.
-    """
-    runs: dict[tuple[str, str | None, int], Result] = {}
-    for result in results:
-        key = result.label, result["hashes"]["recipe"], result["seed"]
-        if key not in runs or _place(result) < _place(runs[key]):
-            runs[key] = result
-    return list(runs.values())
-
-
-def _place(result: Result) -> tuple[bool, int]:
-    return not result.done, result.record.get("repeat", 0)
 
 
 def floor(results: Sequence[Result]) -> Spread:

@@ -50,8 +50,26 @@ class Row:
         return texts
 
 
+def first_runs(results: Sequence[Result]) -> list[Result]:
+    """Of each trial the first run that finished, or the first where none did.
+
+    Repeats are no seeds, but one of them stands for a run that failed. Trials are told apart by
+    network, recipe and seed.
+    """
+    runs: dict[tuple[str, str | None, int], Result] = {}
+    for result in results:
+        key = result.label, result["hashes"]["recipe"], result["seed"]
+        if key not in runs or _place(result) < _place(runs[key]):
+            runs[key] = result
+    return list(runs.values())
+
+
+def _place(result: Result) -> tuple[bool, int]:
+    return not result.done, result.record.get("repeat", 0)
+
+
 def rows(results: list[Result], stale: Set[str] = NO_PATHS) -> list[Row]:
-    """One row a model in the order of first appearance, finished trials only, without repeats.
+    """One row a model in the order of first appearance, finished trials only, each once.
 
     Args:
         stale: paths of results that other code made, as the caller found by their hashes.
@@ -61,8 +79,8 @@ def rows(results: list[Result], stale: Set[str] = NO_PATHS) -> list[Row]:
     """
     check_comparable(results)
     by_model: dict[str, list[Result]] = {}
-    for result in results:
-        if result.done and not result.record.get("repeat"):
+    for result in first_runs(results):
+        if result.done:
             by_model.setdefault(result.label, []).append(result)
     return [_row(model, group, stale) for model, group in by_model.items()]
 
@@ -130,7 +148,7 @@ def entries(
     Raises:
         ValueError: results that differ in recipe, data or protocol.
     """
-    once = [result for result in results if result.done and not result.record.get("repeat")]
+    once = [result for result in first_runs(results) if result.done]
     place = {name: position for position, name in enumerate(order)}
     ranked = sorted(
         rows(once, stale), key=lambda row: (place.get(row.model, len(place)), -row.miou)

@@ -7,7 +7,7 @@ of freedom.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -135,6 +135,13 @@ def _upper_tail(distance: float, difference: Interval) -> float | None:
     if difference.standard_error == 0:
         return 0.5 if distance == 0 else float(distance < 0)
     return float(student.sf(distance / difference.standard_error, difference.df))
+
+
+def bounded(score: Interval) -> Interval:
+    """The interval of a score without what no score can be: below 0 or above 1."""
+    if score.low is None or score.high is None:
+        return score
+    return replace(score, low=max(score.low, 0.0), high=min(score.high, 1.0))
 
 
 def p_value(difference: Interval) -> float | None:

@@ -167,7 +167,8 @@ def read_prior(folder: Path, results: Sequence[Result]) -> dict[str, Any] | None
     """Scores of the position prior that `compare` left in a folder; None if of other data."""
     path = folder / PRIOR
     prior: dict[str, Any] | None = json.loads(path.read_text()) if path.is_file() else None
-    return prior if prior and any(r["hashes"]["data"] == prior["data"] for r in results) else None
+    known = prior is not None and any(r["hashes"]["data"] == prior.get("data") for r in results)
+    return prior if known else None
 
 
 def check_comparable(results: list[Result]) -> None:

@@ -173,7 +173,7 @@ def _evidence_caption(evidence: Evidence | None) -> str:
     if evidence and any(model.miou.low is not None for model in shown):
         lines.append(f"[ ]: 95 % interval {TARGETS[evidence.target]}")
     if evidence and any(model.indistinguishable for model in shown):
-        lines.append("~ and dim: cannot be told apart from the best")
+        lines.append("~ and dim: cannot be told apart from the best, or equivalent to it")
     return "\n".join(lines)
 
 

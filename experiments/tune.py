@@ -165,11 +165,11 @@ def _check_search(trial: Trial) -> None:
     """Refuse a tuned trial whose folder holds one of another search, before any candidate runs."""
     result, started = read_result(trial.result_path), trial.folder / "trial.json"
     if result is not None:
-        there = result["recipe"].get("tuned") if result.done else None
+        record = result.record if result.done else None  # what failed is in nobody's way
     else:
-        there = json.loads(started.read_text())["recipe"].get("tuned") if started.is_file() else None
-    ours = trial.recipe.tuned
-    if there is not None and ours is not None and there != ours:
+        record = json.loads(started.read_text()) if started.is_file() else None
+    ours, there = trial.recipe.tuned, record and record["recipe"].get("tuned")
+    if ours and there and there != ours:
         raise ValueError(
             f"{trial.folder} holds a trial of another search ({search_difference(there, ours)}): "
             "do it again with --rerun stale, or keep it and name another --out"

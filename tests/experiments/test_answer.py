@@ -39,8 +39,8 @@ def test_copies_are_equivalent(tmp_path: Path) -> None:
     assert (pair.difference.value, pair.p, pair.p_equivalent, pair.mdd) == (0, 1, 0, 0)
     many = judge([trial(tmp_path, name, counts) for name in ("one", "two", "three")])
     assert many.answer.startswith(
-        "one has the highest mean, 50.0 % mIoU, but two and three are equivalent to it within "
-        "1.0 points: one - three is 0.0 points (95 % interval 0.0 to 0.0)"
+        "one has the highest mIoU, 50.0 %, but two and three are equivalent to it within 1.0 "
+        "points: one - three is 0.0 points (95 % interval 0.0 to 0.0)"
     )
 
 
@@ -52,8 +52,8 @@ def test_what_images_cannot_tell_apart(tmp_path: Path) -> None:
     ]
     found = judge(results)
     assert re.fullmatch(
-        r"a has the highest mean, 50\.0 % mIoU, but b and c cannot be told apart from it: a - c is "
-        r"1\.5 points \(95 % interval -\d\.\d to \d\.\d, p 1\.00 over all pairs\), and \d\.\d points "
+        r"a has the highest mIoU, 50\.0 %, but b and c cannot be told apart from it: a - c is 1\.5 "
+        r"points \(95 % interval -\d\.\d to \d\.\d, p 1\.00 over all pairs\), and \d\.\d points "
         r"could have been seen 4 times in 5; a is better than far by 30\.0 points "
         r"\(95 % interval 2\d\.\d to 3\d\.\d\) and than 1 more; with 1 seed each, .*",
         found.answer,
@@ -71,7 +71,7 @@ def test_worse_on_the_seeds_that_both_have(tmp_path: Path) -> None:
     c = [trial(tmp_path, "c", arrays(0.55 - noise), seed) for seed in (1, 2)]
     found = judge(a + b, target="checkpoints")
     assert found.answer.startswith(
-        "a has the highest mean, 65.0 % mIoU, but on the seeds that both have b is better by 10.0 "
+        "a has the highest mean mIoU, 65.0 %, but on the seeds that both have, b is better by 10.0 "
         "points (95 % interval 9."
     )
     assert not found.models[1].indistinguishable and "apart" not in found.answer

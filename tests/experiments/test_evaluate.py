@@ -1,6 +1,7 @@
 """The command that predicts with trained weights: a trial's, and those from elsewhere."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from datamodules import open_data
 from datamodules.labels import UInt8
 from experiments import evaluate
 from experiments.run import main as run_trial
-from experiments.store import Result, check_comparable, read_result
+from experiments.store import Result, check_comparable, read_result, write_json
 from lightning_modules import inference
 from models import build_model
 from tests.commands import run
@@ -119,6 +120,51 @@ def test_another_protocol_is_another_result(trial: Path, capsys: Output) -> None
     assert "predictions of other protocol: delete them" in capsys.readouterr().err
 
 
+def test_another_precision_is_another_protocol(trial: Path, weights: Path, capsys: Output) -> None:
+    assert _evaluate(trial, "--precision", "bf16-mixed", "--out", weights.parent / "new") == 0
+    ours, theirs = (_result(f / "result.json") for f in (weights.parent / "new", trial))
+    assert ours["hashes"]["protocol"] != theirs["hashes"]["protocol"]
+    says = "protocol (precision: '32-true' against 'bf16-mixed')"
+    with pytest.raises(ValueError, match=re.escape(f"differ in {says}")):
+        check_comparable([theirs, ours])
+    command = [weights, "--model", MODEL, "--data", DATA, "--add", trial.parents[1]]
+    assert _evaluate(*command, "--precision", "bf16-mixed") == 2
+    assert f"differ in {says}" in capsys.readouterr().err
+    assert _evaluate(*command) == 0
+
+
+def _other(trial: Path, name: str, record: dict[str, Any]) -> Path:
+    """A copy that says something else of itself."""
+    told = json.loads((trial / "trial.json").read_text())
+    record["hashes"] = {**told["hashes"], **record.get("hashes", {})}
+    record["recipe"] = {**told["recipe"], **record.get("recipe", {})}
+    copy = Path(shutil.copytree(trial, trial.with_name(name)))
+    write_json(copy / "trial.json", {**told, **record})
+    return copy
+
+
+def test_trials_of_one_seed_have_places_of_their_own(
+    trial: Path, tmp_path: Path, capsys: Output
+) -> None:
+    recipe = {"tuned": "2 trials", "tuned_from": [0.01, 0.0005], "lr": 0.02}
+    tuned = {"recipe": recipe, "hashes": {"recipe": "t" * 12}}
+    again = _other(trial, "a", tuned | {"recipe": recipe | {"lr": 0.03}})
+    trials = [trial, _other(trial, "b", tuned), _other(trial, "c", {"repeat": 1})]
+    (tmp_path / "all").mkdir()
+    for _ in range(2):
+        for one in trials:
+            assert _evaluate(one, "--add", tmp_path / "all") == 0, capsys.readouterr().err
+    folder = tmp_path / "all" / "scored" / "unet-width=4"
+    assert {p.name for p in folder.iterdir()} == {"seed0", "seed0-tuned", "seed0-repeat1"}
+    assert _result(folder / "seed0" / "result.json")["recipe"]["tuned"] is None
+    assert _result(folder / "seed0-tuned" / "result.json")["recipe"]["lr"] == 0.02
+    assert _result(folder / "seed0-repeat1" / "result.json")["repeat"] == 1
+    capsys.readouterr()
+    assert _evaluate(again, "--add", tmp_path / "all") == 2
+    assert "(tuned: lr 0.02, wd 0.0005) seed 0 already" in capsys.readouterr().err
+    assert _result(folder / "seed0-tuned" / "result.json")["recipe"]["lr"] == 0.02
+
+
 def test_another_checkpoint_is_chosen_by_hand(trial: Path) -> None:
     last = trial / "checkpoints" / "step00000003.ckpt"
     assert _evaluate(last, "--out", trial / "last") == 0
@@ -163,7 +209,8 @@ def test_weights_from_elsewhere(trial: Path, weights: Path, capsys: Output) -> N
     (out,) = (weights.parent / "evaluated").iterdir()
     assert _same(out, trial)
     record = _result(out / "result.json")
-    assert record["hashes"]["recipe"] is None and record["hashes"]["code"] is None
+    assert [record["hashes"][part] for part in ("recipe", "data", "code")] == [None] * 3
+    assert record["data"]["fingerprints"] == {"test": open_data(DATA, "test").fingerprint()}
     assert record["protocol"]["selection"] == "unknown: weights from elsewhere"
     assert record["precision"] == "32-true"
     assert len(record["checkpoint"]["sha256"]) == 64

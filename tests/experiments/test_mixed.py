@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from experiments import compare, report
-from experiments.comparable import titles
+from experiments.comparable import difference, titles
 from experiments.recipes import demo, smoke
 from experiments.store import (
     Result,
@@ -151,6 +151,31 @@ def test_what_nobody_told_goes_with_the_first(folder: Path) -> None:
     _data(record)
     write_json(path, record)
     assert len(separate(read_results(folder))) == 2
+
+
+def test_data_without_a_hash_are_compared_by_the_scored_split(folder: Path) -> None:
+    ours = read_results(folder)[0].record
+
+    def scored(**data: Any) -> Record:
+        told = {"name": "camvid", "split": "test", "fingerprints": {"test": "first"}} | data
+        hashes = dict.fromkeys(("recipe", "data", "protocol", "code"))
+        recipe = {"name": "unknown", "data": "camvid", "test_split": "test"}
+        return {"status": "done", "recipe": recipe, "hashes": hashes, "data": told, "protocol": {}}
+
+    assert difference(ours, scored()) is None
+    assert difference(scored(), scored()) is None
+    exchanged = scored(fingerprints={"test": "exchanged"})
+    says = "data (fingerprints.test: 'first' against 'exchanged')"
+    assert difference(ours, exchanged) == difference(scored(), exchanged) == says
+    older = {**ours, "data": {k: v for k, v in ours["data"].items() if k != "fingerprints"}}
+    assert difference(older, exchanged) is None  # nothing tells them apart
+    said = "data (name: 'camvid' against 'voc2012')"
+    assert difference(older, scored(name="voc2012")) == said
+    assert difference(older, scored(split="val")) == "data (split: 'test' against 'val')"
+    failed = {k: v for k, v in ours.items() if k != "data"}
+    assert difference(failed, scored()) is None
+    assert difference(failed, scored(split="val")) == "data (split: 'test' against 'val')"
+    assert titles([[ours], [exchanged]])[1] == "camvid test (fingerprints.test: 'exchanged')"
 
 
 def test_publishing_two_recipes_at_once_is_refused(folder: Path, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from experiments import evidence as command
 from experiments import repeats
+from experiments.rows import first_runs
 from experiments.stats import variance_components
 from experiments.store import Result, write_json
 from tests.experiments.made import COST, arrays, failed, spread, trial
@@ -51,7 +52,7 @@ def test_the_first_run_that_finished_stands_for_a_seed(tmp_path: Path) -> None:
         failed(tmp_path, "other", "out of memory"),
         trial(tmp_path, "net", arrays(0.7), 1),
     ]
-    assert repeats.first_runs(results) == [results[2], results[3], results[4]]
+    assert first_runs(results) == [results[2], results[3], results[4]]
 
 
 def test_seeds_that_move_together_say_so(tmp_path: Path) -> None:
@@ -69,7 +70,7 @@ def test_floor_is_pooled_over_networks_and_seeds(tmp_path: Path) -> None:
     ]
     # Squares .0002, 0 and .0008 over 1 + 1 + 2 degrees of freedom.
     assert repeats.floor(results).sd == pytest.approx(np.sqrt(0.001 / 4))
-    assert repeats.floor(repeats.first_runs(results)).sd is None
+    assert repeats.floor(first_runs(results)).sd is None
 
 
 def budgets(root: Path, gain: float = 0.1) -> dict[int, list[Result]]:

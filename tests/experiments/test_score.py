@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -27,6 +28,7 @@ from experiments.store import Result, read_results, write_json
 from experiments.table import boundary_table
 from tests.commands import start
 from tests.experiments.test_objects import _scene
+from tests.trees import camvid
 
 K = CAMVID.num_classes
 
@@ -356,6 +358,36 @@ def test_command_scores_and_adds_to_a_table(
     assert "differ in data" in capsys.readouterr().err
     assert score.main([str(tmp_path / "p"), "--data", "street"]) == 2
     assert "did you mean 'streets'" in capsys.readouterr().err
+
+
+def test_only_the_scored_split_has_to_be_the_same(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What made label maps may have been trained on anything, as the trials beside it."""
+    path = _trial(tmp_path / "runs", "a", 10)
+    record = json.loads(path.read_text())
+    prints = {"trainaug": "any", "test": open_data(SPEC, "test").fingerprint()}
+    recipe = {"train_split": "trainaug", "test_split": "test", "data": SPEC, "name": "aug"}
+    hashes = {"recipe": "r" * 12, "data": "d" * 12, "protocol": "p" * 12, "code": "c" * 12}
+    record |= {"recipe": recipe, "hashes": hashes}
+    record["data"]["fingerprints"] = prints
+    write_json(path, record)
+    _oracle(tmp_path / "p", SPEC)
+    command = [str(tmp_path / "p"), "--data", SPEC, "--add", str(tmp_path / "runs")]
+    assert score.main(command) == 0, capsys.readouterr().err
+    record["data"]["fingerprints"]["test"] = "exchanged"
+    write_json(path, record)
+    assert score.main(command) == 2
+    assert "differ in data (fingerprints.test: 'exchanged' against" in capsys.readouterr().err
+
+
+def test_the_training_images_need_not_be_there(tmp_path: Path) -> None:
+    camvid.build(root := tmp_path / "CamVid")
+    shutil.rmtree(root / "train")
+    shutil.rmtree(root / "trainannot")
+    for name in open_data("camvid", "test", root).ids:
+        _write(tmp_path / "p", name, np.zeros((48, 64), np.uint8))
+    assert score.main([str(tmp_path / "p"), "--data", "camvid", "--data-root", str(root)]) == 0
 
 
 def test_the_block_of_a_published_data_set_is_in_its_results(camvid: Path, tmp_path: Path) -> None:

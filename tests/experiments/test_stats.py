@@ -528,7 +528,7 @@ def test_small_bounds_are_not_printed_as_0() -> None:
 
 def test_a_verdict_without_an_interval_says_why() -> None:
     scores = bootstrap(_counts(num_models=2, images=10), blocks(["clip"] * 10, 5), 50)
-    d = difference(*scores.values(), "checkpoints")
+    d = difference(scores["model0"], scores["model1"], "checkpoints")
     found = verdict(Pair("A", "B", d, None, None), 0.01, None)
     assert found.kind == "cannot be told apart" and "only 2 independent blocks" in found.sentence
 

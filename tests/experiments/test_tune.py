@@ -166,10 +166,65 @@ def test_networks_of_which_no_candidate_trains_say_so(tmp_path: Path) -> None:
         "none of the 2 candidates finished, the first: out of memory",
     ]
     (first, *_) = tuned
+    assert not first.folder.exists()
+    assert first.prepare(DATA)
     kept = json.loads((first.folder / TUNED).read_text())
     assert kept["chosen"] == 1
     assert [row["miou"] for row in kept["candidates"]] == [None, 0.5]
     assert kept["candidates"][0]["reason"] == "out of memory"
+
+
+def test_another_search_leaves_a_finished_one_alone(tmp_path: Path) -> None:
+    trials, ran = [Trial(smoke(), "unet", seed, tmp_path) for seed in (0, 1)], []
+
+    def run(candidates: list[Trial]) -> None:
+        ran.append(len(candidates))
+        for number, candidate in enumerate(candidates):
+            _finish(candidate, number / 10)
+
+    def tuned(count: int, rerun: str = "failed") -> Trial:
+        (_, last) = tune.tune(trials, count, run, Console(quiet=True), rerun)
+        return last
+
+    first = tuned(2)
+    assert first.prepare(DATA)
+    _finish(first, 0.5)
+    kept = {path: path.read_bytes() for path in first.folder.glob("*.json")}
+    assert {path.name for path in kept} == {TUNED, "result.json"}
+    says = r"seed1-tuned holds a trial of another search \(2 trials with seed 0 against 4 trials"
+    with pytest.raises(ValueError, match=rf"{says} with seed 0\): do it again with --rerun stale"):
+        tuned(4)
+    assert ran == [2]
+    assert not tuned(2).prepare(DATA)
+    assert kept == {path: path.read_bytes() for path in first.folder.glob("*.json")}
+    other = tuned(4, "stale")
+    with pytest.raises(ValueError, match="cannot be mixed"):
+        other.prepare(DATA)
+    assert kept == {path: path.read_bytes() for path in first.folder.glob("*.json")}
+    assert other.prepare(DATA, "stale")
+    assert len(json.loads((first.folder / TUNED).read_text())["candidates"]) == 4
+    assert not first.result_path.exists()
+
+    write_json(other.folder / "trial.json", other.identity(DATA))  # it has started
+    with pytest.raises(ValueError, match="4 trials with seed 0 against 2 trials"):
+        tuned(2)
+    _finish(other, reason="no memory")
+    assert tuned(2).prepare(DATA)
+
+
+def test_a_network_that_cannot_be_trained_keeps_what_is_finished(tmp_path: Path) -> None:
+    trial = replace(Trial(smoke(), "unet", 0, tmp_path), recipe=_study(tmp_path, 0.1, 0.3).tuned())
+    _finish(trial, 0.5)
+    kept = trial.result_path.read_bytes()
+    launch.fail(trial, DATA, "none finished")
+    other = replace(trial, recipe=_study(tmp_path / "b", "no", "no", "no").tuned())
+    with pytest.raises(ValueError, match="cannot be mixed"):
+        launch.fail(other, DATA, "none finished")
+    assert trial.result_path.read_bytes() == kept
+    launch.fail(other, DATA, "none finished", "stale")
+    result = read_result(trial.result_path)
+    assert result is not None
+    assert (result["status"], result["reason"]) == ("failed", "none finished")
 
 
 def test_compare_fails_by_networks_and_not_by_candidates(
