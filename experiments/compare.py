@@ -62,11 +62,13 @@ def _compare(trials: list[Trial], args: argparse.Namespace) -> int:
     _check_scored(trials[0], data, args)
     untrained: dict[Trial, str] = {}
     if args.tune:
-        tuned = tune.tune(trials, args.tune, lambda some: launch.run(some, args, console), console)
+        tuned = tune.tune(
+            trials, args.tune, lambda some: launch.run(some, args, console), console, args.rerun
+        )
         untrained = {trial: reason for trial, reason in tuned.items() if reason is not None}
         trials = [one for pair in zip(trials, tuned, strict=True) for one in pair]
     for trial, reason in untrained.items():
-        launch.fail(trial, data, reason)
+        launch.fail(trial, data, reason, args.rerun)
     cells = launch.run([trial for trial in trials if trial not in untrained], args, console)
     notes = [f"{trial.name} failed: {reason}" for trial, reason in untrained.items()]
     notes += [
@@ -98,7 +100,9 @@ def _check_scored(trial: Trial, data: str, args: argparse.Namespace) -> None:
     """
     if not args.allow_mixed:
         recipe = trial.recipe
-        about = {"name": recipe.data, "split": recipe.test_split}
+        splits = check_data(recipe, args.data_root).splits
+        prints = {name: split.fingerprint for name, split in splits.items()}
+        about = {"name": recipe.data, "split": recipe.test_split, "fingerprints": prints}
         ours = {**trial.identity(data), "status": "done", "data": about}
         check_comparable([Result(trial.result_path, ours), *_scored(trial)])
 
