@@ -17,7 +17,14 @@ from experiments.page import render
 from experiments.panel import Panel, make_panel
 from experiments.paper import paper
 from experiments.shown import shown
-from experiments.store import Result, publish, read_prior, read_results, separate
+from experiments.store import (
+    Result,
+    check_comparable,
+    publish,
+    read_prior,
+    read_results,
+    separate,
+)
 from experiments.table import markdown
 from experiments.trial import stale_results
 
@@ -94,6 +101,8 @@ def _comparisons(args: argparse.Namespace) -> Iterator[tuple[Path, list[Result]]
             f"--figure draws mIoU against cost, and no result in {args.results} has a cost, as "
             "predictions from elsewhere have none: leave it out"
         )
+    if not args.allow_mixed:
+        check_comparable(results)  # before pictures are chosen, which needs the same images of all
     sets = separate(results) if args.allow_mixed else [results]
     once = [args.latex, args.figures, args.csv, args.figure, args.publish, args.readme]
     if len(sets) > 1 and any(once):
