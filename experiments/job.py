@@ -65,7 +65,10 @@ def job_of(args: argparse.Namespace) -> Job:
     recipe = trial["recipe"] if trial else {}
     network, data = args.model or (trial and trial["model"]), args.data or recipe.get("data")
     if not (network and data):
-        raise ValueError(f"{checkpoint} is no trial's, which would tell: give --model and --data")
+        raise ValueError(
+            f"{checkpoint} does not lie in a trial's folder, so its network and data set are not "
+            "known: give --model and --data"
+        )
     parse_model(network)
     published = about(data)
     split = args.split or (published.test_split if published else "test")

@@ -118,7 +118,10 @@ def plan(args: argparse.Namespace) -> list[Trial]:
 
 def _check_tuning(recipe: Recipe, args: argparse.Namespace) -> None:
     if args.tune < 2:
-        raise ValueError(f"--tune is {args.tune}: the recipe's own values and one more are needed")
+        raise ValueError(
+            f"--tune is {args.tune}: the recipe's own values and one more are needed, so give at "
+            "least 2"
+        )
     if args.num_nodes > 1:
         raise ValueError("--tune chooses by results that one machine keeps: leave --num-nodes out")
     if recipe.tuned is not None:

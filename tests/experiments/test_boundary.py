@@ -11,25 +11,11 @@ from scipy import ndimage
 from datamodules.labels import IGNORE, UInt8
 from experiments.boundary import WIDTHS, bands, boundary_counts, boundary_iou, interior
 from experiments.score import class_iou, confusion
+from tests.maps import maps
 
 K = 6
 TINY = 1e-6  # a fraction of the diagonal that means one pixel
 seeds = st.integers(0, 10**6)
-
-
-def _maps(seed: int, side: int = 14) -> tuple[UInt8, UInt8]:
-    """Blocks of some classes with void, and a prediction that is moved and wrong in places."""
-    rng = np.random.default_rng(seed)
-    height, width, block = rng.integers(1, side), rng.integers(1, side), rng.integers(1, 6)
-    classes = rng.choice(K, rng.integers(1, K), replace=False).astype(np.uint8)
-    coarse = rng.choice(classes, (height // block + 2, width // block + 2))
-    fine = np.kron(coarse, np.ones((block, block), np.uint8))
-    top, left = rng.integers(0, 2, 2)
-    truth, prediction = fine[:height, :width].copy(), fine[top:, left:][:height, :width].copy()
-    wrong = rng.random(truth.shape) < 0.1
-    prediction[wrong] = rng.integers(0, K, wrong.sum())
-    truth[rng.random(truth.shape) < rng.choice([0, 0.2, 0.7])] = IGNORE
-    return truth, prediction
 
 
 def _distances(truth: UInt8) -> list[tuple[int, int, float]]:
@@ -50,7 +36,7 @@ def _whole(truth: UInt8, prediction: UInt8) -> np.ndarray:
 @settings(max_examples=60, deadline=None)
 @given(seed=seeds)
 def test_bands_equal_a_loop_over_pairs_of_pixels(seed: int) -> None:
-    truth, prediction = _maps(seed)
+    truth, prediction = maps(seed, K)
     expected = np.zeros((len(WIDTHS), 3, K), int)
     for y, x, distance in _distances(truth):
         t, p = truth[y, x], prediction[y, x]
@@ -88,7 +74,7 @@ def test_bands_equal_scipys_distances_on_a_large_map(void: bool) -> None:
 @given(seed=seeds, distance=st.integers(1, 4))
 def test_boundary_iou_equals_repeated_erosion_of_each_class(seed: int, distance: int) -> None:
     """The paper's definition, as its authors compute it: d erosions with a background outside."""
-    truth, prediction = _maps(seed)
+    truth, prediction = maps(seed, K)
     valid = truth != IGNORE
     fraction = distance / math.hypot(*truth.shape)
     found = boundary_counts(truth, prediction, K, fraction)
@@ -165,7 +151,7 @@ def test_classes_that_are_not_there_get_no_counts() -> None:
 @settings(max_examples=30, deadline=None)
 @given(seed=seeds)
 def test_a_perfect_prediction_has_1_everywhere(seed: int) -> None:
-    truth, _ = _maps(seed)
+    truth, _ = maps(seed, K)
     perfect = np.where(truth == IGNORE, np.uint8(0), truth)
     for tp, fp, fn in bands(truth, perfect, K):
         assert np.isin(class_iou(tp, fp, fn)[tp > 0], 1).all() and not fp.any() and not fn.any()
@@ -177,7 +163,7 @@ def test_a_perfect_prediction_has_1_everywhere(seed: int) -> None:
 @settings(max_examples=30, deadline=None)
 @given(seed=seeds)
 def test_what_is_predicted_at_void_does_not_matter(seed: int) -> None:
-    truth, prediction = _maps(seed)
+    truth, prediction = maps(seed, K)
     void = truth == IGNORE
     for k in (0, 3, IGNORE):
         other = np.where(void, np.uint8(k), prediction)
@@ -190,7 +176,7 @@ def test_what_is_predicted_at_void_does_not_matter(seed: int) -> None:
 @settings(max_examples=30, deadline=None)
 @given(seed=seeds)
 def test_flips_and_other_numbers_of_the_classes_change_nothing(seed: int) -> None:
-    truth, prediction = _maps(seed)
+    truth, prediction = maps(seed, K)
     new = np.arange(256, dtype=np.uint8)
     new[:K] = np.random.default_rng(seed).permutation(K)
     for count in (bands, boundary_counts):
@@ -205,7 +191,7 @@ def test_flips_and_other_numbers_of_the_classes_change_nothing(seed: int) -> Non
 @settings(max_examples=30, deadline=None)
 @given(seed=seeds)
 def test_bands_grow_to_the_whole(seed: int) -> None:
-    truth, prediction = _maps(seed)
+    truth, prediction = maps(seed, K)
     within, whole = bands(truth, prediction, K), _whole(truth, prediction)
     assert (np.diff(within, axis=0) >= 0).all()
     beyond = interior(whole, within)

@@ -15,26 +15,12 @@ from datamodules.labels import IGNORE, UInt8
 from experiments.boundary import bands, boundary_counts
 from experiments.objects import AREAS, WIDTHS, binned, objects
 from experiments.score import confusion
+from tests.maps import maps
 
 K = 4
 seeds = st.integers(0, 10**6)
 Pixels = set[tuple[int, int]]
 Row = tuple[float, ...]
-
-
-def _maps(seed: int) -> tuple[UInt8, UInt8]:
-    """Blocks of some classes with void, and a prediction that is moved and wrong in places."""
-    rng = np.random.default_rng(seed)
-    height, width, block = rng.integers(1, 14), rng.integers(1, 14), rng.integers(1, 6)
-    classes = rng.choice(K, rng.integers(1, K), replace=False).astype(np.uint8)
-    coarse = rng.choice(classes, (height // block + 2, width // block + 2))
-    fine = np.kron(coarse, np.ones((block, block), np.uint8))
-    top, left = rng.integers(0, 2, 2)
-    truth, prediction = fine[:height, :width].copy(), fine[top:, left:][:height, :width].copy()
-    wrong = rng.random(truth.shape) < 0.1
-    prediction[wrong] = rng.integers(0, K, wrong.sum())
-    truth[rng.random(truth.shape) < rng.choice([0, 0.2, 0.7])] = IGNORE
-    return truth, prediction
 
 
 def _parts(labels: UInt8) -> list[tuple[int, Pixels]]:
@@ -90,14 +76,14 @@ def _rows(truth: UInt8, prediction: UInt8) -> list[Row]:
 @settings(max_examples=80, deadline=None)
 @given(seed=seeds)
 def test_objects_equal_a_flood_fill(seed: int) -> None:
-    truth, prediction = _maps(seed)
+    truth, prediction = maps(seed, K)
     assert _rows(truth, prediction) == _slow(truth, prediction)
 
 
 @settings(max_examples=30, deadline=None)
 @given(seed=seeds)
 def test_void_and_flips_change_nothing(seed: int) -> None:
-    truth, prediction = _maps(seed)
+    truth, prediction = maps(seed, K)
     expected = _rows(truth, prediction)
     for k in (0, 3, IGNORE):
         assert _rows(truth, np.where(truth == IGNORE, np.uint8(k), prediction)) == expected
@@ -108,7 +94,7 @@ def test_void_and_flips_change_nothing(seed: int) -> None:
 @settings(max_examples=30, deadline=None)
 @given(seed=seeds)
 def test_sums_are_those_of_the_confusion_matrix(seed: int) -> None:
-    truth, prediction = _maps(seed)
+    truth, prediction = maps(seed, K)
     matrix = confusion(truth, prediction, K)
     rows = objects(truth, prediction)
     assert (rows["hits"] <= rows["area"]).all() and (rows["area"] <= rows["union"]).all()
