@@ -5,42 +5,18 @@ import importlib
 import inspect
 from functools import cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from datamodules.files import About
-from datamodules.labels import DataError, LabelSet, UInt8
-from datamodules.part import SIGN, part_of
-from datamodules.table import DATASETS
-
-
-class Dataset(Protocol):
-    """One split of a data set.
-
-    `ids` are unique and become file names; `groups` name the clip, drive or city of each image,
-    because neighbouring frames are not independent.
-    """
-
-    labels: LabelSet
-    ids: list[str]
-    groups: list[str]
-
-    def __getitem__(self, index: int) -> tuple[UInt8, UInt8]:
-        """Image (H, W, 3) RGB and mask (H, W) of class indices with 255 for ignore."""
-        ...
-
-    def mask(self, index: int) -> UInt8:
-        """The mask alone, (H, W), at the file's own size."""
-        ...
-
-    def fingerprint(self) -> str:
-        """A hash of everything that this split holds: file names, bytes, or the generator."""
-        ...
+from datamodules.dataset import Dataset, DatasetInfo
+from datamodules.holdout import SIGN, part_of
+from datamodules.labels import DataError
+from datamodules.registry import DATASETS
 
 
 def open_data(spec: str, split: str, root: Path | None = None) -> Dataset:
     """Open a split of the data set that `spec` names, with its options (`streets:height=96`).
 
-    A part of a split is named after it, as `train~held` (see `datamodules.part`).
+    A part of a split is named after it, as `train~held` (see `datamodules.holdout`).
 
     Raises:
         DataError: an unknown data set, option or split, or files that are not there.
@@ -80,13 +56,13 @@ def _constructor(name: str) -> Any:
     return getattr(importlib.import_module(module), constructor)
 
 
-def about(spec: str) -> About | None:
+def dataset_info(spec: str) -> DatasetInfo | None:
     """What a published data set says of itself; None for one that is made, not read.
 
     Raises:
         DataError: an unknown data set.
     """
-    found: About | None = getattr(
+    found: DatasetInfo | None = getattr(
         importlib.import_module(_constructor(spec.split(":")[0]).__module__), "ABOUT", None
     )
     return found

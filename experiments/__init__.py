@@ -1,1 +1,1 @@
-"""The commands: compare (main), run (one trial), score, report; and what they share."""
+"""Experiments: the commands, and the rooms that they call."""

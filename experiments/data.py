@@ -11,33 +11,22 @@ since. It exits with 0 for data to train on and 1 for data that are refused.
 import argparse
 import importlib
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from textwrap import indent
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-)
 
-from datamodules import about, open_data
-from datamodules.cache import build, folder_of, open_decoded
-from datamodules.check import check, checked
-from datamodules.fetch import fetch
-from datamodules.files import Files, check_root
-from datamodules.folder import draft_labels
+from datamodules import dataset_info, open_data
+from datamodules.datasets.folder import draft_labels
+from datamodules.download import fetch
+from datamodules.image_files import ImageFileDataset, check_root
 from datamodules.labels import DataError
-from experiments.findings import print_findings, print_outcome, verdict
-from experiments.sheet import write_sheet
-
-_EVERY = 5.0  # seconds between lines of progress where there is no terminal
+from datamodules.loading.cache import build, folder_of, open_decoded
+from datamodules.validation.check import check, checked
+from experiments.reporting.check_tables import print_findings, print_outcome, verdict
+from experiments.reporting.contact_sheet import write_sheet
+from experiments.reporting.progress_bar import shown_progress
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -124,7 +113,7 @@ def _cache(args: argparse.Namespace) -> int:
     status = 0
     for name, split in found.splits.items():
         data = open_data(args.name, name, args.data_root)
-        if not isinstance(data, Files):
+        if not isinstance(data, ImageFileDataset):
             print(f"{args.name} is made, not read: there is nothing to decode")
             return 0
         folder = folder_of(args.name, name, args.data_root)
@@ -146,7 +135,7 @@ def _cache(args: argparse.Namespace) -> int:
 
 def _export(args: argparse.Namespace) -> int:
     ids = open_data(args.name, args.split, args.data_root).ids
-    module = importlib.import_module(f"datamodules.{args.name.split(':')[0]}")
+    module = importlib.import_module(f"datamodules.datasets.{args.name.split(':')[0]}")
     write = getattr(module, "export", None)
     if write is None:
         raise ValueError(f"{args.name} has no evaluation server that takes files: name cityscapes")
@@ -163,7 +152,7 @@ def _labels(args: argparse.Namespace) -> int:
 
 
 def _fetch(args: argparse.Namespace) -> int:
-    known, root = about(args.name), args.data_root
+    known, root = dataset_info(args.name), args.data_root
     if known is None:
         print(f"{args.name} is made, not read: there is nothing to fetch")
         return 0
@@ -186,29 +175,6 @@ def _fetch(args: argparse.Namespace) -> int:
 
 def _console() -> Console:
     return Console(highlight=False, markup=False, emoji=False)
-
-
-@contextmanager
-def shown_progress(what: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar on a terminal, elsewhere a line now and then; nothing for what takes no time."""
-    console = Console(stderr=True)
-    if console.is_terminal:
-        count = DownloadColumn() if what == "bytes" else MofNCompleteColumn()
-        columns = (TextColumn(what), BarColumn(), count, TimeRemainingColumn())
-        with Progress(*columns, console=console, transient=True) as bar:
-            task = bar.add_task(what)
-            yield lambda done, total: bar.update(task, completed=done, total=total)
-        return
-    unit, name = (10**6, "MB") if what == "bytes" else (1, what)
-    last = time.monotonic()
-
-    def line(done: int, total: int) -> None:
-        nonlocal last
-        if time.monotonic() - last >= _EVERY:
-            last = time.monotonic()
-            print(f"{done // unit} of {total // unit} {name}", file=sys.stderr, flush=True)
-
-    yield line
 
 
 if __name__ == "__main__":

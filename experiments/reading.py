@@ -32,13 +32,13 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
-from datamodules.cache import build, open_decoded
-from datamodules.cityscapes import CITYSCAPES
-from datamodules.files import Files, Sample
-from datamodules.sampling import permutation
-from datamodules.transforms import Augmentation
-from experiments.cells import ALLOCATOR
-from experiments.store import write_json
+from datamodules.datasets.cityscapes import CITYSCAPES
+from datamodules.image_files import ImageFileDataset, Sample
+from datamodules.loading.cache import build, open_decoded
+from datamodules.loading.sampling import permutation
+from datamodules.loading.transforms import Augmentation
+from experiments.trials.atomic_io import write_json
+from experiments.trials.environment import ALLOCATOR
 
 SIZE, CROP, SCALE = (1024, 2048), (512, 1024), (0.5, 2.0)
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -69,7 +69,7 @@ def photograph(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
     return pixels
 
 
-def make_pairs(folder: Path, number: int, size: tuple[int, int] = SIZE) -> Files:
+def make_pairs(folder: Path, number: int, size: tuple[int, int] = SIZE) -> ImageFileDataset:
     """PNGs of photographs, and of label maps whose regions have smooth outlines."""
     samples = []
     for index in range(number):
@@ -79,10 +79,10 @@ def make_pairs(folder: Path, number: int, size: tuple[int, int] = SIZE) -> Files
         ids = (20 + 6 * field(rng, size, 2)).clip(7, 33)  # those that Cityscapes scores
         Image.fromarray(ids.astype(np.uint8)).save(mask)
         samples.append(Sample(str(index), str(index), image, mask))
-    return Files(CITYSCAPES, samples)
+    return ImageFileDataset(CITYSCAPES, samples)
 
 
-def albumentations_reader(data: Files) -> Reader:
+def albumentations_reader(data: ImageFileDataset) -> Reader:
     os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
     import albumentations as A
     import cv2
@@ -106,7 +106,7 @@ def albumentations_reader(data: Files) -> Reader:
     return read
 
 
-def torchvision_reader(data: Files) -> Reader:
+def torchvision_reader(data: ImageFileDataset) -> Reader:
     import torch
     from torchvision import tv_tensors
     from torchvision.io import ImageReadMode, decode_image
@@ -133,19 +133,19 @@ def torchvision_reader(data: Files) -> Reader:
 
 
 def our_reader(data: Any) -> Reader:
-    from datamodules.datamodule import TrainData
+    from datamodules.loading.datamodule import TrainData
 
     stream = TrainData(data, seed=0, augmentation=Augmentation(CROP, SCALE, True, "none"))
     return lambda epoch, index: stream[epoch, index]
 
 
-def cache_reader(data: Files) -> Reader:
+def cache_reader(data: ImageFileDataset) -> Reader:
     copy = open_decoded(data.labels, _copy(data), data.fingerprint(), "make it again")
     assert copy is not None
     return our_reader(copy)
 
 
-READERS: dict[str, Callable[[Files], Reader]] = {
+READERS: dict[str, Callable[[ImageFileDataset], Reader]] = {
     "albumentations": albumentations_reader,
     "torchvision": torchvision_reader,
     "files": our_reader,
@@ -153,11 +153,11 @@ READERS: dict[str, Callable[[Files], Reader]] = {
 }
 
 
-def _copy(data: Files) -> Path:
+def _copy(data: ImageFileDataset) -> Path:
     return data.samples[0].image.parent / "decoded"
 
 
-def _time(data: Files, name: str, number: int) -> tuple[list[float], int]:
+def _time(data: ImageFileDataset, name: str, number: int) -> tuple[list[float], int]:
     """Seconds of each of `number` crops after a first pass, and bytes of private memory."""
     import psutil
 
@@ -178,7 +178,7 @@ def _time(data: Files, name: str, number: int) -> tuple[list[float], int]:
     return seconds, most - idle
 
 
-def measure(data: Files, number: int, rounds: int) -> dict[str, dict[str, float]]:
+def measure(data: ImageFileDataset, number: int, rounds: int) -> dict[str, dict[str, float]]:
     """images_per_second and private_mb of each way, by the median crop of all rounds."""
     os.environ.update(ALLOCATOR)  # as `compare` starts trials, for every way alike
     context = multiprocessing.get_context("spawn")

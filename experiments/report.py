@@ -5,56 +5,18 @@ it looks is in `report*.html.j2`, `report.css` and `report_*.js`.
 """
 
 import argparse
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-from experiments.evidence import evidence
-from experiments.figure import pareto_figure
-from experiments.page import render
-from experiments.panel import Panel, make_panel
-from experiments.paper import paper
-from experiments.shown import shown
-from experiments.store import (
-    Result,
-    check_comparable,
-    publish,
-    read_prior,
-    read_results,
-    separate,
-)
-from experiments.table import markdown
-from experiments.trial import stale_results
-
-
-def write_report(
-    results: list[Result],
-    path: Path,
-    *,
-    stale: set[str],
-    prior: dict[str, Any] | None,
-    panel: Panel | None,
-) -> None:
-    """Write the whole page or leave the file as it was.
-
-    Args:
-        stale: paths of results made by other code than is here now.
-        prior: miou, pixel_accuracy and iou by class, as fractions, of the most frequent training
-            class at each position.
-
-    Raises:
-        ValueError: no results, or results that differ in recipe, data or protocol.
-    """
-    if not results:
-        raise ValueError("no results to report: run a comparison first")
-    found = evidence(results, prior=prior["miou"] if prior else None)
-    page = render("report.html.j2", **shown(results, found, stale, prior, panel))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_text(page, encoding="utf-8")
-    draft.replace(path)
+from experiments.analysis.evidence import evidence
+from experiments.reporting.export import export, renew, summary
+from experiments.reporting.html_report import write_report
+from experiments.reporting.image_panel import make_panel
+from experiments.reporting.plots import pareto_figure
+from experiments.trials.comparability import check_comparable, separate
+from experiments.trials.results import TrialResult, publish, read_prior, read_results
+from experiments.trials.staleness import stale_results
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -89,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _comparisons(args: argparse.Namespace) -> Iterator[tuple[Path, list[Result]]]:
+def _comparisons(args: argparse.Namespace) -> Iterator[tuple[Path, list[TrialResult]]]:
     """Each set of results that may share a table, with where its page goes."""
     results, page = read_results(args.results), args.output or args.results / "report.html"
     for flag in ("output", "latex", "csv", "figure"):
@@ -114,13 +76,13 @@ def _comparisons(args: argparse.Namespace) -> Iterator[tuple[Path, list[Result]]
         yield page if number == 1 else page.with_stem(f"{page.stem}-{number}"), some
 
 
-def _write(page: Path, results: list[Result], args: argparse.Namespace) -> None:
+def _write(page: Path, results: list[TrialResult], args: argparse.Namespace) -> None:
     panel, prior = make_panel(results, args.data_root), read_prior(args.results, results)
     write_report(results, page, stale=stale_results(results), prior=prior, panel=panel)
     if panel.reason:
         print(f"no photos: {panel.reason}")
     if args.latex or args.figures or args.csv:
-        paper(results, latex=args.latex, figures=args.figures, csv=args.csv, prior=prior)
+        export(results, latex=args.latex, figures=args.figures, csv=args.csv, prior=prior)
     if args.figure:
         found = evidence(results, prior=prior["miou"] if prior else None)
         pareto_figure(results, args.figure, found)
@@ -132,25 +94,6 @@ def _write(page: Path, results: list[Result], args: argparse.Namespace) -> None:
     files = (page, args.latex, args.figures, args.csv, args.figure, args.publish, args.readme)
     for file in filter(None, files):
         print(f"wrote {file}")
-
-
-def summary(results: list[Result], prior: dict[str, Any] | None) -> str:
-    """The answer and the table, for a README."""
-    found = evidence(results, prior=prior["miou"] if prior else None)
-    return f"**{found.answer}**\n\n{markdown(results, prior, found)}"
-
-
-def renew(text: str, name: str, content: str) -> str:
-    """Put `content` between the marks `<!-- name -->` and `<!-- end -->` of a Markdown text.
-
-    Raises:
-        ValueError: the text has no such marks.
-    """
-    before, mark, rest = text.partition(f"<!-- {name} -->\n")
-    _, end, after = rest.partition("<!-- end -->")
-    if not mark or not end:
-        raise ValueError(f"the file has no lines '<!-- {name} -->' and '<!-- end -->': add them")
-    return f"{before}{mark}{content}\n{end}{after}"
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import SGD
 
-from datamodules.datamodule import Batch
+from datamodules.loading.datamodule import Batch
 from lightning_modules.losses import cross_entropy_sum, denominator
 from lightning_modules.metrics import ConfusionMatrix
 

@@ -8,14 +8,13 @@ deviation, to logits (N, K, H, W) of the input's own size, for any H and W from 
 
 import ast
 import difflib
-import importlib
 import importlib.util
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from models.table import BACKBONES, FAMILIES, MODELS
+from models.registry import BACKBONES, FAMILIES, MODELS
 
 if TYPE_CHECKING:
     from torch import nn

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.recipe_text import load_recipe
+from experiments.trials.overrides import load_recipe
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "experiments/results/camvid-quick"
@@ -24,7 +24,7 @@ def test_the_example_network_works(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.syspath_prepend(str(tmp_path))
     (tmp_path / "readme_tiny.py").write_text(_examples()["models/tiny.py"])
-    monkeypatch.setitem(sys.modules["models.table"].MODELS, "tiny", "readme_tiny:tiny")
+    monkeypatch.setitem(sys.modules["models.registry"].MODELS, "tiny", "readme_tiny:tiny")
     from models import build_model
 
     assert build_model("tiny:width=4", 5)(torch.zeros(1, 3, 40, 33)).shape == (1, 5, 40, 33)
@@ -32,12 +32,12 @@ def test_the_example_network_works(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_the_example_data_set_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from datamodules import open_data
-    from experiments.score import score
+    from experiments.scoring.metrics import score
 
     monkeypatch.syspath_prepend(str(tmp_path))
     (tmp_path / "readme_checker.py").write_text(_examples()["datamodules/checker.py"])
     monkeypatch.setitem(
-        sys.modules["datamodules.table"].DATASETS, "checker", "readme_checker:Checker"
+        sys.modules["datamodules.registry"].DATASETS, "checker", "readme_checker:Checker"
     )
     data = open_data("checker:size=32", "test")
     image, mask = data[2]
@@ -59,7 +59,7 @@ def test_the_tree_names_every_file() -> None:
 
 
 def test_the_commands_name_flags_that_exist() -> None:
-    from experiments.plan import parser
+    from experiments.compare import parser
 
     known = {flag for action in parser()._actions for flag in action.option_strings}
     for line in README.splitlines():
@@ -68,8 +68,8 @@ def test_the_commands_name_flags_that_exist() -> None:
 
 
 def test_the_results_table_is_what_the_result_files_say() -> None:
-    from experiments.report import renew, summary
-    from experiments.store import read_prior, read_results
+    from experiments.reporting.export import renew, summary
+    from experiments.trials.results import read_prior, read_results
 
     results = read_results(RESULTS)
     (name,) = {result["recipe"]["name"] for result in results}
@@ -82,7 +82,7 @@ def test_the_results_table_is_what_the_result_files_say() -> None:
 
 
 def test_the_matched_networks_are_what_the_result_file_says() -> None:
-    from experiments.cost import count
+    from experiments.costs.flops import count
 
     rows = json.loads((RESULTS.parent / "match/gmacs-2.7.json").read_text())
     assert len(rows) == 6
@@ -106,7 +106,7 @@ def test_the_speeds_of_reading_are_what_the_result_file_says() -> None:
 
 
 def test_the_published_results_are_of_the_recipe_as_it_is() -> None:
-    from experiments.store import read_results
+    from experiments.trials.results import read_results
 
     recipe = load_recipe("camvid-quick")
     assert {result["hashes"]["recipe"] for result in read_results(RESULTS)} == {recipe.hash()}

@@ -50,8 +50,8 @@ def test_reading_results_needs_no_torch() -> None:
 
 
 def test_every_name_in_the_tables_exists() -> None:
-    from datamodules.table import DATASETS
-    from models.table import MODELS
+    from datamodules.registry import DATASETS
+    from models.registry import MODELS
 
     for entry in (*MODELS.values(), *DATASETS.values()):
         module, name = entry.split(":")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from datamodules.ade20k import ABOUT, ADE20K, ade20k
+from datamodules.datasets.ade20k import ABOUT, ADE20K, ade20k
 from datamodules.labels import IGNORE, DataError, UInt8
 from tests.trees.ade20k import SIZES, build
 

@@ -11,18 +11,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from datamodules.cache import Decoded, build, folder_of, open_decoded
-from datamodules.camvid import CAMVID
-from datamodules.files import Files, Sample
+from datamodules.datasets.camvid import CAMVID
+from datamodules.image_files import ImageFileDataset, Sample
 from datamodules.labels import DataError, UInt8
-from datamodules.transforms import apply, draw
+from datamodules.loading.cache import Decoded, build, folder_of, open_decoded
+from datamodules.loading.transforms import sample_crop, warp_crop
 
 SIZES = [(40, 50), (33, 61), (40, 50), (70, 34), (36, 48)]
 REBUILD = "make it again with --rebuild"
 
 
 @pytest.fixture
-def files(tmp_path: Path) -> Files:
+def files(tmp_path: Path) -> ImageFileDataset:
     """Five pairs of several sizes, as JPEG and PNG."""
     rng, samples = np.random.default_rng(0), []
     for index, size in enumerate(SIZES):
@@ -31,30 +31,30 @@ def files(tmp_path: Path) -> Files:
         Image.fromarray(rng.integers(256, size=(*size, 3), dtype=np.uint8)).save(image)
         Image.fromarray(rng.integers(12, size=size, dtype=np.uint8)).save(mask)
         samples.append(Sample(f"clip_{index}", f"clip{index % 2}", image, mask))
-    return Files(CAMVID, samples)
+    return ImageFileDataset(CAMVID, samples)
 
 
 @pytest.fixture
-def copy(files: Files, tmp_path: Path) -> Path:
+def copy(files: ImageFileDataset, tmp_path: Path) -> Path:
     folder = tmp_path / "kept" / "copy"
     build(files, SIZES, files.fingerprint(), folder, jobs=1)
     return folder
 
 
-def _open(files: Files, folder: Path) -> Decoded:
+def _open(files: ImageFileDataset, folder: Path) -> Decoded:
     found = open_decoded(files.labels, folder, files.fingerprint(), REBUILD)
     assert found is not None
     return found
 
 
-def _refusal(files: Files, folder: Path) -> str:
+def _refusal(files: ImageFileDataset, folder: Path) -> str:
     with pytest.raises(DataError) as caught:
         open_decoded(files.labels, folder, files.fingerprint(), REBUILD)
     assert str(folder) in str(caught.value) and REBUILD in str(caught.value)
     return str(caught.value)
 
 
-def test_every_pixel_is_that_of_the_files(files: Files, copy: Path) -> None:
+def test_every_pixel_is_that_of_the_files(files: ImageFileDataset, copy: Path) -> None:
     for data in (_open(files, copy), pickle.loads(pickle.dumps(_open(files, copy)))):
         assert (data.ids, data.groups, len(data)) == (files.ids, files.groups, 5)
         assert data.fingerprint() == files.fingerprint()
@@ -66,21 +66,21 @@ def test_every_pixel_is_that_of_the_files(files: Files, copy: Path) -> None:
             assert not image.flags.writeable
 
 
-def test_crops_are_those_of_the_files(files: Files, copy: Path) -> None:
+def test_crops_are_those_of_the_files(files: ImageFileDataset, copy: Path) -> None:
     data, rng = _open(files, copy), np.random.default_rng(0)
     for index in range(5):
-        d = draw(rng, SIZES[index], (33, 40), (0.5, 2.0), True)
+        d = sample_crop(rng, SIZES[index], (33, 40), (0.5, 2.0), True)
         for one, other in zip(
-            apply(*files[index], (33, 40), d), apply(*data[index], (33, 40), d), strict=True
+            warp_crop(*files[index], (33, 40), d), warp_crop(*data[index], (33, 40), d), strict=True
         ):
             assert np.array_equal(one, other)
 
 
-def test_without_a_copy_there_is_none(files: Files, tmp_path: Path) -> None:
+def test_without_a_copy_there_is_none(files: ImageFileDataset, tmp_path: Path) -> None:
     assert open_decoded(files.labels, tmp_path / "kept" / "copy", "x", REBUILD) is None
 
 
-def test_a_copy_of_other_files_is_stale(files: Files, copy: Path) -> None:
+def test_a_copy_of_other_files_is_stale(files: ImageFileDataset, copy: Path) -> None:
     pixels = np.array(Image.open(files.samples[0].image))
     pixels[0, 0, 0] ^= 1
     Image.fromarray(pixels).save(files.samples[0].image)
@@ -90,7 +90,9 @@ def test_a_copy_of_other_files_is_stale(files: Files, copy: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["images.bin", "masks.bin"])
-def test_one_changed_byte_is_found_and_its_image_named(files: Files, copy: Path, name: str) -> None:
+def test_one_changed_byte_is_found_and_its_image_named(
+    files: ImageFileDataset, copy: Path, name: str
+) -> None:
     depth = 3 if name == "images.bin" else 1
     before = sum(height * width for height, width in SIZES[:3])
     with (copy / name).open("rb+") as file:
@@ -101,27 +103,29 @@ def test_one_changed_byte_is_found_and_its_image_named(files: Files, copy: Path,
     assert "damaged, in 1 images, the first clip_3" in _refusal(files, copy)
 
 
-def test_a_truncated_and_a_missing_part_are_found(files: Files, copy: Path) -> None:
+def test_a_truncated_and_a_missing_part_are_found(files: ImageFileDataset, copy: Path) -> None:
     os.truncate(copy / "images.bin", 40 * 50 * 3 + 10)
     assert "damaged, in 4 images, the first clip_1" in _refusal(files, copy)
     (copy / "masks.bin").unlink()
     assert "damaged" in _refusal(files, copy)
 
 
-def test_an_index_that_is_cut_off(files: Files, copy: Path) -> None:
+def test_an_index_that_is_cut_off(files: ImageFileDataset, copy: Path) -> None:
     index = copy / "index.json"
     index.write_text(index.read_text()[:-30])
     assert "damaged" in _refusal(files, copy)
 
 
-def test_a_copy_that_was_moved_is_whole(files: Files, copy: Path, tmp_path: Path) -> None:
+def test_a_copy_that_was_moved_is_whole(
+    files: ImageFileDataset, copy: Path, tmp_path: Path
+) -> None:
     shutil.copytree(copy, tmp_path / "elsewhere", copy_function=shutil.copyfile)
     moved = _open(files, tmp_path / "elsewhere")
     assert np.array_equal(moved[1][0], files[1][0])
 
 
 def test_a_build_that_is_stopped_goes_on(
-    files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    files: ImageFileDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, done = tmp_path / "kept" / "copy", []
 
@@ -151,7 +155,7 @@ def test_a_build_that_is_stopped_goes_on(
 
 
 def test_a_disk_that_is_too_small_says_how_much_is_needed(
-    files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    files: ImageFileDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = namedtuple("usage", "total used free")  # as shutil gives it
     monkeypatch.setattr("shutil.disk_usage", lambda path: usage(10**4, 0, 10**4))
@@ -162,7 +166,9 @@ def test_a_disk_that_is_too_small_says_how_much_is_needed(
     assert not any(path.is_dir() for path in folder.parent.iterdir())
 
 
-def test_a_file_that_cannot_be_read_ends_it_without_a_copy(files: Files, tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_read_ends_it_without_a_copy(
+    files: ImageFileDataset, tmp_path: Path
+) -> None:
     path = files.samples[2].image
     fingerprint = files.fingerprint()
     path.write_bytes(path.read_bytes()[:100])
@@ -181,7 +187,7 @@ def test_each_split_and_root_has_its_own_folder(
     assert all(folder.is_relative_to(tmp_path) for folder in folders)
 
 
-def test_a_reader_that_was_pickled_drags_no_pixels(files: Files, copy: Path) -> None:
+def test_a_reader_that_was_pickled_drags_no_pixels(files: ImageFileDataset, copy: Path) -> None:
     data = _open(files, copy)
     assert data[0][0].size  # mapped
     assert len(pickle.dumps(data)) < len(pickle.dumps(CAMVID)) + 2000
@@ -190,7 +196,9 @@ def test_a_reader_that_was_pickled_drags_no_pixels(files: Files, copy: Path) -> 
     )
 
 
-def test_values_outside_the_table_never_get_into_it(files: Files, tmp_path: Path) -> None:
+def test_values_outside_the_table_never_get_into_it(
+    files: ImageFileDataset, tmp_path: Path
+) -> None:
     wrong: UInt8 = np.full(SIZES[0], 77, np.uint8)
     assert files.samples[0].mask is not None
     Image.fromarray(wrong).save(files.samples[0].mask)

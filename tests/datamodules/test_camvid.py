@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from datamodules import open_data
-from datamodules.camvid import camvid
+from datamodules.datasets.camvid import camvid
 from datamodules.labels import IGNORE, DataError, UInt8
 
 REPOSITORY = Path(__file__).parents[2]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from datamodules.camvid import ABOUT, CAMVID, ORIGINAL, PAINTED, SPLITS, STILLS, camvid
+from datamodules.datasets.camvid import ABOUT, CAMVID, ORIGINAL, PAINTED, SPLITS, STILLS, camvid
 from datamodules.labels import IGNORE, DataError, UInt8
 from tests.trees.camvid import LABEL_COLOURS, NAMES, build, build_original
 

@@ -11,16 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-import datamodules.check
-import datamodules.inspection
-from datamodules import Dataset, open_data
-from datamodules.camvid import CAMVID
-from datamodules.check import check, checked
-from datamodules.files import Files, Sample
-from datamodules.inspection import Record
+import datamodules.validation.image_checks
+from datamodules import open_data
+from datamodules.dataset import Dataset
+from datamodules.datasets.camvid import CAMVID
+from datamodules.image_files import ImageFileDataset, Sample
 from datamodules.labels import DataError, UInt8
-from datamodules.leakage import NEAR, Seen, Split, clips, leakage, nearest, num_views
-from datamodules.outcome import Outcome
+from datamodules.validation.check import check, checked
+from datamodules.validation.check_report import CheckReport
+from datamodules.validation.image_checks import Record
+from datamodules.validation.leakage import NEAR, Seen, Split, clips, leakage, nearest, num_views
 from tests.trees import camvid, cityscapes, faults, folder, voc2012
 
 REAL = Path(__file__).parents[3] / "shared/data/CamVid"
@@ -43,7 +43,7 @@ def _pixels(path: Path) -> UInt8:
         return np.array(file)
 
 
-def _texts(outcome: Outcome, kind: str) -> list[str]:
+def _texts(outcome: CheckReport, kind: str) -> list[str]:
     return [str(finding) for finding in outcome.findings if finding.kind == kind]
 
 
@@ -101,7 +101,7 @@ def test_the_numbers_are_those_of_the_files(root: Path) -> None:
 def test_an_outcome_survives_json(root: Path) -> None:
     faults.plant(root)
     outcome = check("camvid", root)
-    assert Outcome.from_json(json.loads(json.dumps(outcome.to_json()))) == outcome
+    assert CheckReport.from_json(json.loads(json.dumps(outcome.to_json()))) == outcome
 
 
 def test_processes_find_the_same(tmp_path: Path) -> None:
@@ -112,9 +112,9 @@ def test_processes_find_the_same(tmp_path: Path) -> None:
         Image.fromarray(rng.integers(256, size=(8, 8, 3), dtype=np.uint8)).save(image)
         Image.fromarray(rng.integers(13, size=(8, 8), dtype=np.uint8)).save(mask)  # 12 is unknown
         samples.append(Sample(str(i), str(i), image, mask))
-    data, places = Files(CAMVID, samples), [(0, i) for i in range(70)]
-    alone = list(datamodules.inspection.inspect_all([data], places, jobs=1))
-    assert list(datamodules.inspection.inspect_all([data], places, jobs=2)) == alone
+    data, places = ImageFileDataset(CAMVID, samples), [(0, i) for i in range(70)]
+    alone = list(datamodules.validation.image_checks.inspect_all([data], places, jobs=1))
+    assert list(datamodules.validation.image_checks.inspect_all([data], places, jobs=2)) == alone
     assert len(alone) == 70
     assert any(record.findings for record in alone)
 
@@ -126,7 +126,7 @@ def _no_reading(*args: object) -> Record:
 def test_a_kept_check_opens_no_file(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = checked("camvid", root)
     assert first == check("camvid", root)
-    monkeypatch.setattr(datamodules.inspection, "inspect", _no_reading)
+    monkeypatch.setattr(datamodules.validation.image_checks, "inspect", _no_reading)
     monkeypatch.setattr(Image, "open", _no_reading)
     assert checked("camvid", root) == first
     monkeypatch.chdir(root.parent)
@@ -146,13 +146,13 @@ def test_one_changed_byte_is_noticed_and_nothing_else_read(
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
     read: list[int] = []
-    inspect = datamodules.inspection.inspect
+    inspect = datamodules.validation.image_checks.inspect
 
     def spy(data: Dataset, index: int) -> Record:
         read.append(index)
         return inspect(data, index)
 
-    monkeypatch.setattr(datamodules.inspection, "inspect", spy)
+    monkeypatch.setattr(datamodules.validation.image_checks, "inspect", spy)
     after = checked("camvid", root)
     assert read == [3]
     assert not before.refused and after.refused
@@ -378,7 +378,7 @@ def test_the_nearest_hash_is_that_of_a_slow_loop(
     these: list[int], those: list[int], chunk: int
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("datamodules.leakage._CHUNK", chunk)
+        patch.setattr("datamodules.validation.leakage._CHUNK", chunk)
         found = nearest(np.array(these, np.uint64), np.array(those, np.uint64))
     for a, distance, index in zip(these, *found, strict=True):
         slow = [bin(a ^ b).count("1") for b in those]

@@ -12,10 +12,10 @@ from cityscapesscripts.evaluation import evalPixelLevelSemanticLabeling as evalu
 from cityscapesscripts.helpers.labels import id2label, labels, trainId2label
 from PIL import Image
 
-from datamodules.cityscapes import ABOUT, CITYSCAPES, cityscapes, export
-from datamodules.files import Files
+from datamodules.datasets.cityscapes import ABOUT, CITYSCAPES, cityscapes, export
+from datamodules.image_files import ImageFileDataset
 from datamodules.labels import IGNORE, DataError, UInt8
-from experiments.score import score_folder
+from experiments.scoring.metrics import score_folder
 from tests.trees.cityscapes import IDS, build
 
 KINDS = ("labelIds", "labelTrainIds")
@@ -66,7 +66,7 @@ def test_ids_are_sorted_and_groups_are_cities(trees: dict[str, Path], split: str
 @pytest.mark.parametrize("kind", KINDS)
 def test_both_kinds_of_labels_are_read_alike(trees: dict[str, Path], kind: str) -> None:
     # As another process gets it.
-    data: Files = pickle.loads(pickle.dumps(cityscapes("train", trees[kind])))
+    data: ImageFileDataset = pickle.loads(pickle.dumps(cityscapes("train", trees[kind])))
     assert data.labels == CITYSCAPES
     for index, id in enumerate(data.ids):
         image, mask = data[index]

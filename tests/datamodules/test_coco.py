@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from PIL import Image
 from pycocotools import mask as rle
 
-from datamodules.coco import ABOUT, coco
-from datamodules.files import Files
+from datamodules.datasets.coco import ABOUT, coco
+from datamodules.image_files import ImageFileDataset
 from datamodules.labels import IGNORE, DataError
 from tests.trees.coco import (
     STUFF,
@@ -35,7 +35,7 @@ KINDS = [{"id": 2, "name": "can"}, {"id": 5, "name": "cup"}]
 
 def _open(
     root: Path, rows: Sequence[Row], kinds: Sequence[Row] = KINDS, image: Row = PHOTO
-) -> Files:
+) -> ImageFileDataset:
     """A split of one image, with a second one of which nothing is known."""
     empty = {**image, "id": 8, "file_name": "empty.png"}
     for row in (image, empty):
@@ -209,7 +209,7 @@ def test_any_ids_become_the_classes_in_their_order(
 
 def _panoptic(
     root: Path, segments: np.ndarray, categories: Sequence[int], kinds: Sequence[Row]
-) -> Files:
+) -> ImageFileDataset:
     """One image, whose n-th segment, but for 0, has the n-th category."""
     folder = root / "annotations/panoptic_val2017"
     folder.mkdir(parents=True)
@@ -424,7 +424,7 @@ def test_the_json_is_parsed_once_and_not_sent_along(
 ) -> None:
     tree(tmp_path)
     loads = Mock(wraps=json.loads)
-    monkeypatch.setattr("datamodules.coco_json.json.loads", loads)
+    monkeypatch.setattr("datamodules.datasets.coco_json.json.loads", loads)
     data = coco("val", tmp_path)
     sent = pickle.dumps(data)
     assert b"segments_info" not in sent and b"segmentation" not in sent

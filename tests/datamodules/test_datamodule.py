@@ -12,13 +12,13 @@ import pytest
 import torch
 from PIL import Image
 
-from datamodules import Dataset
-from datamodules.camvid import CAMVID
-from datamodules.datamodule import SegmentationData, TrainData
-from datamodules.files import Files, Sample
+from datamodules.dataset import Dataset
+from datamodules.datasets.camvid import CAMVID
+from datamodules.datasets.streets import Streets
+from datamodules.image_files import ImageFileDataset, Sample
 from datamodules.labels import DataError, UInt8
-from datamodules.streets import Streets
-from datamodules.transforms import Augmentation
+from datamodules.loading.datamodule import SegmentationData, TrainData
+from datamodules.loading.transforms import Augmentation
 
 HOW = Augmentation((33, 40), (1.0, 1.0), False, "none")
 
@@ -34,17 +34,17 @@ def _module(data: Dataset, workers: int, **changes: Any) -> SegmentationData:
 
 
 @pytest.fixture
-def files(tmp_path: Path) -> Files:
+def files(tmp_path: Path) -> ImageFileDataset:
     samples, rng = [], np.random.default_rng(0)
     for index in range(4):
         image, mask = tmp_path / f"{index}.jpg", tmp_path / f"{index}.png"
         Image.fromarray(rng.integers(256, size=(40, 50, 3), dtype=np.uint8)).save(image)
         Image.fromarray(rng.integers(12, size=(40, 50), dtype=np.uint8)).save(mask)
         samples.append(Sample(str(index), "clip", image, mask))
-    return Files(CAMVID, samples)
+    return ImageFileDataset(CAMVID, samples)
 
 
-class Fatal(Files):
+class Fatal(ImageFileDataset):
     """Its third image ends the process that reads it, as the system does when memory runs out."""
 
     def __getitem__(self, index: int) -> tuple[UInt8, UInt8]:
@@ -53,7 +53,7 @@ class Fatal(Files):
         return super().__getitem__(index)
 
 
-class Broken(Files):
+class Broken(ImageFileDataset):
     """Reading its third image fails in a way that nobody has thought of."""
 
     def __getitem__(self, index: int) -> tuple[UInt8, UInt8]:
@@ -62,7 +62,7 @@ class Broken(Files):
         return super().__getitem__(index)
 
 
-def test_a_reader_that_dies_names_the_file(files: Files) -> None:
+def test_a_reader_that_dies_names_the_file(files: ImageFileDataset) -> None:
     module = _module(Fatal(CAMVID, files.samples), workers=1)
     with pytest.raises(RuntimeError) as caught:
         list(module.train_dataloader())
@@ -75,7 +75,7 @@ def test_a_reader_that_dies_names_the_file(files: Files) -> None:
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_an_error_while_reading_names_the_file(files: Files, workers: int) -> None:
+def test_an_error_while_reading_names_the_file(files: ImageFileDataset, workers: int) -> None:
     module = _module(Broken(CAMVID, files.samples), workers)
     with pytest.raises(DataError) as caught:
         list(module.predict_dataloader())
@@ -84,7 +84,7 @@ def test_an_error_while_reading_names_the_file(files: Files, workers: int) -> No
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_a_damaged_file_names_itself(files: Files, workers: int) -> None:
+def test_a_damaged_file_names_itself(files: ImageFileDataset, workers: int) -> None:
     path = files.samples[3].image
     path.write_bytes(path.read_bytes()[:200])
     with pytest.raises(DataError, match=path.name):

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from datamodules.datamodule import TrainData
-from datamodules.device import DeviceCrops, crop, jitter
+from datamodules.datasets.streets import Streets
 from datamodules.labels import DataError, UInt8
-from datamodules.sampling import sample_seed
-from datamodules.streets import Streets
-from datamodules.transforms import Augmentation, apply, draw, photometric
+from datamodules.loading.datamodule import TrainData
+from datamodules.loading.device_augmentation import DeviceCrops, crop, jitter
+from datamodules.loading.sampling import sample_seed
+from datamodules.loading.transforms import Augmentation, photometric, sample_crop, warp_crop
 
 SEED = 3
 no_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device is here")
@@ -29,8 +29,8 @@ def test_a_crop_is_that_of_the_processes(
     mask = rng.integers(11, size=size, dtype=np.uint8)
     picture = torch.from_numpy(image).permute(2, 0, 1).to(device)
     for _ in range(30):
-        d = draw(rng, size, shape, (0.5, 2.0), True)
-        expected, labels = apply(image, mask, shape, d)
+        d = sample_crop(rng, size, shape, (0.5, 2.0), True)
+        expected, labels = warp_crop(image, mask, shape, d)
         cut, shown = crop(picture, torch.from_numpy(mask).to(device), shape, d)
         off = np.abs(cut.permute(1, 2, 0).cpu().numpy().astype(int) - expected)
         assert off.max() <= 1

@@ -13,19 +13,19 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-import datamodules.transfer
-from datamodules.check import check
-from datamodules.fetch import fetch, manifest
-from datamodules.files import Download
+import datamodules.http_download
+from datamodules.dataset import Download
+from datamodules.download import fetch, manifest
 from datamodules.labels import DataError
+from datamodules.validation.check import check
 from tests.server import Server, serving
 from tests.trees import camvid
 
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    monkeypatch.setattr(datamodules.transfer, "_WAITS", (0.01, 0.02, 0.03))
-    monkeypatch.setattr(datamodules.transfer, "_CHUNK", 1000)
+    monkeypatch.setattr(datamodules.http_download, "_WAITS", (0.01, 0.02, 0.03))
+    monkeypatch.setattr(datamodules.http_download, "_CHUNK", 1000)
     with serving() as server:
         yield server
 

@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from datamodules.files import Files, read_image
-from datamodules.folder import ABOUT, SPLITS, draft_labels, folder, splits
+from datamodules.datasets.folder import ABOUT, SPLITS, draft_labels, folder, splits
+from datamodules.image_files import ImageFileDataset, read_image
 from datamodules.labels import IGNORE, DataError, UInt8
 from tests.trees.folder import COLOURS, SCENES, TABLE, TURNED, build, build_mixed, scene
 
@@ -428,7 +428,7 @@ def test_what_cannot_be_drafted(mixed: Path, tmp_path: Path) -> None:
 
 def test_a_split_reaches_reading_processes_and_follows_its_files(mixed: Path) -> None:
     data = folder("train", mixed)
-    copy: Files = pickle.loads(pickle.dumps(data))
+    copy: ImageFileDataset = pickle.loads(pickle.dumps(data))
     assert all(np.array_equal(copy.mask(i), data.mask(i)) for i in range(len(data)))
     assert copy.fingerprint() == data.fingerprint() != folder("val", mixed).fingerprint()
 

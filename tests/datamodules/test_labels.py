@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from datamodules.camvid import CAMVID
-from datamodules.labels import IGNORE, DataError, Ids, Label, LabelSet, Raw, UInt8
+from datamodules.datasets.camvid import CAMVID
+from datamodules.labels import IGNORE, DataError, Ids, Label, LabelSet, RawLabels, UInt8
 
 # Two values of the file train one class, the rows are not in the order of the class indices, and
 # values lie far apart: what Cityscapes' raw ids and relabelled data sets look like.
@@ -43,14 +43,14 @@ def test_every_value_maps_as_a_loop_over_the_rows_says() -> None:
     ids = rng.choice(np.array([30, 7, 31, 200, 3], np.uint8), size=(13, 9))
     row = {label.id: label.train_id for label in MANY.labels}
     expected = [[row[int(value)] for value in line] for line in ids]
-    mask = MANY.to_train(Raw(ids, FILE))
+    mask = MANY.to_train(RawLabels(ids, FILE))
     assert mask.dtype == np.uint8
     assert mask.tolist() == expected
 
 
 def test_the_input_is_left_alone() -> None:
     ids = np.array([[11, 0], [10, 11]], np.uint8)
-    mask = CAMVID.to_train(Raw(ids, FILE))
+    mask = CAMVID.to_train(RawLabels(ids, FILE))
     assert ids.tolist() == [[11, 0], [10, 11]]
     assert mask.tolist() == [[IGNORE, 0], [10, IGNORE]]
 
@@ -73,7 +73,7 @@ def test_unknown_values_are_named_with_file_and_counts() -> None:
     ids: UInt8 = np.full((4, 5), 3, np.uint8)
     ids[0, :3], ids[2, 2] = 77, 255
     with pytest.raises(DataError) as caught:
-        CAMVID.to_train(Raw(ids, FILE))
+        CAMVID.to_train(RawLabels(ids, FILE))
     text = str(caught.value)
     assert str(FILE) in text
     assert re.search(r"77 \(3 pixels\), 255 \(1 pixels\)", text)
@@ -83,7 +83,7 @@ def test_unknown_values_are_named_with_file_and_counts() -> None:
 @pytest.mark.parametrize("value", [12, 100, 253, 254, 255])
 def test_each_unlisted_value_is_refused(value: int) -> None:
     with pytest.raises(DataError, match=rf"\b{value} \(1 pixels\)"):
-        CAMVID.to_train(Raw(np.array([[0, value]], np.uint8), FILE))
+        CAMVID.to_train(RawLabels(np.array([[0, value]], np.uint8), FILE))
 
 
 @pytest.mark.parametrize("bits", [8, 16])
@@ -96,22 +96,22 @@ def test_every_value_of_a_file_is_mapped_or_refused(labels: LabelSet, bits: int)
     for value in every:
         ids: Ids = np.full((1, 1), value, every.dtype)
         if int(value) in row:
-            assert labels.to_train(Raw(ids, FILE)).tolist() == [[row[int(value)]]]
+            assert labels.to_train(RawLabels(ids, FILE)).tolist() == [[row[int(value)]]]
         elif value < 300 or value % 997 == 0:  # a refusal takes 50 us and there are 65,000
             with pytest.raises(DataError, match=rf"\b{value} \(1 pixels\)"):
-                labels.to_train(Raw(ids, FILE))
+                labels.to_train(RawLabels(ids, FILE))
     refused = set(re.findall(r"(\d+) \(1 pixels\)", _refusal(labels, every)))
     assert refused and not refused & {str(value) for value in row}
 
 
 def _refusal(labels: LabelSet, ids: Ids) -> str:
     with pytest.raises(DataError) as caught:
-        labels.to_train(Raw(ids[None], FILE))
+        labels.to_train(RawLabels(ids[None], FILE))
     return str(caught.value)
 
 
 def test_nothing_is_mapped_twice() -> None:
-    once = MANY.to_train(Raw(np.array([[7, 30]], np.uint8), FILE))
+    once = MANY.to_train(RawLabels(np.array([[7, 30]], np.uint8), FILE))
     with pytest.raises(TypeError, match="once; got ndarray"):
         MANY.to_train(once)  # type: ignore[arg-type]
 

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datamodules import open_data
-from datamodules.check import checked
+from datamodules.holdout import SHARE, held_groups
 from datamodules.labels import DataError
-from datamodules.part import SHARE, held_groups
+from datamodules.validation.check import checked
 from tests.trees import camvid
 
 STREETS = "streets:height=48:width=64:train=40:val=4:test=6"

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from torch.utils.data import DataLoader
 
-from datamodules.datamodule import EvalData, TrainData
+from datamodules.datasets.streets import Streets
 from datamodules.labels import IGNORE, UInt8
-from datamodules.sampling import TrainSampler, permutation, sample_seed, shard
-from datamodules.streets import Streets
-from datamodules.transforms import Augmentation
+from datamodules.loading.datamodule import EvalData, TrainData
+from datamodules.loading.sampling import TrainSampler, permutation, sample_seed, shard
+from datamodules.loading.transforms import Augmentation
 
 # (images, batch, steps): batches inside an epoch, straddling one, and longer than several.
 SHAPES = [(12, 4, 9), (10, 4, 11), (7, 4, 9), (3, 8, 5), (1, 4, 3)]

@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from datamodules.camvid import CAMVID
+from datamodules.datasets.camvid import CAMVID
+from datamodules.datasets.streets import DRIVE, SPLITS, Streets
 from datamodules.labels import IGNORE, DataError, UInt8
-from datamodules.streets import DRIVE, SPLITS, Streets
 
 POLE, ROAD, PAVEMENT = (CAMVID.names.index(name) for name in ("Pole", "Road", "Pavement"))
 BINS = 32**3  # colours at five bits a channel

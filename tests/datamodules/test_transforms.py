@@ -9,8 +9,14 @@ import numpy.typing as npt
 import pytest
 
 from datamodules.labels import IGNORE, UInt8
-from datamodules.sampling import sample_seed
-from datamodules.transforms import MEAN_COLOUR, Draw, apply, draw, photometric
+from datamodules.loading.sampling import sample_seed
+from datamodules.loading.transforms import (
+    MEAN_COLOUR,
+    CropGeometry,
+    photometric,
+    sample_crop,
+    warp_crop,
+)
 
 HEIGHT, WIDTH = 20, 30
 CROP = (8, 11)
@@ -24,18 +30,18 @@ def _pair(height: int = HEIGHT, width: int = WIDTH) -> tuple[UInt8, UInt8]:
     return image, mask
 
 
-def _drawn(i: int, **changes: object) -> Draw:
+def _drawn(i: int, **changes: object) -> CropGeometry:
     """Of image i in epoch 0, by default where the scaled image may be smaller than the crop."""
     settings = {"size": (HEIGHT, WIDTH), "crop": (16, 24), "scale": (0.5, 2.0), "flip": True}
     rng = np.random.default_rng(sample_seed(0, 0, i))
-    return draw(rng, **{**settings, **changes})  # type: ignore[arg-type]
+    return sample_crop(rng, **{**settings, **changes})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("flip", [False, True])
 @pytest.mark.parametrize(("top", "left"), [(0, 0), (3, 7), (12, 19)])
 def test_at_scale_1_a_crop_is_a_slice(top: int, left: int, flip: bool) -> None:
     image, mask = _pair()
-    cut, labels = apply(image, mask, CROP, Draw(1.0, top, left, flip))
+    cut, labels = warp_crop(image, mask, CROP, CropGeometry(1.0, top, left, flip))
     window = np.s_[top : top + CROP[0], left : left + CROP[1]]
     step = -1 if flip else 1
     assert np.array_equal(cut, image[window][:, ::step])
@@ -46,7 +52,7 @@ def test_at_scale_1_a_crop_is_a_slice(top: int, left: int, flip: bool) -> None:
 def test_the_inputs_are_left_alone() -> None:
     image, mask = _pair()
     for i in range(20):
-        apply(image, mask, CROP, _drawn(i, crop=CROP))
+        warp_crop(image, mask, CROP, _drawn(i, crop=CROP))
     assert np.array_equal(image, _pair()[0])
     assert np.array_equal(mask, _pair()[1])
 
@@ -56,7 +62,7 @@ def test_the_inputs_are_left_alone() -> None:
 def test_enlarging_is_resizing_and_then_cutting(scale: int, flip: bool) -> None:
     image, mask = _pair()
     top, left, crop = 5, 9, (24, 36)
-    cut, labels = apply(image, mask, crop, Draw(scale, top, left, flip))
+    cut, labels = warp_crop(image, mask, crop, CropGeometry(scale, top, left, flip))
     window = np.s_[top : top + crop[0], left : left + crop[1]]
     step = -1 if flip else 1
     large = cv2.resize(image, (WIDTH * scale, HEIGHT * scale), interpolation=cv2.INTER_LINEAR)
@@ -73,7 +79,7 @@ def test_any_scale_is_resizing_and_then_cutting(flip: bool) -> None:
     for scale in np.random.default_rng(1).uniform(0.5, 2.0, 40):
         large = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_LINEAR)
         top, left = large.shape[0] // 3, large.shape[1] // 4
-        cut, _ = apply(image, mask, CROP, Draw(float(scale), top, left, flip))
+        cut, _ = warp_crop(image, mask, CROP, CropGeometry(float(scale), top, left, flip))
         expected = large[top : top + CROP[0], left : left + CROP[1]][:, ::step]
         assert np.abs(cut.astype(int) - expected).max() <= 1, scale
 
@@ -85,7 +91,7 @@ def test_a_ramp_shows_where_each_pixel_comes_from(scale: float) -> None:
     image = np.stack([rows * 10, columns * 8, rows * 5 + columns * 4], axis=-1).astype(np.uint8)
     labels = (rows // 4 * 10 + columns // 4).astype(np.uint8)
     for flip in (False, True):
-        cut, mask = apply(image, labels, (6, 8), Draw(scale, 2, 3, flip))
+        cut, mask = warp_crop(image, labels, (6, 8), CropGeometry(scale, 2, 3, flip))
         for y in range(6):
             for x in range(8):
                 across = 7 - x if flip else x
@@ -100,7 +106,7 @@ def test_a_ramp_shows_where_each_pixel_comes_from(scale: float) -> None:
 @pytest.mark.parametrize("flip", [False, True])
 def test_padding_is_mean_colour_and_ignore_around_the_image(flip: bool) -> None:
     image, mask = _pair()
-    cut, labels = apply(image, mask, (27, 41), Draw(1.0, -3, -2, flip))
+    cut, labels = warp_crop(image, mask, (27, 41), CropGeometry(1.0, -3, -2, flip))
     expected = np.full((27, 41, 3), MEAN_COLOUR, np.uint8)
     ignored = np.full((27, 41), IGNORE, np.uint8)
     expected[3 : 3 + HEIGHT, 2 : 2 + WIDTH] = image
@@ -120,7 +126,7 @@ def test_masks_gain_no_value_but_ignore_and_that_only_as_padding() -> None:
     padded = 0
     for i in range(200):
         d = _drawn(i)
-        labels = apply(image, mask, (16, 24), d)[1]
+        labels = warp_crop(image, mask, (16, 24), d)[1]
         values = set(np.unique(labels).tolist())
         assert values <= {0, 5, 10, IGNORE}
         if min(round(HEIGHT * d.scale) - 16, round(WIDTH * d.scale) - 24) >= 0:
@@ -136,7 +142,7 @@ def test_an_image_smaller_than_the_crop_is_wholly_in_it() -> None:
     places = set()
     for i in range(100):
         d = _drawn(i, crop=(50, 70))
-        shown = apply(image, mask, (50, 70), d)[1] == 0
+        shown = warp_crop(image, mask, (50, 70), d)[1] == 0
         rows, columns = np.flatnonzero(shown.any(axis=1)), np.flatnonzero(shown.any(axis=0))
         assert abs(len(rows) - HEIGHT * d.scale) <= 1
         assert abs(len(columns) - WIDTH * d.scale) <= 1
@@ -170,7 +176,9 @@ def parameters() -> dict[str, npt.NDArray[np.float64]]:
     for epoch in range(SAMPLES // 40):
         for index in range(40):
             entropy = sample_seed(0, epoch, index)
-            d = draw(np.random.default_rng(entropy), (200, 300), (90, 120), (0.75, 2.0), True)
+            d = sample_crop(
+                np.random.default_rng(entropy), (200, 300), (90, 120), (0.75, 2.0), True
+            )
             tall, wide = round(200 * d.scale) - 90, round(300 * d.scale) - 120
             bright = photometric(image, entropy).mean()
             rows.append((d.scale, d.top / tall, d.left / wide, d.flip, bright))

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 from scipy.io import loadmat, savemat
 
+from datamodules.datasets.voc2012 import ABOUT, LISTS, VOC2012, voc2012
 from datamodules.labels import IGNORE, DataError, UInt8
-from datamodules.voc2012 import ABOUT, LISTS, VOC2012, voc2012
 from tests.trees.voc2012 import FURTHER, TRAIN, VAL, build, build_png
 
 SBD = "benchmark_RELEASE/dataset"

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from experiments.claims import Evidence
-from experiments.evidence import evidence
+from experiments.analysis.bootstrap import Resampled
+from experiments.analysis.evidence import evidence
+from experiments.analysis.evidence_types import Evidence
+from experiments.analysis.intervals import Interval, Target, interval
 from experiments.recipes import camvid_quick
-from experiments.resampling import Resampled
-from experiments.stats import Interval, Target, interval
-from experiments.store import Result, read_result, write_arrays, write_json
+from experiments.trials.atomic_io import write_arrays, write_json
+from experiments.trials.results import TrialResult, read_result
 
 Floats = npt.NDArray[np.float64]
 
@@ -76,7 +77,7 @@ def trial(
     recipe: dict[str, Any] | None = None,
     block: int | None = 1,
     **changes: Any,
-) -> Result:
+) -> TrialResult:
     """A finished trial on disk; of None, one whose counts of images were not kept."""
     fields = dataclasses.asdict(camvid_quick()) | (recipe or {})
     names = [field for field in fields if field != "name"]
@@ -111,7 +112,7 @@ def trial(
     return found
 
 
-def failed(root: Path, model: str, reason: str, seed: int = 0, repeat: int = 0) -> Result:
+def failed(root: Path, model: str, reason: str, seed: int = 0, repeat: int = 0) -> TrialResult:
     return trial(root, model, None, seed, repeat=repeat, status="failed", reason=reason)
 
 
@@ -121,6 +122,6 @@ def difference(a: Resampled, b: Resampled, target: Target) -> Interval:
     return interval(Resampled(a.miou - b.miou, a.draws - b.draws, a.num_blocks), target)
 
 
-def judge(results: list[Result], **options: Any) -> Evidence:
+def judge(results: list[TrialResult], **options: Any) -> Evidence:
     """Evidence of few draws."""
     return evidence(results, **{"draws": 2000, **options})

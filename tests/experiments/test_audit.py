@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from datamodules.labels import UInt8
-from experiments.audit import audit, audit_table
-from experiments.counts import Counts, confusion, outcomes
+from experiments.reporting.tables import variants_table
+from experiments.scoring.counts import Counts, confusion, outcomes
+from experiments.scoring.miou_variants import miou_variants
 
 K = 5
 Pair = tuple[UInt8, UInt8]
@@ -34,7 +35,7 @@ def _pairs(seed: int) -> list[Pair]:
 def _audit(pairs: Sequence[Pair]) -> dict[str, float | None]:
     tp, fp, fn = np.stack([outcomes(confusion(t, p, K)) for t, p in pairs], axis=1)
     quarters = [outcomes(confusion(t[::4, ::4], p[::4, ::4], K)) for t, p in pairs]
-    return audit(tp, fp, fn, np.sum(quarters, axis=0))
+    return miou_variants(tp, fp, fn, np.sum(quarters, axis=0))
 
 
 def _ious(pairs: Sequence[Pair], absent: Callable[[int], float | None]) -> list[float]:
@@ -144,10 +145,10 @@ def test_nothing_scored_has_no_number() -> None:
 
 def test_the_table_shows_the_difference_in_points() -> None:
     zeros: Counts = np.zeros((1, K), np.int64)
-    audited = audit(zeros, zeros, zeros, np.zeros((3, K), np.int64))
+    audited = miou_variants(zeros, zeros, zeros, np.zeros((3, K), np.int64))
     metrics = {"miou": 0.5, "audit": {**audited, "micro average": 0.75}}
     console = Console(width=80, record=True)
-    console.print(audit_table("a network with a name " * 3, metrics))
+    console.print(variants_table("a network with a name " * 3, metrics))
     lines = console.export_text().splitlines()
     assert max(map(len, lines)) <= 80
     (micro,) = (line for line in lines if "micro" in line)

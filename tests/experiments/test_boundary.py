@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from datamodules.labels import IGNORE, UInt8
-from experiments.boundary import WIDTHS, bands, boundary_counts, boundary_iou, interior
-from experiments.score import class_iou, confusion
+from experiments.scoring.boundary import WIDTHS, bands, boundary_counts, boundary_iou, interior
+from experiments.scoring.counts import class_iou, confusion
 from tests.maps import maps
 
 K = 6

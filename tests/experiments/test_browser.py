@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from experiments import report
-from experiments.panel import make_panel
-from experiments.store import Result, read_results
+from experiments.reporting import html_report
+from experiments.reporting.image_panel import make_panel
+from experiments.trials.results import TrialResult, read_results
 from tests.experiments.test_report import MODELS, Streets, write
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def browser() -> Iterator["Browser"]:
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory: pytest.TempPathFactory) -> list[Result]:
+def results(tmp_path_factory: pytest.TempPathFactory) -> list[TrialResult]:
     """Three networks of two seeds each, the last the best."""
     folder = tmp_path_factory.mktemp("browser")
     for i, model in enumerate(MODELS):
@@ -53,12 +53,14 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> list[Result]:
 
 
 @pytest.fixture(scope="module")
-def page_file(results: list[Result], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def page_file(results: list[TrialResult], tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("page") / "report.html"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("experiments.panel.open_data", lambda spec, split, root: Streets())
+        patch.setattr(
+            "experiments.reporting.image_panel.open_data", lambda spec, split, root: Streets()
+        )
         panel = make_panel(results, None)
-    report.write_report(results, path, stale=set(), prior=None, panel=panel)
+    html_report.write_report(results, path, stale=set(), prior=None, panel=panel)
     return path
 
 
@@ -86,7 +88,7 @@ def opened(
     assert watched.said == []
 
 
-def miou(results: list[Result], model: str) -> float:
+def miou(results: list[TrialResult], model: str) -> float:
     values = [r["metrics"]["miou"] for r in results if r["model"] == model]
     return float(100 * sum(values) / len(values))
 
@@ -127,7 +129,7 @@ def test_sorts_by_click_and_by_key(opened: Watched) -> None:
     assert head.get_attribute("aria-sort") is None
 
 
-def test_pointing_tells_accuracy_and_cost(opened: Watched, results: list[Result]) -> None:
+def test_pointing_tells_accuracy_and_cost(opened: Watched, results: list[TrialResult]) -> None:
     page = opened.page
     for i, model in enumerate(reversed(MODELS)):
         page.locator("#chart-cost .spot").nth(i).hover()
@@ -141,7 +143,7 @@ def test_pointing_tells_accuracy_and_cost(opened: Watched, results: list[Result]
     assert page.locator("#chart-cost .tip").is_hidden()
 
 
-def test_lines_tell_every_model_at_the_place(opened: Watched, results: list[Result]) -> None:
+def test_lines_tell_every_model_at_the_place(opened: Watched, results: list[TrialResult]) -> None:
     page = opened.page
     box = page.locator("#chart-within svg").bounding_box()
     assert box is not None

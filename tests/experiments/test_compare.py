@@ -12,17 +12,14 @@ import pytest
 from PIL import Image
 
 from experiments import compare
-from experiments.cells import Cell, _summary
-from experiments.plan import parser, plan
+from experiments.compare import parser
+from experiments.comparison.plan import plan
+from experiments.comparison.scheduler import TrialProcess, _summary
 from experiments.recipes import smoke
-from experiments.store import (
-    check_comparable,
-    read_prior,
-    read_results,
-    separate,
-    write_json,
-)
-from experiments.trial import Trial, slug
+from experiments.trials.atomic_io import write_json
+from experiments.trials.comparability import check_comparable, separate
+from experiments.trials.results import read_prior, read_results
+from experiments.trials.trial import Trial, slug
 from tests.commands import ROOT, free_port, run, start
 from tests.datamodules.test_streets import colour_miou, pictures
 from tests.models.test_overfit import SMALL
@@ -142,11 +139,13 @@ def test_the_default_recipe_teaches_more_than_colours_and_places(tmp_path: Path)
 
 def test_time_left_counts_what_this_call_did(tmp_path: Path) -> None:
     """A trial that was at 40 % when the call began and is at 50 % after a minute needs five."""
-    cell = Cell(Trial(smoke(), "unet", 0, tmp_path), {}, [], "running", fraction=0.5, resumed=0.4)
+    cell = TrialProcess(
+        Trial(smoke(), "unet", 0, tmp_path), {}, [], "running", fraction=0.5, resumed=0.4
+    )
     assert "about 5:00 left" in _summary([cell], time.monotonic() - 60)
     cell.resumed = 0.0
     assert "about 1:00 left" in _summary([cell], time.monotonic() - 60)
-    failed = Cell(cell.trial, {}, [], "failed", fraction=1.0, resumed=1.0)
+    failed = TrialProcess(cell.trial, {}, [], "failed", fraction=1.0, resumed=1.0)
     assert "about 1:00 left" in _summary([cell, failed], time.monotonic() - 60)
 
 

@@ -10,11 +10,12 @@ import pytest
 import torch
 from rich.console import Console
 
-from experiments import cost, measure
-from experiments.published import ALIASES
-from experiments.store import write_json
-from experiments.table import measured_table
-from models.table import MODELS
+from experiments import cost
+from experiments.costs import benchmark, flops
+from experiments.costs.tables import measured_table
+from experiments.trials.atomic_io import write_json
+from experiments.trials.reference import ALIASES
+from models.registry import MODELS
 
 
 def test_the_papers_table_beside_ours(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -53,7 +54,7 @@ def test_layers_add_up_and_show_where_the_work_is(tmp_path: Path) -> None:
 
 
 def test_published_figures_are_for_their_size_alone() -> None:
-    small = cost.profile("hrnetv2_w18_small_v1", 19, (360, 480))
+    small = flops.profile("hrnetv2_w18_small_v1", 19, (360, 480))
     assert (small["published"], small["why"]) == ({}, None)
     assert (small["deepest_stride"], small["classifier_stride"]) == (32, 4)
 
@@ -63,9 +64,9 @@ def test_published_figures_are_for_their_size_alone() -> None:
     [("deeplabv3p:trunk=mobilenetv2_100", 16), ("pspnet:trunk=resnet18:width=8", 8)],
 )
 def test_image_pooling_and_bins_are_no_stage(model: str, deepest: int) -> None:
-    profile = cost.profile(model, 11, (360, 480))
+    profile = flops.profile(model, 11, (360, 480))
     assert profile["deepest_stride"] == deepest
-    assert max(layer["stride"] for layer in profile["layers"]) > cost.DEEPEST
+    assert max(layer["stride"] for layer in profile["layers"]) > flops.DEEPEST
 
 
 @pytest.mark.slow
@@ -84,7 +85,7 @@ def test_measuring(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.slow
 def test_a_network_that_cannot_be_measured_says_why() -> None:
-    row = measure.measure_apart(measure.Request("unet:width=-1", 5, (64, 64), "32-true"), 1)
+    row = benchmark.measure_apart(benchmark.Request("unet:width=-1", 5, (64, 64), "32-true"), 1)
     assert row["model"] == "unet:width=-1"
     assert "negative dimension" in row["failed"]
     Console(file=(text := io.StringIO()), width=80).print(measured_table([row]))
@@ -95,7 +96,7 @@ def test_measuring_keeps_what_it_has(tmp_path: Path, monkeypatch: pytest.MonkeyP
     """A Ctrl-C at the second network leaves the first one's figures in the file."""
     asked: list[str] = []
 
-    def answer(request: measure.Request, threads: int) -> dict[str, object]:
+    def answer(request: benchmark.Request, threads: int) -> dict[str, object]:
         asked.append(request.model)
         if len(asked) == 2:
             raise KeyboardInterrupt
@@ -113,7 +114,7 @@ def test_percentiles_lie_within_what_was_timed(monkeypatch: pytest.MonkeyPatch) 
     spans = [(float(i), i + 1.0 + i / 10) for i in range(6)]
     ticks = iter([0.0, *(t for span in spans for t in span), 7.0])
     monkeypatch.setattr(time, "perf_counter", lambda: next(ticks))
-    found = measure._timed(lambda: None, torch.device("cpu"), "ms", 20)
+    found = benchmark._timed(lambda: None, torch.device("cpu"), "ms", 20)
     assert 1300 <= found["ms_p10"] <= found["ms"] <= found["ms_p90"] <= 1500
 
 
@@ -122,7 +123,7 @@ def test_again_renews_latency_alone(tmp_path: Path, capsys: pytest.CaptureFixtur
     record = {
         "schema": 1, "status": "done", "model": "unet:width=2", "seed": 0,
         "data": {"classes": ["a", "b"]}, "metrics": {"miou": 0.5},
-        "cost": {"device": measure.this_device().type, "size": [40, 40], "precision": "32-true",
+        "cost": {"device": benchmark.this_device().type, "size": [40, 40], "precision": "32-true",
                  "latency_ms": 1e6, "gmacs": 7.0, "threads": 9},
     }  # fmt: skip
     path = tmp_path / "m" / "seed0" / "result.json"
@@ -162,5 +163,5 @@ def test_every_network_has_the_published_digits_or_a_reason() -> None:
     """The digits themselves are held in `test_models`."""
     agree = {"hrnetv2_w48", "hrnetv2_w18_small_v1", "hrnetv2_w18_small_v2"}
     agree |= {"dilated_resnet", "deeplabv3"}
-    assert agree | set(cost.WHY) == set(MODELS) - set(ALIASES)
-    assert not agree & set(cost.WHY)
+    assert agree | set(flops.WHY) == set(MODELS) - set(ALIASES)
+    assert not agree & set(flops.WHY)

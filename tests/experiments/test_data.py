@@ -23,15 +23,16 @@ from hypothesis import strategies as st
 from PIL import Image
 from rich.console import Console
 
-from datamodules import about, open_data
-from datamodules.cache import Decoded, open_fast
-from datamodules.camvid import CAMVID
-from datamodules.files import About, Download
-from datamodules.inspection import Finding
+from datamodules import dataset_info, open_data
+from datamodules.dataset import DatasetInfo, Download
+from datamodules.datasets.camvid import CAMVID
 from datamodules.labels import DataError
+from datamodules.loading.cache import Decoded, open_cached
+from datamodules.validation.image_checks import Finding
 from experiments import data
-from experiments.findings import print_findings
-from experiments.sheet import choose, paint, sample
+from experiments.reporting import progress_bar
+from experiments.reporting.check_tables import print_findings
+from experiments.reporting.contact_sheet import choose, paint, sample
 from tests.commands import ROOT, run
 from tests.server import Server, serving
 from tests.trees import camvid, cityscapes, faults, folder
@@ -148,8 +149,10 @@ def test_names_of_files_are_whole_in_a_log_and_fold_on_a_terminal() -> None:
 
 def test_progress_is_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch, capsys: Output) -> None:
     now = iter([0.0, 1.0, 6.0, 6.0, 7.0, 12.0, 12.0])
-    monkeypatch.setattr("experiments.data.time", SimpleNamespace(monotonic=lambda: next(now)))
-    with data.shown_progress("images") as progress:
+    monkeypatch.setattr(
+        "experiments.reporting.progress_bar.time", SimpleNamespace(monotonic=lambda: next(now))
+    )
+    with progress_bar.shown_progress("images") as progress:
         for done in range(1, 5):
             progress(done, 9)
     assert capsys.readouterr().err.splitlines() == ["2 of 9 images", "4 of 9 images"]
@@ -239,7 +242,7 @@ def server() -> Iterator[Server]:
 
 
 @pytest.fixture
-def published(root: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> About:
+def published(root: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> DatasetInfo:
     """CamVid, as if the small one of the tests were what is published."""
     files = []
     for path in sorted(root.rglob("*.*")):
@@ -247,10 +250,10 @@ def published(root: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> Ab
         server.files[f"copy/{name}"] = content
         digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
         files.append(Download(f"https://nowhere.invalid/{name}", name, len(content), digest))
-    known = about("camvid")
+    known = dataset_info("camvid")
     assert known is not None
     known = dataclasses.replace(known, downloads=lambda: files)
-    monkeypatch.setattr(data, "about", lambda name: known)
+    monkeypatch.setattr(data, "dataset_info", lambda name: known)
     return known
 
 
@@ -259,7 +262,7 @@ def _fetch(server: Server, root: Path) -> list[str]:
 
 
 def test_what_is_fetched_is_checked(
-    published: About, server: Server, tmp_path: Path, capsys: Output
+    published: DatasetInfo, server: Server, tmp_path: Path, capsys: Output
 ) -> None:
     command = _fetch(server, tmp_path / "new")
     assert data.main(command) == 0
@@ -282,20 +285,20 @@ def test_what_is_fetched_is_checked(
 
 
 def test_a_fetched_set_may_be_refused(
-    root: Path, published: About, server: Server, tmp_path: Path, capsys: Output
+    root: Path, published: DatasetInfo, server: Server, tmp_path: Path, capsys: Output
 ) -> None:
     name = camvid.NAMES["val"][0]
     files = [d for d in published.downloads() if d.target != f"valannot/{name}.png"]
     known = dataclasses.replace(published, downloads=lambda: files)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(data, "about", lambda name: known)
+        patch.setattr(data, "dataset_info", lambda name: known)
         assert data.main(_fetch(server, tmp_path / "new")) == 1
     out = capsys.readouterr().out
     assert f"valannot/{name}.png" in out and "camvid is refused: 1 errors" in out
 
 
 def test_a_stopped_fetch_goes_on(
-    published: About, server: Server, tmp_path: Path, capsys: Output
+    published: DatasetInfo, server: Server, tmp_path: Path, capsys: Output
 ) -> None:
     (tmp_path / "new").mkdir()
 
@@ -350,7 +353,7 @@ def test_a_decoded_copy_is_what_training_reads(root: Path, home: Path, capsys: O
     assert data.main(command) == 0
     assert capsys.readouterr().out.count("is decoded already") == 3
     fingerprint = open_data("camvid", "train", root).fingerprint()
-    copy = open_fast("camvid", "train", root, fingerprint)
+    copy = open_cached("camvid", "train", root, fingerprint)
     assert isinstance(copy, Decoded) and copy.folder.is_relative_to(home)
 
     path = root / "train" / f"{camvid.NAMES['train'][0]}.png"
@@ -358,11 +361,11 @@ def test_a_decoded_copy_is_what_training_reads(root: Path, home: Path, capsys: O
         Image.fromarray(255 - np.array(file)).save(path)
     now = open_data("camvid", "train", root).fingerprint()
     with pytest.raises(DataError, match=f"is stale.*data cache camvid --data-root {root}.*rebuild"):
-        open_fast("camvid", "train", root, now)
+        open_cached("camvid", "train", root, now)
     assert data.main(command) == 2
     assert "is stale" in capsys.readouterr().err
     assert data.main([*command, "--rebuild"]) == 0
-    again = open_fast("camvid", "train", root, now)
+    again = open_cached("camvid", "train", root, now)
     assert np.array_equal(again[0][0], open_data("camvid", "train", root)[0][0])
 
 

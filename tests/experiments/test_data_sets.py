@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from datamodules import open_data
-from experiments.score import class_iou
+from experiments.scoring.counts import class_iou
 from tests.commands import run
 from tests.trees import ade20k, camvid, cityscapes, coco, folder, voc2012
 
@@ -87,7 +87,9 @@ def test_it_trains_and_is_scored(name: str, results: dict[str, tuple[int, str, P
 
 
 def test_every_data_set_of_files_is_here() -> None:
-    from datamodules import about
-    from datamodules.table import DATASETS
+    from datamodules import dataset_info
+    from datamodules.registry import DATASETS
 
-    assert {case.data for case in CASES.values()} == {name for name in DATASETS if about(name)}
+    assert {case.data for case in CASES.values()} == {
+        name for name in DATASETS if dataset_info(name)
+    }

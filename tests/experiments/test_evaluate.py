@@ -17,7 +17,9 @@ from datamodules import open_data
 from datamodules.labels import UInt8
 from experiments import evaluate
 from experiments.run import main as run_trial
-from experiments.store import Result, check_comparable, read_result, write_json
+from experiments.trials.atomic_io import write_json
+from experiments.trials.comparability import check_comparable
+from experiments.trials.results import TrialResult, read_result
 from lightning_modules import inference
 from models import build_model
 from tests.commands import run
@@ -69,7 +71,7 @@ def _evaluate(*arguments: object) -> int:
     return evaluate.main([*map(str, arguments)])
 
 
-def _result(path: Path) -> Result:
+def _result(path: Path) -> TrialResult:
     result = read_result(path)
     assert result is not None
     return result

@@ -12,12 +12,14 @@ import numpy.typing as npt
 import pytest
 
 from experiments import evidence as command
-from experiments.claims import Evidence, PairEvidence
-from experiments.evidence import evidence
-from experiments.resampling import Counts, blocks, bootstrap, pareto
-from experiments.rows import entries, rows
-from experiments.stats import holm, interval, minimum_detectable_difference
-from experiments.store import Result, write_json
+from experiments.analysis.bootstrap import Counts, blocks, bootstrap
+from experiments.analysis.evidence import evidence
+from experiments.analysis.evidence_types import Evidence, PairEvidence
+from experiments.analysis.intervals import holm, interval, minimum_detectable_difference
+from experiments.analysis.model_summary import entries, rows
+from experiments.analysis.pareto import pareto
+from experiments.trials.atomic_io import write_json
+from experiments.trials.results import TrialResult
 from tests.commands import run
 from tests.experiments.made import WIDTHS, arrays, difference, failed, judge, spread, trial
 
@@ -126,7 +128,7 @@ def test_a_repeat_that_diverged_is_not_luck(tmp_path: Path) -> None:
 
 
 def test_seeds_that_the_recipe_fixes_are_no_new_runs(tmp_path: Path) -> None:
-    def runs(**recipe: int) -> list[Result]:
+    def runs(**recipe: int) -> list[TrialResult]:
         folder = tmp_path / "-".join(recipe)
         return [
             trial(folder, name, arrays(spread(mean, 0.01)), seed, recipe=recipe)

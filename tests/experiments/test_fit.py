@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from experiments.fit import SyncBatchNorm
+from experiments.training.trainer import TimmSyncBatchNorm
 from models import build_model
 from tests.models.test_models import SMALL
 
@@ -22,7 +22,7 @@ def test_batch_norms_over_processes_leave_the_network_as_it_is(name: str) -> Non
         before = network.eval()(_images())
         names = list(network.state_dict())
         norms = sum(isinstance(module, nn.BatchNorm2d) for module in network.modules())
-        sync = SyncBatchNorm()
+        sync = TimmSyncBatchNorm()
         network = sync.apply(network)
         torch.testing.assert_close(network(_images()), before)
         assert list(network.state_dict()) == names

@@ -13,14 +13,14 @@ import pytest
 from PIL import Image
 
 from datamodules import open_data
-from datamodules.camvid import CAMVID
-from datamodules.files import Files
+from datamodules.datasets.camvid import CAMVID
+from datamodules.image_files import ImageFileDataset
 from datamodules.labels import IGNORE, UInt8
 from experiments import ladder
-from experiments.ceiling import STRIDES, coarsen, measure, near_boundary
-from experiments.cost import count
-from experiments.score import score
-from experiments.trace import Trace, trace_ancestors, trace_model
+from experiments.costs.flops import count
+from experiments.costs.layer_trace import Trace, trace_ancestors, trace_model
+from experiments.scoring.metrics import score
+from experiments.scoring.stride_ceiling import STRIDES, coarsen, measure, near_boundary
 from tests.commands import ROOT
 
 COMMITTED = ROOT / "experiments" / "results" / "stride-ceiling" / "camvid-test.json"
@@ -230,7 +230,7 @@ def test_wrong_requests(request_: str, said: str, capsys: pytest.CaptureFixture[
 
 def test_ceiling_needs_no_torch() -> None:
     code = (
-        "import sys, experiments.ceiling, experiments.ladder;"
+        "import sys, experiments.scoring.stride_ceiling, experiments.ladder;"
         "print({'torch', 'timm', 'matplotlib'} & set(sys.modules))"
     )
     done = subprocess.run(
@@ -256,9 +256,9 @@ def test_committed_numbers() -> None:
 def test_committed_numbers_come_from_this_code() -> None:
     """The published split by its hash, and every third image against figures of another program."""
     data = open_data("camvid", "test", REAL)
-    assert isinstance(data, Files)
+    assert isinstance(data, ImageFileDataset)
     assert data.fingerprint() == json.loads(COMMITTED.read_text())["data"]["hash"]
-    data = Files(data.labels, data.samples[::3])
+    data = ImageFileDataset(data.labels, data.samples[::3])
     known = {2: (0.971, 0.84), 4: (0.926, 0.59), 8: (0.849, 0.25), 16: (0.759, 0.09)}
     for stride, (miou, pole) in {**known, 32: (0.645, 0.02)}.items():
         back = [coarsen(data.mask(i), stride, 11) for i in range(len(data.ids))]

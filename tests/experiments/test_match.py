@@ -10,13 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from experiments import compare, cost, match
-from experiments.measure import Request
-from experiments.store import read_results
-from models.table import MODELS
+from experiments import compare, cost
+from experiments.costs import flops, tables, width_search
+from experiments.costs.benchmark import Request
+from experiments.trials.results import read_results
+from models.registry import MODELS
 from tests.commands import run
 
-TERMS = match.Terms("gmacs", 1.0, (64, 64), 5, "32-true", 2, 1, "any")
+TERMS = width_search.MatchBudget("gmacs", 1.0, (64, 64), 5, "32-true", 2, 1, "any")
 ISSUE = TERMS._replace(budget=2.7, size=(360, 480), num_classes=11)
 
 
@@ -38,7 +39,7 @@ def test_no_other_width_is_nearer(steps: list[float], refused: set[int], budget:
     """Of any growing cost, with widths that make no network; past the steps it is a square."""
     costs = {w: sum(steps[:w]) + max(0, w - len(steps)) ** 2.0 for w in range(1, 200)}
     real = {w: c for w, c in costs.items() if w not in refused}
-    seen = match.search(lambda w: real.get(w), budget)
+    seen = width_search.search(lambda w: real.get(w), budget)
     assert seen.items() <= real.items()
     nearest = min(abs(c - budget) for c in real.values())
     assert min(abs(c - budget) for c in seen.values()) == nearest
@@ -46,13 +47,13 @@ def test_no_other_width_is_nearer(steps: list[float], refused: set[int], budget:
 
 @pytest.mark.parametrize("family", ["unet", "segnet"])
 def test_networks_against_all_their_widths(family: str) -> None:
-    counts = {w: match.count(f"{family}:width={w}", TERMS) for w in range(1, 17)}
+    counts = {w: width_search.count(f"{family}:width={w}", TERMS) for w in range(1, 17)}
     for kind in ("gmacs", "params"):
-        key = match.KINDS[kind][0]
+        key = width_search.KINDS[kind][0]
         costs = {w: figures[key] for w, figures in counts.items()}
         assert sorted(costs.values()) == list(costs.values())
         for budget in (costs[1] * 0.95, costs[2] * 1.2, costs[9], costs[14] * 1.07):
-            row = match.solve(family, TERMS._replace(kind=kind, budget=budget))
+            row = width_search.solve(family, TERMS._replace(kind=kind, budget=budget))
             assert row["width"] == min(costs, key=lambda w: abs(costs[w] - budget))
             assert row[key] == costs[row["width"]]
             assert row["off_percent"] == pytest.approx(100 * (row[key] / budget - 1))
@@ -66,14 +67,14 @@ def test_all_come_within_a_tenth_by_few_counts(
 ) -> None:
     """At the cost of the README's comparison; no width beside is nearer."""
     counted: list[str] = []
-    count = match.count
+    count = width_search.count
 
-    def counting(model: str, terms: match.Terms) -> dict[str, float]:
+    def counting(model: str, terms: width_search.MatchBudget) -> dict[str, float]:
         counted.append(model)
         return count(model, terms)
 
-    monkeypatch.setattr(match, "count", counting)
-    row = match.solve(family, ISSUE)
+    monkeypatch.setattr(width_search, "count", counting)
+    row = width_search.solve(family, ISSUE)
     assert abs(row["off_percent"]) < 10
     assert len(counted) <= 8
     for width in (row["width"] - 1, row["width"] + 1):
@@ -82,19 +83,19 @@ def test_all_come_within_a_tenth_by_few_counts(
 
 
 def test_counts_are_those_of_the_cost_command() -> None:
-    theirs = cost.count("deeplabv3p:trunk=mobilenetv2_100", 5, (64, 64))
-    ours = match.count("deeplabv3p:trunk=mobilenetv2_100", TERMS)
+    theirs = flops.count("deeplabv3p:trunk=mobilenetv2_100", 5, (64, 64))
+    ours = width_search.count("deeplabv3p:trunk=mobilenetv2_100", TERMS)
     assert (ours["params_m"] * 1e6, ours["gmacs"]) == (theirs["params"], theirs["gmacs"])
 
 
 def test_a_width_that_is_far_off_says_what_the_next_would_be() -> None:
     """U-Net of 1 and of 2 channels: nothing lies between them."""
-    one, two = (match.count(f"unet:width={w}", TERMS)["gmacs"] for w in (1, 2))
-    row = match.solve("unet", TERMS._replace(budget=one + 0.4 * (two - one)))
+    one, two = (width_search.count(f"unet:width={w}", TERMS)["gmacs"] for w in (1, 2))
+    row = width_search.solve("unet", TERMS._replace(budget=one + 0.4 * (two - one)))
     off = 100 * (two / (one + 0.4 * (two - one)) - 1)
     assert row["width"] == 1
     assert f"channels allow: one channel more is +{off:.0f} %" in row["note"]
-    near = match.solve("unet", TERMS._replace(budget=two))
+    near = width_search.solve("unet", TERMS._replace(budget=two))
     assert (near["width"], near["note"]) == (2, "")
 
 
@@ -109,7 +110,7 @@ def test_a_width_that_is_far_off_says_what_the_next_would_be() -> None:
     ],
 )
 def test_budgets(text: str, kind: str, value: float) -> None:
-    terms = match.parse_match(text, (64, 64), 5, "32-true", threads=1)
+    terms = width_search.parse_match(text, (64, 64), 5, "32-true", threads=1)
     assert (terms.kind, terms.budget) == (kind, value)
     assert terms.measured == (kind in ("latency", "train-time"))
 
@@ -179,39 +180,39 @@ def test_measured_widths_are_few_and_kept(tmp_path: Path, monkeypatch: pytest.Mo
         milliseconds = 5 + 0.01 * int(request.model.split("=")[1]) ** 2
         return {"latency_ms": milliseconds, "train_step_ms": 3 * milliseconds}
 
-    monkeypatch.setattr(match, "measure_apart", answer)
+    monkeypatch.setattr(width_search, "measure_apart", answer)
     terms, kept = TERMS._replace(kind="latency", budget=60.0), tmp_path / "match.json"
-    (row,) = match.plan(["unet"], terms, kept)
-    assert abs(row["latency_ms"] / 60 - 1) <= match.TOLERANCE
+    (row,) = width_search.plan(["unet"], terms, kept)
+    assert abs(row["latency_ms"] / 60 - 1) <= width_search.TOLERANCE
     assert len(asked) <= 6
     assert {(r.batch, r.train) for r in asked} == {(1, False)}
 
     asked.clear()
-    rows = match.plan(["unet", "segnet"], terms, kept)
+    rows = width_search.plan(["unet", "segnet"], terms, kept)
     assert rows[0] == {**row, "kept": str(kept)}
     assert {request.model.split(":")[0] for request in asked} == {"segnet"}
-    match.show(rows, terms, Console(file=(text := io.StringIO()), width=80))
+    tables.print_match(rows, terms, Console(file=(text := io.StringIO()), width=80))
     assert f"unet: as measured before; to measure anew, delete {kept}" in text.getvalue()
 
     before = json.loads(kept.read_text())
     kept.write_text(json.dumps([{**row, "code": "of before"} for row in before]))
-    assert "kept" not in match.plan(["segnet"], terms, kept)[0]  # its code may be slower now
+    assert "kept" not in width_search.plan(["segnet"], terms, kept)[0]  # its code may be slower now
     kept.write_text("{")
     with pytest.raises(ValueError, match=r"match.json is damaged: delete it"):
-        match.plan(["unet"], terms, kept)
+        width_search.plan(["unet"], terms, kept)
     kept.write_text(json.dumps(before))
 
     asked.clear()
-    (other,) = match.plan(["unet"], terms._replace(kind="train-time", budget=0.18), kept)
-    assert other["train_s"] == pytest.approx(0.18, rel=match.TOLERANCE)
+    (other,) = width_search.plan(["unet"], terms._replace(kind="train-time", budget=0.18), kept)
+    assert other["train_s"] == pytest.approx(0.18, rel=width_search.TOLERANCE)
     assert {(r.batch, r.train) for r in asked} == {(2, True)}
     assert len(json.loads(kept.read_text())) == 3
 
 
 def test_a_width_that_cannot_be_measured_ends_the_search(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(match, "measure_apart", lambda *_: {"failed": "out of memory"})
+    monkeypatch.setattr(width_search, "measure_apart", lambda *_: {"failed": "out of memory"})
     with pytest.raises(ValueError, match=r"unet:width=16 cannot be measured \(out of memory\)"):
-        match.solve("unet", TERMS._replace(kind="latency"))
+        width_search.solve("unet", TERMS._replace(kind="latency"))
 
 
 def test_the_table_fits_80_columns() -> None:
@@ -222,7 +223,7 @@ def test_the_table_fits_80_columns() -> None:
     }  # fmt: skip
     terms = TERMS._replace(kind="train-time", budget=1234.5678, hardware="a processor " * 6)
     console = Console(file=(text := io.StringIO()), width=80)
-    match.show([row, {**row, "train_s": 1234.5}], terms, console)
+    tables.print_match([row, {**row, "train_s": 1234.5}], terms, console)
     shown = text.getvalue()
     assert max(map(len, shown.splitlines())) <= 80
     for figure in ("1234 ", "0.000123", "12346", "failed", "-100.0", "hrnet: -15 %"):
@@ -267,4 +268,4 @@ def test_a_comparison_at_matched_widths(tmp_path: Path, capsys: pytest.CaptureFi
 
 def test_a_network_without_any_width_says_why() -> None:
     with pytest.raises(ValueError, match=r"convnext_tiny has no width .* LayerNorm2d, and only"):
-        match.solve("deeplabv3p:trunk=convnext_tiny", TERMS)
+        width_search.solve("deeplabv3p:trunk=convnext_tiny", TERMS)

@@ -14,12 +14,13 @@ import wandb
 from wandb.proto import wandb_internal_pb2 as records
 
 from datamodules import open_data
-from experiments import mirror
-from experiments.mirror import PICTURE_BYTES, SIDE, Mirror, Picture
-from experiments.progress import Panel, read_points
 from experiments.recipes import smoke
-from experiments.store import read_results
-from experiments.trial import Trial
+from experiments.training import wandb_run
+from experiments.training.callbacks import Panel
+from experiments.training.wandb_run import PICTURE_BYTES, SIDE, Mirror, Picture
+from experiments.trials.history import read_points
+from experiments.trials.results import read_results
+from experiments.trials.trial import Trial
 from tests.commands import run
 
 
@@ -89,7 +90,7 @@ def test_an_offline_trial_holds_what_the_result_holds(tmp_path: Path) -> None:
     assert status == 0, text
     (folder,) = trial.folder.glob("wandb/offline-run-*")
     written, (result,) = Written(folder), read_results(tmp_path)
-    assert written.start.run_id == trial.id() == mirror.trial_id(result.record)
+    assert written.start.run_id == trial.id() == wandb_run.trial_id(result.record)
     assert written.start.job_type == "trial"
     assert written.config["model"] == trial.model
     assert written.config["recipe"] == result["recipe"]
@@ -100,9 +101,9 @@ def test_an_offline_trial_holds_what_the_result_holds(tmp_path: Path) -> None:
     assert "train/lr" in history
     assert written.summary["test/miou"] == result["metrics"]["miou"]
     assert written.summary["cost/gmacs"] == result["cost"]["gmacs"]
-    assert written.summary["mirror"] == mirror.content(
-        mirror.trial_run(result.record, None)["config"],
-        mirror.summary(result.record),
+    assert written.summary["mirror"] == wandb_run.content(
+        wandb_run.trial_run(result.record, None)["config"],
+        wandb_run.summary(result.record),
         result["curve"],
     )
     assert written.exit_code == 0
@@ -123,7 +124,7 @@ def test_an_error_of_wandb_is_said_once_and_forgotten(
         raise RuntimeError("disk full")
 
     monkeypatch.setattr(wandb, "init", broken)
-    run = mirror.Mirror(tmp_path, "offline", id="x")
+    run = wandb_run.Mirror(tmp_path, "offline", id="x")
     run.log({"a": 1})
     run.show("b", [], [], 0)
     run.close({"c": 2})
@@ -134,7 +135,7 @@ def test_a_wandb_that_cannot_be_imported_stops_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(sys.modules, "wandb", None)
-    run = mirror.Mirror(tmp_path, None, id="x")
+    run = wandb_run.Mirror(tmp_path, None, id="x")
     run.log({"a": 1})
     run.close()
     assert capsys.readouterr().err.startswith("W&B is left out from here: ")
@@ -142,7 +143,7 @@ def test_a_wandb_that_cannot_be_imported_stops_nothing(
 
 def test_off_touches_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wandb, "init", lambda **_: pytest.fail("started"))
-    run = mirror.Mirror(tmp_path, "off", id="x")
+    run = wandb_run.Mirror(tmp_path, "off", id="x")
     run.log({"a": 1})
     run.close()
     assert not list(tmp_path.iterdir())
@@ -165,12 +166,12 @@ def test_online_is_chosen_where_there_is_an_account(
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("WANDB_MODE", raising=False)
     monkeypatch.setenv("WANDB_API_KEY", "k" * 40)
-    assert not mirror.Mirror(tmp_path, None, id="x").online
+    assert not wandb_run.Mirror(tmp_path, None, id="x").online
     assert modes == ["online", "offline"]
     assert "W&B cannot be reached (no route): going offline" in capsys.readouterr().err
     monkeypatch.delenv("WANDB_API_KEY")
     modes.clear()
-    mirror.Mirror(tmp_path, "online", id="x")
+    wandb_run.Mirror(tmp_path, "online", id="x")
     assert modes == ["offline"]
     assert "no account here (`wandb login`)" in capsys.readouterr().err
 

@@ -13,18 +13,12 @@ from typing import Any
 import pytest
 
 from experiments import compare, report
-from experiments.comparable import difference, titles
 from experiments.recipes import demo, smoke
-from experiments.store import (
-    Result,
-    check_comparable,
-    publish,
-    read_results,
-    separate,
-    write_arrays,
-    write_json,
-)
-from experiments.trial import Trial, data_hash
+from experiments.trials.atomic_io import write_arrays, write_json
+from experiments.trials.comparability import check_comparable, difference, separate, titles
+from experiments.trials.data_check import data_hash
+from experiments.trials.results import TrialResult, publish, read_results
+from experiments.trials.trial import Trial
 from tests.commands import ROOT
 
 KEPT = ROOT / "experiments/results/camvid-quick"
@@ -83,7 +77,7 @@ def test_a_mix_is_refused_by_what_differs_or_separated(
     check_comparable(read_results(folder))
     changed = _edit(folder, change)
     if part == "data":  # fewer images, which no picture can show beside the others
-        arrays = Result(changed, {}).per_image()
+        arrays = TrialResult(changed, {}).per_image()
         short = {key: a[:100] if len(a) == 233 else a for key, a in arrays.items()}
         write_arrays(changed.parent / "per_image.npz", short)
     assert report.main([str(folder)]) == 2
@@ -127,15 +121,15 @@ def test_titles_say_what_tells_the_sets_apart(folder: Path) -> None:
 def test_long_differences_stay_readable() -> None:
     """Of nineteen weights one differs; of two recipes nearly everything does."""
 
-    def result(recipe: Any) -> Result:
+    def result(recipe: Any) -> TrialResult:
         trial = Trial(recipe, "unet", 0, Path())
-        return Result(trial.result_path, {**trial.identity("d"), "status": "done"})
+        return TrialResult(trial.result_path, {**trial.identity("d"), "status": "done"})
 
     changed = json.loads(json.dumps(result(demo()).record))
     changed["recipe"]["class_weights"][3] = 0.7
     changed["hashes"]["recipe"] = "e" * 12
     with pytest.raises(ValueError, match="recipe .class_weights.3.: 0.69 against 0.7.:"):
-        check_comparable([result(demo()), Result(Path(), changed)])
+        check_comparable([result(demo()), TrialResult(Path(), changed)])
     with pytest.raises(ValueError, match="; and [0-9]+ more") as raised:
         check_comparable([result(smoke()), result(demo())])
     assert len(str(raised.value)) < 400
@@ -207,7 +201,7 @@ def test_compare_refuses_a_mix_before_it_trains_or_shows_it_apart(
     """A comparison's folder may hold predictions from elsewhere that were scored into it."""
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setattr(report, "write_report", lambda results, page, **_: page.touch())
-    monkeypatch.setattr("experiments.panel.make_panel", lambda *_: None)
+    monkeypatch.setattr("experiments.reporting.image_panel.make_panel", lambda *_: None)
     trial = _smoke_trial(tmp_path)
     scored = json.loads(trial.result_path.read_text()) | {"model": "theirs", "cost": None}
     _data(scored)

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from datamodules.labels import IGNORE, UInt8
-from experiments.boundary import bands, boundary_counts
-from experiments.objects import AREAS, WIDTHS, binned, objects
-from experiments.score import confusion
+from experiments.scoring.boundary import bands, boundary_counts
+from experiments.scoring.counts import confusion
+from experiments.scoring.objects import AREAS, WIDTHS, binned, objects
 from tests.maps import maps
 
 K = 4

@@ -18,12 +18,12 @@ from PIL import Image
 from pylatexenc.latex2text import LatexNodes2Text
 from pylatexenc.latexwalker import LatexEnvironmentNode, LatexWalker
 
-from experiments.evidence import evidence
-from experiments.figure import look, pareto, pareto_figure
-from experiments.latex import escape
-from experiments.paper import paper
-from experiments.rows import entries
-from experiments.store import Result, read_results
+from experiments.analysis.evidence import evidence
+from experiments.analysis.model_summary import entries
+from experiments.reporting.export import export
+from experiments.reporting.latex_table import escape
+from experiments.reporting.plots import look, pareto_axes, pareto_figure
+from experiments.trials.results import TrialResult, read_results
 from tests.experiments.made import COST, arrays, failed, spread, trial
 
 NAMES = ("hrnetv2_w18_small_v1", "unet:width=9", "smp/fpn/resnet_34%")
@@ -54,7 +54,7 @@ def metrics(miou: float) -> dict[str, Any]:
     }
 
 
-def write(root: Path, model: str, miou: float, seed: int = 0, **changes: Any) -> Result:
+def write(root: Path, model: str, miou: float, seed: int = 0, **changes: Any) -> TrialResult:
     counts = arrays(spread(miou, 0.01, seed), near=miou - 0.1)
     curve = {"train": [], "val": [[10, miou / 2], [20, miou]]}
     known = {"metrics": metrics(miou), "curve": curve, "cost": {**COST, "gmacs": 5 * miou}}
@@ -90,7 +90,7 @@ def written(
     out = folder.parent / "out"
     drawn = out if figures else None
     table, numbers = out / "table.tex", out / "table.csv"
-    paper(read_results(folder), latex=table, csv=numbers, figures=drawn, prior=prior)
+    export(read_results(folder), latex=table, csv=numbers, figures=drawn, prior=prior)
     return {path.name: path.read_bytes() for path in out.iterdir()}
 
 
@@ -264,7 +264,7 @@ def test_pareto_has_bars_and_front(folder: Path) -> None:
     results = read_results(folder)
     found = evidence(results)
     models = entries(results, order=[m.model for m in found.models])
-    figure = pareto(look(models, models), models, found, (8, 3.2))
+    figure = pareto_axes(look(models, models), models, found, (8, 3.2))
     for axes in figure.axes:
         front, *drawn = [np.asarray(line.get_ydata()).tolist() for line in axes.lines]
         # The best is the most costly here and all latencies are equal.
@@ -281,7 +281,7 @@ def test_ticks_of_operations_never_overlap(tmp_path: Path, gmacs: tuple[float, .
         write(tmp_path, f"unet:width={i}", 0.5, cost={**COST, "gmacs": value})
     results = read_results(tmp_path)
     models = entries(results, order=[m.model for m in evidence(results).models])
-    figure = pareto(look(models, models), models, None, (7, 2.4))
+    figure = pareto_axes(look(models, models), models, None, (7, 2.4))
     figure.draw_without_rendering()
     axes = figure.axes[0]
     low, high = axes.get_xlim()

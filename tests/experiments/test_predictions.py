@@ -13,11 +13,11 @@ import pytest
 from PIL import Image
 
 from datamodules import open_data
-from datamodules.cityscapes import CITYSCAPES
+from datamodules.datasets.cityscapes import CITYSCAPES
 from datamodules.labels import Label, LabelSet, UInt8
 from experiments import score
-from experiments.predictions import PredictionError, open_predictions
-from experiments.score import score_folder
+from experiments.scoring.metrics import score_folder
+from experiments.scoring.prediction_files import PredictionError, open_predictions
 from tests.experiments.test_score import Maps
 
 SPEC = "streets:height=48:width=64:train=4:val=2:test=3"
@@ -98,8 +98,8 @@ FORMS: dict[str, tuple[Callable[[Path, UInt8], Any], str]] = {
 @pytest.fixture(scope="module")
 def expected(city: City, predicted: list[UInt8]) -> dict[str, Any]:
     """Of the arrays themselves, without any file."""
-    from experiments.counts import count
-    from experiments.metrics import full_scores
+    from experiments.scoring.counts import count
+    from experiments.scoring.metrics import full_scores
 
     pairs = zip(city.masks, predicted, strict=True)
     scores = full_scores(city, (count(truth, found, 19) for truth, found in pairs))

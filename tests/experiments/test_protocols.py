@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.protocols import PROTOCOLS, Protocol, parse_protocol
-from experiments.recipes import RECIPES, short_hash
+from experiments.recipes import RECIPES
+from experiments.trials.hashing import short_hash
+from experiments.trials.protocols import PROTOCOLS, Protocol, parse_protocol
 
 
 def test_the_default_is_what_published_results_say() -> None:

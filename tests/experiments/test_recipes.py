@@ -15,11 +15,12 @@ from safetensors.torch import save_file
 
 from datamodules import open_data
 from experiments import compare
-from experiments.fit import build_module, initial_weights
-from experiments.recipe_text import changes, load_recipe
-from experiments.recipes import RECIPES, Recipe, demo, smoke
-from experiments.store import read_results
-from experiments.trial import Trial, slug
+from experiments.recipes import RECIPES, demo, smoke
+from experiments.training.trainer import build_module, initial_weights
+from experiments.trials.overrides import changes, load_recipe
+from experiments.trials.recipe import Recipe
+from experiments.trials.results import read_results
+from experiments.trials.trial import Trial, slug
 from models import build_model
 from tests.commands import run
 

@@ -6,8 +6,7 @@ import re
 
 import pytest
 
-from experiments.published import REFERENCE, Published, published
-from experiments.table import PAPER_COLUMNS
+from experiments.trials.reference import PAPER_COLUMNS, REFERENCE, Published, published
 
 COLUMNS = "model,method,metric,value,data,split,protocol,source,locator"
 NETWORKS = (  # those that are here or come; `model` joins a row to one of them

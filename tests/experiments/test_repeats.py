@@ -7,16 +7,17 @@ import numpy as np
 import pytest
 
 from experiments import evidence as command
-from experiments import repeats
-from experiments.rows import first_runs
-from experiments.stats import variance_components
-from experiments.store import Result, write_json
+from experiments.analysis import replicates
+from experiments.analysis.model_summary import first_runs
+from experiments.analysis.variance import variance_components
+from experiments.trials.atomic_io import write_json
+from experiments.trials.results import TrialResult
 from tests.experiments.made import COST, arrays, failed, spread, trial
 
 BUDGETS = (1000, 2000, 4000)
 
 
-def crossed(root: Path) -> tuple[list[Result], dict[tuple[int, int], float]]:
+def crossed(root: Path) -> tuple[list[TrialResult], dict[tuple[int, int], float]]:
     """Three initialisations by three data orders: `--set data_seed=k --seeds 0,1,2` for each k."""
     noise = np.random.default_rng(0).normal(0, 0.01, (3, 3))
     made = {(i, d): round(0.5 + 0.05 * i + noise[i, d], 3) for i in range(3) for d in range(3)}
@@ -29,7 +30,7 @@ def crossed(root: Path) -> tuple[list[Result], dict[tuple[int, int], float]]:
 
 def test_components_of_crossed_seeds(tmp_path: Path) -> None:
     results, made = crossed(tmp_path)
-    (found,) = repeats.variance(results).values()
+    (found,) = replicates.variance(results).values()
     expected = variance_components(made)
     for part in ("init", "data", "rest"):
         ours, theirs = getattr(found, part), getattr(expected, part)
@@ -40,7 +41,7 @@ def test_components_of_crossed_seeds(tmp_path: Path) -> None:
 def test_a_repeat_adds_nothing_to_the_components(tmp_path: Path) -> None:
     results, _ = crossed(tmp_path)
     again = trial(tmp_path / "r", "net", arrays(0.9), 0, repeat=1, recipe={"data_seed": 0})
-    assert repeats.variance([*results, again]) == repeats.variance(results)
+    assert replicates.variance([*results, again]) == replicates.variance(results)
 
 
 def test_the_first_run_that_finished_stands_for_a_seed(tmp_path: Path) -> None:
@@ -57,7 +58,7 @@ def test_the_first_run_that_finished_stands_for_a_seed(tmp_path: Path) -> None:
 
 def test_seeds_that_move_together_say_so(tmp_path: Path) -> None:
     results = [trial(tmp_path, "net", arrays(0.5 + seed / 20), seed) for seed in range(3)]
-    (found,) = repeats.variance(results).values()
+    (found,) = replicates.variance(results).values()
     assert found.init.sd is None and "add combinations" in (found.init.reason or "")
 
 
@@ -69,11 +70,11 @@ def test_floor_is_pooled_over_networks_and_seeds(tmp_path: Path) -> None:
         for repeat, miou in enumerate(mious)
     ]
     # Squares .0002, 0 and .0008 over 1 + 1 + 2 degrees of freedom.
-    assert repeats.floor(results).sd == pytest.approx(np.sqrt(0.001 / 4))
-    assert repeats.floor(first_runs(results)).sd is None
+    assert replicates.floor(results).sd == pytest.approx(np.sqrt(0.001 / 4))
+    assert replicates.floor(first_runs(results)).sd is None
 
 
-def budgets(root: Path, gain: float = 0.1) -> dict[int, list[Result]]:
+def budgets(root: Path, gain: float = 0.1) -> dict[int, list[TrialResult]]:
     """A has at each number of steps what B has at twice as many; its GMACs are three times B's."""
     noise = spread(0, 0.01)
     found = {}
@@ -94,42 +95,42 @@ def budgets(root: Path, gain: float = 0.1) -> dict[int, list[Result]]:
 
 def test_multiplier_of_a_known_factor(tmp_path: Path) -> None:
     made = budgets(tmp_path)
-    (found,) = repeats.multipliers(made, draws=500)
+    (found,) = replicates.multipliers(made, draws=500)
     assert (found.a, found.b, found.budgets) == ("a", "b", BUDGETS)
     assert found.found.miou == pytest.approx(0.6, abs=1e-4)  # counts are whole
     assert found.found.multiplier == pytest.approx(
         3 / 2, rel=1e-3
     )  # half the steps of three times the work
     assert found.found.low == pytest.approx(3 / 2, rel=1e-3)  # both see the same images
-    (seconds,) = repeats.multipliers(made, "seconds", draws=500)
+    (seconds,) = replicates.multipliers(made, "seconds", draws=500)
     assert seconds.found.multiplier == pytest.approx(1 / 4, rel=1e-3)
 
 
 def test_multiplier_needs_two_budgets_of_both(tmp_path: Path) -> None:
     made = budgets(tmp_path)
-    assert repeats.multipliers({1000: made[1000]}) == []
-    assert repeats.multipliers({1000: made[1000], 2000: made[2000][:1]}) == []
-    assert repeats.multipliers({}) == []
+    assert replicates.multipliers({1000: made[1000]}) == []
+    assert replicates.multipliers({1000: made[1000], 2000: made[2000][:1]}) == []
+    assert replicates.multipliers({}) == []
 
 
 def test_costs_are_those_of_training(tmp_path: Path) -> None:
     (result, _) = budgets(tmp_path)[1000]
     # camvid-quick: batches of 8 crops of 240x320, 4/9 of the 360x480 that GMACs are counted at.
-    assert repeats.training_cost(result, "gmacs") == pytest.approx(1000 * 8 * 6 * 4 / 9)
-    assert repeats.training_cost(result, "seconds") == 500
+    assert replicates.training_cost(result, "gmacs") == pytest.approx(1000 * 8 * 6 * 4 / 9)
+    assert replicates.training_cost(result, "seconds") == 500
 
 
 def test_what_differs_in_more_is_refused(tmp_path: Path) -> None:
     one = trial(tmp_path / "1", "a", arrays(0.5), recipe={"steps": 10})
     other = trial(tmp_path / "2", "a", arrays(0.5), recipe={"steps": 20, "lr": 0.5})
     with pytest.raises(ValueError, match="differ in lr, steps: a variance needs runs that differ"):
-        repeats.variance([one, other])
+        replicates.variance([one, other])
     with pytest.raises(ValueError, match="differ in lr: a multiplier needs .* steps alone"):
-        repeats.multipliers({10: [one], 20: [other]})
-    assert "differ in lr, steps" in (repeats.together([[one], [other]]).reason or "")
+        replicates.multipliers({10: [one], 20: [other]})
+    assert "differ in lr, steps" in (replicates.together([[one], [other]]).reason or "")
     hashes = {**one["hashes"], "data": "other"}
     moved = trial(tmp_path / "3", "a", arrays(0.5), recipe={"steps": 10}, hashes=hashes)
-    assert "differ in data" in (repeats.together([[one], [moved]]).reason or "")
+    assert "differ in data" in (replicates.together([[one], [moved]]).reason or "")
 
 
 def test_the_command_puts_folders_together(

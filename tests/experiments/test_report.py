@@ -12,21 +12,23 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from datamodules.camvid import CAMVID
+from datamodules.datasets.camvid import CAMVID
 from datamodules.labels import IGNORE, DataError, UInt8
 from experiments import report
-from experiments.charts import bins, forest, over_seeds, thin
-from experiments.claims import PairEvidence
-from experiments.evidence import evidence
-from experiments.figure import pareto_figure
-from experiments.panel import Panel, choose, error_map, make_panel, photo, picture
-from experiments.recipe_text import load_recipe
+from experiments.analysis.evidence import evidence
+from experiments.analysis.evidence_types import PairEvidence
+from experiments.analysis.intervals import Interval, Verdict
+from experiments.analysis.pareto import pareto_front
 from experiments.recipes import camvid_quick
-from experiments.rows import pareto_front
-from experiments.score import score_folder
-from experiments.shown import command
-from experiments.stats import Interval, Verdict
-from experiments.store import Result, read_results, write_arrays, write_json
+from experiments.reporting import html_report
+from experiments.reporting.chart_data import bins, forest, over_seeds, thin
+from experiments.reporting.image_panel import Panel, choose, error_map, make_panel, photo, picture
+from experiments.reporting.plots import pareto_figure
+from experiments.reporting.report_context import command
+from experiments.scoring.metrics import score_folder
+from experiments.trials.atomic_io import write_arrays, write_json
+from experiments.trials.overrides import load_recipe
+from experiments.trials.results import TrialResult, read_results
 
 IDS = [f"{clip}_{i:03d}" for clip in ("A", "B") for i in range(8)]
 MODELS = ("hrnetv2_w18_small_v1", "deeplabv3p:trunk=mobilenetv2_100", "unet:width=9")
@@ -147,13 +149,15 @@ def folder(made: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def results(folder: Path) -> list[Result]:
+def results(folder: Path) -> list[TrialResult]:
     return read_results(folder)
 
 
 @pytest.fixture
 def data(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("experiments.panel.open_data", lambda spec, split, root: Streets())
+    monkeypatch.setattr(
+        "experiments.reporting.image_panel.open_data", lambda spec, split, root: Streets()
+    )
 
 
 @pytest.fixture
@@ -161,13 +165,13 @@ def no_data(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(spec: str, split: str, root: Path | None) -> None:
         raise DataError("camvid needs a folder and none was given")
 
-    monkeypatch.setattr("experiments.panel.open_data", refuse)
+    monkeypatch.setattr("experiments.reporting.image_panel.open_data", refuse)
 
 
-def page(results: list[Result], panel: Panel | None = None, **changes: Any) -> str:
+def page(results: list[TrialResult], panel: Panel | None = None, **changes: Any) -> str:
     path = results[0].path.parent.parent / "report.html"
     options: dict[str, Any] = {"stale": set(), "prior": None, "panel": panel, **changes}
-    report.write_report(results, path, **options)
+    html_report.write_report(results, path, **options)
     return path.read_text()
 
 
@@ -186,7 +190,7 @@ def section(text: str, id: str) -> str:
     return text.split(f'<section aria-labelledby="{id}">')[1].split("</section>")[0]
 
 
-def test_page_loads_nothing(results: list[Result], data: None) -> None:
+def test_page_loads_nothing(results: list[TrialResult], data: None) -> None:
     text = page(results, make_panel(results, None))
     sources = re.findall(r"\s(?:src|href|srcset|action)\s*=\s*[\"']([^\"']+)", text)
     assert len(sources) == 1 + 6 * (2 + 2 * len(MODELS))
@@ -199,7 +203,7 @@ def test_page_loads_nothing(results: list[Result], data: None) -> None:
     assert len(text) < 200_000
 
 
-def test_first_comes_the_answer_then_the_table(results: list[Result]) -> None:
+def test_first_comes_the_answer_then_the_table(results: list[TrialResult]) -> None:
     shown = words(page(results))
     found = evidence(results)
     best = found.models[0]
@@ -209,7 +213,7 @@ def test_first_comes_the_answer_then_the_table(results: list[Result]) -> None:
     assert places == sorted(places)
 
 
-def test_page_names_everything(results: list[Result]) -> None:
+def test_page_names_everything(results: list[TrialResult]) -> None:
     shown = words(page(results))
     for word in (*MODELS, *CAMVID.names, "out of memory at step 3", "16 images"):
         assert word in shown
@@ -217,20 +221,20 @@ def test_page_names_everything(results: list[Result]) -> None:
     assert shown.count(RECIPE.protocol["mode"]) >= 6  # beside the scores of every section
 
 
-def test_best_comes_first_and_failed_last(results: list[Result]) -> None:
+def test_best_comes_first_and_failed_last(results: list[TrialResult]) -> None:
     table = page(results).split('class="sortable"')[1].split("</table>")[0]
     found = [table.index(model.split(":")[0]) for model in reversed(MODELS)]
     found.append(table.index("hrnet, seed 0"))
     assert found == sorted(found)
 
 
-def test_stale_row(results: list[Result]) -> None:
+def test_stale_row(results: list[TrialResult]) -> None:
     shown = page(results, stale={str(results[1].path)})
     row = shown.split('data-sort="deeplabv3p:trunk=mobilenetv2_100"')[1].split("</tr>")[0]
     assert "other code</span>" in row and shown.count("other code</span>") == 1
 
 
-def test_a_class_that_none_has_is_absent(results: list[Result]) -> None:
+def test_a_class_that_none_has_is_absent(results: list[TrialResult]) -> None:
     table = section(page(results), "classes")
     absent = {"Pavement", "Tree", "SignSymbol", "Pedestrian", "Bicyclist"}
     for name in CAMVID.names:
@@ -239,14 +243,14 @@ def test_a_class_that_none_has_is_absent(results: list[Result]) -> None:
     assert re.search(r'title="Sky, unet:width=9: [0-9.]+ % \[[0-9.]+, [0-9.]+\]"', table)
 
 
-def test_prior_is_a_row_and_a_column(results: list[Result]) -> None:
+def test_prior_is_a_row_and_a_column(results: list[TrialResult]) -> None:
     iou = {**dict.fromkeys(CAMVID.names, 0.125), "Sky": float("nan")}
     prior = {"miou": 0.1875, "pixel_accuracy": 0.625, "iou": iou}
     shown = page(results, prior=prior)
     assert "18.8" in shown and "62.5" in shown and shown.count(">12.5<") == 10
 
 
-def test_network_that_did_not_train_is_said(results: list[Result]) -> None:
+def test_network_that_did_not_train_is_said(results: list[TrialResult]) -> None:
     worst = results[0]["metrics"]["miou"]
     prior = {"miou": worst, "pixel_accuracy": 0.6, "iou": dict.fromkeys(CAMVID.names, 0.1)}
     shown = words(page(results, prior=prior))
@@ -254,7 +258,7 @@ def test_network_that_did_not_train_is_said(results: list[Result]) -> None:
     assert f"{MODELS[0]} did not train under this recipe and is not ranked" in shown
 
 
-def test_published_row_has_columns_of_its_own(results: list[Result]) -> None:
+def test_published_row_has_columns_of_its_own(results: list[TrialResult]) -> None:
     text = page(results)
     table = text.split('id="comparison"')[1].split("</table>")[0]
     rows = re.findall(r"<tr class=\"published\">.*?</tr>", table, re.S)
@@ -351,7 +355,7 @@ def test_curves_have_a_band_over_seeds_alone(folder: Path) -> None:
     assert all(line["low"] is None for line in others)
 
 
-def test_charts_show_the_metrics(results: list[Result]) -> None:
+def test_charts_show_the_metrics(results: list[TrialResult]) -> None:
     numbers = drawn(page(results))
     charts = {chart["id"]: chart for chart in numbers["charts"]}
     for line in charts["within"]["series"]:
@@ -379,7 +383,9 @@ def test_charts_show_the_metrics(results: list[Result]) -> None:
 def test_command_repeats_the_recipe(name: str, data: str, models: list[str]) -> None:
     """Its options, read as the command line reads them, are the recipe with the same name."""
     record = {"recipe": {"name": name, "data": data}, "hashes": {"recipe": "r"}}
-    results = [Result(Path(), {**record, "model": m, "seed": s}) for m in models for s in (0, 2)]
+    results = [
+        TrialResult(Path(), {**record, "model": m, "seed": s}) for m in models for s in (0, 2)
+    ]
     parts = shlex.split(command(results))
     options: dict[str, list[str]] = {}
     for flag, value in zip(parts[3::2], parts[4::2], strict=True):
@@ -390,12 +396,12 @@ def test_command_repeats_the_recipe(name: str, data: str, models: list[str]) -> 
     assert options["--data-root"] == ["FOLDER"]
 
 
-def scored(folder: Path, wrong: list[int]) -> Result:
+def scored(folder: Path, wrong: list[int]) -> TrialResult:
     """A trial of 12 images of 100 pixels and two equal classes, so many wrong of the first."""
     fn = np.stack([np.array(wrong), np.zeros(12, int)], 1)
     counts = {"tp": 50 - fn, "fp": fn[:, ::-1], "fn": fn}
     write_arrays(folder / "per_image.npz", {"ids": np.arange(12), **counts})
-    return Result(folder / "result.json", {"model": folder.name, "recipe": {}})
+    return TrialResult(folder / "result.json", {"model": folder.name, "recipe": {}})
 
 
 def test_images_are_those_of_largest_disagreement_in_each_part(tmp_path: Path) -> None:
@@ -408,13 +414,13 @@ def test_images_are_those_of_largest_disagreement_in_each_part(tmp_path: Path) -
     assert chosen["1"] == pytest.approx(1 - (41 / 50 + 50 / 59) / 2)
 
 
-def test_one_model_shows_evenly_spaced_images(results: list[Result], data: None) -> None:
+def test_one_model_shows_evenly_spaced_images(results: list[TrialResult], data: None) -> None:
     panel = make_panel([results[0]], None)
     assert [IDS.index(name) for name in panel.ids] == [1, 4, 7, 10, 12, 14]
     assert panel.spread == {} and "Evenly spaced" in words(page([results[0]], panel))
 
 
-def test_only_kept_predictions_are_chosen(results: list[Result], data: None) -> None:
+def test_only_kept_predictions_are_chosen(results: list[TrialResult], data: None) -> None:
     kept = [IDS[i] for i in (3, 4, 15)]
     for path in results[0].predictions.iterdir():
         if path.stem not in kept:
@@ -425,7 +431,7 @@ def test_only_kept_predictions_are_chosen(results: list[Result], data: None) -> 
     assert page(results, panel).count("prediction not kept") == 1
 
 
-def test_error_shares_are_of_scored_pixels(results: list[Result], data: None) -> None:
+def test_error_shares_are_of_scored_pixels(results: list[TrialResult], data: None) -> None:
     panel = make_panel(results, None)
     shown = section(page(results, panel), "images")
     for name in panel.ids:
@@ -435,7 +441,7 @@ def test_error_shares_are_of_scored_pixels(results: list[Result], data: None) ->
         assert f'{MODELS[0]}, {name}" data-wrong="{wrong:.1f}"' in shown
 
 
-def test_absent_data_is_said(results: list[Result], no_data: None) -> None:
+def test_absent_data_is_said(results: list[TrialResult], no_data: None) -> None:
     panel = make_panel(results, None)
     assert panel.images is None and panel.masks is None and len(panel.ids) == 6
     text = page(results, panel)
@@ -539,7 +545,7 @@ def test_pareto_front(costs: list[float], accuracies: list[float], front: list[i
     assert pareto_front(costs, accuracies) == front
 
 
-def test_figure(results: list[Result], tmp_path: Path) -> None:
+def test_figure(results: list[TrialResult], tmp_path: Path) -> None:
     pareto_figure(results, tmp_path / "figure.png")
     with Image.open(tmp_path / "figure.png") as image:
         assert image.width == 1200

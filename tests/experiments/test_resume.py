@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from experiments.store import read_result
+from experiments.trials.results import read_result
 from tests.commands import run, start
 
 pytestmark = pytest.mark.slow

@@ -16,16 +16,17 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
-from datamodules import about, open_data
-from datamodules.camvid import CAMVID
+from datamodules import dataset_info, open_data
+from datamodules.datasets.camvid import CAMVID
 from datamodules.labels import UInt8
-from experiments import score
-from experiments.counts import class_iou, count, count_split, in_order
-from experiments.metrics import FullScores, full_scores, position_prior
-from experiments.predictions import PredictionError, Predictions, open_predictions
-from experiments.score import score_folder
-from experiments.store import Result, read_results, write_json
-from experiments.table import boundary_table
+from experiments import score as score_command
+from experiments.reporting.tables import boundary_table
+from experiments.scoring.counts import class_iou, count, count_split, in_order
+from experiments.scoring.metrics import FullScores, full_scores, score, score_folder
+from experiments.scoring.position_prior import position_prior
+from experiments.scoring.prediction_files import PredictionError, Predictions, open_predictions
+from experiments.trials.atomic_io import write_json
+from experiments.trials.results import TrialResult, read_results
 from tests.commands import start
 from tests.experiments.test_objects import _scene
 from tests.trees import camvid
@@ -82,7 +83,7 @@ def _slow_iou(truths: list[UInt8], predictions: list[UInt8]) -> list[float]:
 @given(seed=st.integers(0, 10**6))
 def test_equals_a_slow_loop(seed: int) -> None:
     truths, predictions = _random_maps(seed)
-    scores = score.score(Maps(truths), lambda i: predictions[i])
+    scores = score(Maps(truths), lambda i: predictions[i])
     expected = _slow_iou(truths, predictions)
     ours = class_iou(scores.tp.sum(0), scores.fp.sum(0), scores.fn.sum(0))
     np.testing.assert_allclose(ours, expected, rtol=1e-12)
@@ -106,7 +107,7 @@ def test_equals_cityscapes_scripts(seed: int) -> None:
         theirs_truth, theirs_prediction = ids[truth], ids[prediction]
         for t, p in zip(theirs_truth.ravel(), theirs_prediction.ravel(), strict=True):
             matrix[t, p] += 1
-    scores = score.score(Maps(truths), lambda i: predictions[i])
+    scores = score(Maps(truths), lambda i: predictions[i])
     ours = class_iou(scores.tp.sum(0), scores.fp.sum(0), scores.fn.sum(0))
     theirs = [evaluator.getIouScoreForLabel(int(ids[k]), matrix, args) for k in range(K)]
     present = scores.confusion.sum(1) > 0
@@ -117,7 +118,7 @@ def test_equals_cityscapes_scripts(seed: int) -> None:
 def test_absent_is_left_out_and_predicted_but_absent_is_zero() -> None:
     truth = np.zeros((2, 2), np.uint8)  # Sky alone
     prediction = np.array([[0, 0], [0, 3]], np.uint8)  # one pixel called Road
-    metrics = score.score(Maps([truth]), lambda _: prediction).metrics()
+    metrics = score(Maps([truth]), lambda _: prediction).metrics()
     assert metrics["iou"]["Sky"] == 0.75
     assert metrics["iou"]["Road"] == 0.0
     assert metrics["iou"]["Pole"] is None
@@ -129,17 +130,17 @@ def test_absent_is_left_out_and_predicted_but_absent_is_zero() -> None:
 def test_the_mean_is_over_the_set_not_over_images() -> None:
     big, small = np.zeros((10, 10), np.uint8), np.zeros((1, 1), np.uint8)
     wrong = np.ones((1, 1), np.uint8)
-    metrics = score.score(Maps([big, small]), lambda i: (big, wrong)[i]).metrics()
+    metrics = score(Maps([big, small]), lambda i: (big, wrong)[i]).metrics()
     assert metrics["iou"]["Sky"] == 100 / 101  # the mean over images would be one half
 
 
 def test_groups_and_images_add_up() -> None:
     truths, predictions = _random_maps(7, count=4)
     data = Maps(truths, ["a", "b", "a", "b"])
-    scores = score.score(data, lambda i: predictions[i])
+    scores = score(data, lambda i: predictions[i])
     metrics = scores.metrics()
     assert [g["num_images"] for g in metrics["groups"].values()] == [2, 2]
-    alone = score.score(Maps([truths[1], truths[3]]), lambda i: predictions[(1, 3)[i]]).metrics()
+    alone = score(Maps([truths[1], truths[3]]), lambda i: predictions[(1, 3)[i]]).metrics()
     assert metrics["groups"]["b"]["miou"] == alone["miou"]
     np.testing.assert_array_equal(scores.tp + scores.fn, [_counts(t) for t in truths])
     np.testing.assert_array_equal(scores.tp.sum(0), scores.confusion.diagonal())
@@ -191,7 +192,7 @@ def test_what_is_predicted_at_void_changes_no_number(seed: int) -> None:
 @given(seed=st.integers(0, 10**6))
 def test_whole_images_are_scored_alike_by_both(seed: int) -> None:
     truths, predictions = _random_maps(seed)
-    whole = score.score(Maps(truths), lambda i: predictions[i])
+    whole = score(Maps(truths), lambda i: predictions[i])
     full = _full(Maps(truths), predictions)
     assert whole.metrics().items() <= full.metrics().items()
     np.testing.assert_array_equal(full.confusion, whole.confusion)
@@ -345,7 +346,7 @@ def test_command_scores_and_adds_to_a_table(
     comparison = tmp_path / "runs" / "some"
     comparison.mkdir(parents=True)
     command = [str(tmp_path / "p"), "--data", SPEC, "--name", "oracle", "--add", str(comparison)]
-    assert score.main(command) == 0
+    assert score_command.main(command) == 0
     shown = capsys.readouterr().out
     assert "oracle read as: class ids (grey PNG)\n" in shown
     assert "100.0" in shown
@@ -354,9 +355,9 @@ def test_command_scores_and_adds_to_a_table(
     assert list(result.per_image()["ids"]) == open_data(SPEC, "test").ids
     assert result["data"]["block"] is None
     other = [*command[:2], SPEC.replace("test=3", "test=2"), *command[3:]]
-    assert score.main(other) == 2
+    assert score_command.main(other) == 2
     assert "differ in data" in capsys.readouterr().err
-    assert score.main([str(tmp_path / "p"), "--data", "street"]) == 2
+    assert score_command.main([str(tmp_path / "p"), "--data", "street"]) == 2
     assert "did you mean 'streets'" in capsys.readouterr().err
 
 
@@ -374,10 +375,10 @@ def test_only_the_scored_split_has_to_be_the_same(
     write_json(path, record)
     _oracle(tmp_path / "p", SPEC)
     command = [str(tmp_path / "p"), "--data", SPEC, "--add", str(tmp_path / "runs")]
-    assert score.main(command) == 0, capsys.readouterr().err
+    assert score_command.main(command) == 0, capsys.readouterr().err
     record["data"]["fingerprints"]["test"] = "exchanged"
     write_json(path, record)
-    assert score.main(command) == 2
+    assert score_command.main(command) == 2
     assert "differ in data (fingerprints.test: 'exchanged' against" in capsys.readouterr().err
 
 
@@ -387,15 +388,17 @@ def test_the_training_images_need_not_be_there(tmp_path: Path) -> None:
     shutil.rmtree(root / "trainannot")
     for name in open_data("camvid", "test", root).ids:
         _write(tmp_path / "p", name, np.zeros((48, 64), np.uint8))
-    assert score.main([str(tmp_path / "p"), "--data", "camvid", "--data-root", str(root)]) == 0
+    assert (
+        score_command.main([str(tmp_path / "p"), "--data", "camvid", "--data-root", str(root)]) == 0
+    )
 
 
 def test_the_block_of_a_published_data_set_is_in_its_results(camvid: Path, tmp_path: Path) -> None:
     for name in open_data("camvid", "test", camvid).ids:
         _write(tmp_path / "p", name, np.zeros((48, 64), np.uint8))
     command = [str(tmp_path / "p"), "--data", "camvid", "--data-root", str(camvid)]
-    assert score.main([*command, "--output", str(tmp_path / "kept")]) == 0
-    known = about("camvid")
+    assert score_command.main([*command, "--output", str(tmp_path / "kept")]) == 0
+    known = dataset_info("camvid")
     assert known is not None and known.block
     assert read_results(tmp_path / "kept")[0]["data"]["block"] == known.block
 
@@ -408,7 +411,7 @@ def test_several_folders_are_rows_and_are_kept(
     for folder, wrong in zip(folders, (0, 20, 40), strict=True):
         _oracle(Path(folder) / ("predictions" * folder.endswith("seed0")), SPEC, wrong)
     command = [*folders, "--data", SPEC, "--output", str(tmp_path / "kept"), "--audit"]
-    assert score.main(command) == 0
+    assert score_command.main(command) == 0
     shown = capsys.readouterr().out
     *lines, last = shown.splitlines()
     assert max(map(len, lines)) <= 80
@@ -444,7 +447,7 @@ def test_wrong_requests_are_one_sentence(
 ) -> None:
     for name in "pq":
         _oracle(tmp_path / name, SPEC)
-    assert score.main([str(tmp_path / "p"), str(tmp_path / "q"), *more]) == 2
+    assert score_command.main([str(tmp_path / "p"), str(tmp_path / "q"), *more]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(says)
 
@@ -454,7 +457,10 @@ def _trial(folder: Path, model: str, wrong: int, seed: int = 0) -> Path:
     target = folder / model / f"seed{seed}"
     _oracle(target / "predictions", SPEC, wrong)
     kept = folder.with_name("kept")
-    assert score.main([str(target), "--data", SPEC, "--name", model, "--output", str(kept)]) == 0
+    assert (
+        score_command.main([str(target), "--data", SPEC, "--name", model, "--output", str(kept)])
+        == 0
+    )
     record = json.loads((kept / model / "seed0" / "result.json").read_text())
     old = ("miou", "pixel_accuracy", "num_classes_counted", "iou", "groups")
     record["metrics"] = {name: record["metrics"][name] for name in old}
@@ -474,11 +480,11 @@ def test_again_renews_the_metrics_and_nothing_else(
     files = sorted(runs.rglob("*"))
     assert "-: scored before boundaries" in _text(boundary_table(read_results(runs)))
     capsys.readouterr()
-    assert score.main(["--again", str(runs)]) == 0
+    assert score_command.main(["--again", str(runs)]) == 0
     assert "b seed 0: mIoU " in capsys.readouterr().out
     assert sorted(runs.rglob("*")) == files
     for path, old in zip(paths, before, strict=True):
-        result = Result(path, json.loads(path.read_text()))
+        result = TrialResult(path, json.loads(path.read_text()))
         assert list(result.record) == list(old)
         assert {**result.record, "metrics": None} == {**old, "metrics": None}
         assert old["metrics"].items() <= result["metrics"].items()
@@ -499,7 +505,7 @@ def test_again_refuses_what_is_not_whole(
 
     def refused() -> str:
         capsys.readouterr()
-        assert score.main(["--again", str(runs)]) == 2
+        assert score_command.main(["--again", str(runs)]) == 2
         (line,) = capsys.readouterr().err.splitlines()
         return line
 
@@ -514,7 +520,7 @@ def test_again_refuses_what_is_not_whole(
     assert refused() == f"{first} is of other labels: name theirs by --data-root"
     (second.parent / "predictions").rename(tmp_path / "away")
     assert f"{second} has no predictions beside it" in refused()
-    assert score.main(["--again", str(tmp_path / "away")]) == 2
+    assert score_command.main(["--again", str(tmp_path / "away")]) == 2
     assert "no finished trial in" in capsys.readouterr().err
 
 
@@ -526,7 +532,7 @@ def test_a_trained_network_keeps_its_name(
     write_json(path, {**json.loads(path.read_text()), "cost": {"params": 1}})
     capsys.readouterr()
     command = [str(path.parent), "--data", SPEC, "--name", "unet", "--add", str(tmp_path / "runs")]
-    assert score.main(command) == 2
+    assert score_command.main(command) == 2
     assert "runs has a trained unet: give another --name" in capsys.readouterr().err
 
 
@@ -537,7 +543,7 @@ def _text(table: Table) -> str:
 
 
 def test_the_boundary_table_has_a_row_a_model_and_means_over_seeds() -> None:
-    def result(model: str, value: float | None) -> Result:
+    def result(model: str, value: float | None) -> TrialResult:
         parts = {
             "image_miou": {"mean": value, "worst_decile": 0.125},
             "boundary_iou": {"mean": 0.25},
@@ -545,7 +551,7 @@ def test_the_boundary_table_has_a_row_a_model_and_means_over_seeds() -> None:
             "objects": {"width": {"recall": [0.5, 0]}},
         }
         record = {"status": "done", "model": model, "recipe": {}, "metrics": parts}
-        return Result(Path(model), record)
+        return TrialResult(Path(model), record)
 
     shown = _text(boundary_table([result("a", 0.5), result("b", None), result("a", 1.0)]))
     assert "a 25.0 37.5 - 50.0 75.0 12.5 b 25.0 37.5 - 50.0 - 12.5" in shown

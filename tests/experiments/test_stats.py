@@ -10,18 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.signal import lfilter
 
-from experiments.resampling import (
-    Counts,
-    Floats,
-    Resampled,
-    blocks,
-    bootstrap,
-    compute_multiplier,
-    pareto,
-)
-from experiments.rows import pareto_front
-from experiments.score import class_iou
-from experiments.stats import (
+from experiments.analysis.bootstrap import Counts, Floats, Resampled, blocks, bootstrap
+from experiments.analysis.compute_multiplier import compute_multiplier
+from experiments.analysis.intervals import (
     Interval,
     Pair,
     Target,
@@ -29,12 +20,12 @@ from experiments.stats import (
     holm,
     interval,
     minimum_detectable_difference,
-    noise_floor,
-    noise_of_difference,
     p_value,
-    variance_components,
     verdict,
 )
+from experiments.analysis.pareto import pareto, pareto_front
+from experiments.analysis.variance import noise_floor, noise_of_difference, variance_components
+from experiments.scoring.counts import class_iou
 from tests.experiments.made import difference
 
 CAMVID_TEST = ["0001TP"] * 62 + ["Seq05VD"] * 171

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from experiments.store import load_results, write_bytes, write_json
+from experiments.analysis.dataframe import load_results
+from experiments.trials.atomic_io import write_bytes, write_json
 from tests.experiments.made import arrays, failed, trial
 from tests.experiments.test_paper import metrics, write
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from experiments.evidence import evidence
-from experiments.store import Result
-from experiments.table import main_table, markdown, tables
+from experiments.analysis.evidence import evidence
+from experiments.reporting.tables import main_table, markdown, tables
+from experiments.trials.results import TrialResult
 from tests.experiments.made import arrays, failed, judge, spread, trial
 
 LONG = "deeplabv3p:trunk=mobilenetv2_100:output_stride=8"
@@ -22,7 +22,7 @@ def printed(part: object, colours: bool = False) -> str:
     return capture.get()
 
 
-def three(root: Path) -> list[Result]:
+def three(root: Path) -> list[TrialResult]:
     return [
         trial(root, "far", arrays(spread(0.3, 0.05, 3))),
         trial(root, "best", arrays(spread(0.6, 0.1, 1))),

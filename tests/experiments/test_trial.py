@@ -7,11 +7,14 @@ from pathlib import Path
 import pytest
 
 from experiments import run
-from experiments import source as module
-from experiments.recipes import short_hash, smoke
-from experiments.source import code_hash
-from experiments.store import read_result, write_json
-from experiments.trial import BusyError, State, Trial, data_hash
+from experiments.recipes import smoke
+from experiments.training import trial_runner
+from experiments.trials import hashing as module
+from experiments.trials.atomic_io import write_json
+from experiments.trials.data_check import data_hash
+from experiments.trials.hashing import code_hash, short_hash
+from experiments.trials.results import read_result
+from experiments.trials.trial import BusyError, State, Trial
 from lightning_modules.segmentation import NonFiniteLossError
 from tests.commands import ROOT
 from tests.trees import ade20k, voc2012
@@ -115,9 +118,10 @@ def test_data_hash_follows_the_data() -> None:
 def _copy(tmp_path: Path) -> Path:
     root = tmp_path / "project"
     for package in ("models", "datamodules", "lightning_modules", "experiments"):
-        (root / package).mkdir(parents=True)
-        for path in (ROOT / package).glob("*.py"):
-            (root / package / path.name).write_text(path.read_text())
+        for path in (ROOT / package).rglob("*.py"):
+            copy = root / path.relative_to(ROOT)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_text(path.read_text())
     return root
 
 
@@ -129,11 +133,16 @@ def _copy(tmp_path: Path) -> Path:
         ("models/unet.py", "# 1/1 ... 1/16", "# another comment", False),
         ("models/unet.py", '"""U-Net', '"""The U-Net', False),
         ("models/hrnet.py", "expansion = 4", "expansion = 2", False),  # not this network's file
-        ("datamodules/transforms.py", "INTER_LINEAR", "INTER_CUBIC", True),
+        ("datamodules/loading/transforms.py", "INTER_LINEAR", "INTER_CUBIC", True),
         ("lightning_modules/losses.py", '"sum"', '"mean"', True),
-        ("experiments/fit.py", "num_sanity_val_steps=0", "num_sanity_val_steps=1", True),
-        ("experiments/plan.py", "DEFAULT_MODELS = ", "DEFAULT = ", False),
-        ("models/table.py", '"unet": ', '"unet2": "models.unet:unet", "unet": ', False),
+        (
+            "experiments/training/trainer.py",
+            "num_sanity_val_steps=0",
+            "num_sanity_val_steps=1",
+            True,
+        ),
+        ("experiments/compare.py", "DESCRIPTION = ", "ABOUT = ", False),
+        ("models/registry.py", '"unet": ', '"unet2": "models.unet:unet", "unet": ', False),
     ],
 )
 def test_code_hash_changes_with_what_makes_numbers(
@@ -173,18 +182,18 @@ def test_crops_on_the_device_need_one_size(tmp_path: Path) -> None:
 
 
 def test_networks_that_do_not_train_are_told_from_those_that_fail() -> None:
-    loss = run._one_sentence(NonFiniteLossError("the loss is nan at step 3"))
+    loss = trial_runner._one_sentence(NonFiniteLossError("the loss is nan at step 3"))
     assert loss == "did not train under this recipe: the loss is nan at step 3"
-    assert run._one_sentence(ValueError("no memory")) == "no memory"
+    assert trial_runner._one_sentence(ValueError("no memory")) == "no memory"
 
 
 def test_data_that_change_while_a_trial_runs_fail_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hashes = iter(["a" * 12, "b" * 12])
     monkeypatch.setenv("GOMP_SPINCOUNT", "10000")
-    monkeypatch.setattr(run, "data_hash", lambda recipe, root: next(hashes))
-    monkeypatch.setattr(run, "_train", lambda trial, args: {})
+    monkeypatch.setattr(run, "data_hash", lambda recipe, root: "a" * 12)
+    monkeypatch.setattr(trial_runner, "data_hash", lambda recipe, root: "b" * 12)
+    monkeypatch.setattr(trial_runner, "_train", lambda trial, args: {})
     assert run.main(["--model", "unet:width=4", "--recipe", "smoke", "--out", str(tmp_path)]) == 1
     (path,) = tmp_path.rglob("result.json")
     result = read_result(path)

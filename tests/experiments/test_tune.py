@@ -11,20 +11,18 @@ import pytest
 from rich.console import Console
 
 from datamodules.labels import DataError
-from experiments import compare, launch, tune
-from experiments.plan import parser, plan
-from experiments.recipe_text import changes, load_recipe
-from experiments.recipes import Recipe, smoke
-from experiments.store import (
-    DID_NOT_TRAIN,
-    TUNED,
-    Result,
-    check_comparable,
-    read_result,
-    read_results,
-    write_json,
-)
-from experiments.trial import State, Trial, data_hash
+from experiments import compare
+from experiments.compare import parser
+from experiments.comparison import launcher, tuning
+from experiments.comparison.plan import plan
+from experiments.recipes import smoke
+from experiments.trials.atomic_io import write_json
+from experiments.trials.comparability import check_comparable
+from experiments.trials.data_check import data_hash
+from experiments.trials.overrides import changes, load_recipe
+from experiments.trials.recipe import Recipe
+from experiments.trials.results import DID_NOT_TRAIN, TUNED, TrialResult, read_result, read_results
+from experiments.trials.trial import State, Trial
 from tests.commands import run
 from tests.trees import camvid
 
@@ -37,9 +35,9 @@ def _finish(trial: Trial, miou: float | None = None, reason: str | None = None) 
     write_json(trial.result_path, {**identity, **ended, "metrics": {"miou": miou}})
 
 
-def _study(tmp_path: Path, *endings: float | str) -> tune.Study:
+def _study(tmp_path: Path, *endings: float | str) -> tuning.Study:
     """Candidates that ended with an mIoU, or with the reason of a failure."""
-    study = tune.study(smoke(), "unet:width=4", 0, len(endings), tmp_path)
+    study = tuning.study(smoke(), "unet:width=4", 0, len(endings), tmp_path)
     for trial, ending in zip(study.candidates, endings, strict=True):
         if isinstance(ending, str):
             _finish(trial, reason=ending)
@@ -50,7 +48,7 @@ def _study(tmp_path: Path, *endings: float | str) -> tune.Study:
 
 def test_candidates_are_the_recipe_and_points_of_haltons_sequence(tmp_path: Path) -> None:
     """Points 2 to 4 in base 2 and 3 are (1/4, 2/3), (3/4, 1/9) and (1/8, 4/9)."""
-    study = tune.study(replace(smoke(), lr=0.02, weight_decay=1e-3), "unet", 5, 4, tmp_path)
+    study = tuning.study(replace(smoke(), lr=0.02, weight_decay=1e-3), "unet", 5, 4, tmp_path)
     found = [(t.recipe.lr, t.recipe.weight_decay) for t in study.candidates]
     exponents = [(-1 / 2, 1 / 3), (1 / 2, -7 / 9), (-3 / 4, -1 / 9)]
     wanted = [(0.02, 1e-3)] + [(0.02 * 10**x, 1e-3 * 10**y) for x, y in exponents]
@@ -67,9 +65,9 @@ def test_every_network_has_the_same_candidates_and_a_larger_budget_begins_alike(
     tmp_path: Path,
 ) -> None:
     trials = [Trial(smoke(), model, seed, tmp_path) for seed in (3, 4) for model in ("unet", "a")]
-    one, other = tune.studies_of(trials, 6)
+    one, other = tuning.studies_of(trials, 6)
     assert [t.recipe for t in one.candidates] == [t.recipe for t in other.candidates]
-    smaller = tune.study(smoke(), "unet", 3, 3, tmp_path)
+    smaller = tuning.study(smoke(), "unet", 3, 3, tmp_path)
     assert smaller.candidates == one.candidates[:3]
 
 
@@ -114,9 +112,9 @@ def test_trials_that_were_tuned_have_places_of_their_own(tmp_path: Path) -> None
     assert [path.name for path in tuned.folder.iterdir()] == [TUNED]
 
 
-def _results(*recipes: Recipe) -> list[Result]:
+def _results(*recipes: Recipe) -> list[TrialResult]:
     trials = [Trial(recipe, "unet", 0, Path()) for recipe in recipes]
-    return [Result(t.result_path, {**t.identity(DATA), "status": "done"}) for t in trials]
+    return [TrialResult(t.result_path, {**t.identity(DATA), "status": "done"}) for t in trials]
 
 
 def test_rows_share_a_table_if_one_search_made_them(tmp_path: Path) -> None:
@@ -157,7 +155,7 @@ def test_networks_of_which_no_candidate_trains_say_so(tmp_path: Path) -> None:
         "deconvnet": ["out of memory", f"{DID_NOT_TRAIN} this recipe: the loss is nan"],
     }
     trials = [Trial(smoke(), model, 0, tmp_path) for model in models]
-    tuned = tune.tune(trials, 2, _ending(models), Console(quiet=True))
+    tuned = tuning.tune(trials, 2, _ending(models), Console(quiet=True))
     assert [trial.recipe.lr for trial in tuned] == [0.00316, 0.01, 0.01]
     assert [*tuned.values()] == [
         None,
@@ -183,7 +181,7 @@ def test_another_search_leaves_a_finished_one_alone(tmp_path: Path) -> None:
             _finish(candidate, number / 10)
 
     def tuned(count: int, rerun: str = "failed") -> Trial:
-        (_, last) = tune.tune(trials, count, run, Console(quiet=True), rerun)
+        (_, last) = tuning.tune(trials, count, run, Console(quiet=True), rerun)
         return last
 
     first = tuned(2)
@@ -216,12 +214,12 @@ def test_a_network_that_cannot_be_trained_keeps_what_is_finished(tmp_path: Path)
     trial = replace(Trial(smoke(), "unet", 0, tmp_path), recipe=_study(tmp_path, 0.1, 0.3).tuned())
     _finish(trial, 0.5)
     kept = trial.result_path.read_bytes()
-    launch.fail(trial, DATA, "none finished")
+    launcher.fail(trial, DATA, "none finished")
     other = replace(trial, recipe=_study(tmp_path / "b", "no", "no", "no").tuned())
     with pytest.raises(ValueError, match="cannot be mixed"):
-        launch.fail(other, DATA, "none finished")
+        launcher.fail(other, DATA, "none finished")
     assert trial.result_path.read_bytes() == kept
-    launch.fail(other, DATA, "none finished", "stale")
+    launcher.fail(other, DATA, "none finished", "stale")
     result = read_result(trial.result_path)
     assert result is not None
     assert (result["status"], result["reason"]) == ("failed", "none finished")
@@ -240,7 +238,7 @@ def test_compare_fails_by_networks_and_not_by_candidates(
         _ending(endings)(candidates)
         return []
 
-    monkeypatch.setattr(launch, "run", end)
+    monkeypatch.setattr(launcher, "run", end)
     monkeypatch.setenv("COLUMNS", "80")
     command = ["--recipe", "smoke", "--wandb", "off", "--tune", "2", "--out", str(tmp_path)]
     assert compare.main([*command, "--models", "unet:width=4"]) == 0
@@ -290,7 +288,7 @@ def test_nothing_of_validation_and_test_is_read(tmp_path: Path) -> None:
     with pytest.raises(DataError):
         data_hash(trials[0].recipe, root)
     console = Console(quiet=True)
-    tuned = tune.tune(trials, 2, lambda some: launch.run(some, args, console), console)
+    tuned = tuning.tune(trials, 2, lambda some: launcher.run(some, args, console), console)
     assert [*tuned.values()] == [None]
     results = read_results(tmp_path / "runs" / "tuning")
     assert len(results) == 2

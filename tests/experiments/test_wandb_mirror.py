@@ -18,12 +18,15 @@ import wandb
 from PIL import Image
 
 from datamodules import open_data
-from experiments import mirror, wandb_mirror
+from experiments.analysis.intervals import Interval
+from experiments.comparison import wandb_sync
+from experiments.comparison.wandb_sync import Version, send, write
 from experiments.recipes import smoke
-from experiments.stats import Interval
-from experiments.store import Result, read_results, write_arrays, write_json
-from experiments.trial import Trial
-from experiments.wandb_mirror import Version, main, send, write
+from experiments.training import wandb_run
+from experiments.trials.atomic_io import write_arrays, write_json
+from experiments.trials.results import TrialResult, read_results
+from experiments.trials.trial import Trial
+from experiments.wandb_mirror import main
 from tests.experiments.test_mirror import Written
 
 DATA = open_data("streets:height=64:width=96:test=4", "test")
@@ -87,8 +90,8 @@ def settled() -> Iterator[None]:
     }
     found = SimpleNamespace(model=known.get, answer="nothing is certain", did_not_train={})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("experiments.evidence.evidence", lambda *_, **__: found)
-        patch.setattr(mirror, "has_account", lambda: False)
+        patch.setattr("experiments.analysis.evidence.evidence", lambda *_, **__: found)
+        patch.setattr(wandb_run, "has_account", lambda: False)
         yield
 
 
@@ -274,7 +277,7 @@ def test_the_new_version_is_there_before_the_old_one_goes(
 ) -> None:
     init = {"name": "x", "config": {"identity": "abc"}}
     version = Version(init, "new", lambda run: None, [], [], {}, failed=False)
-    monkeypatch.setattr(wandb_mirror, "write", lambda version, folder: (Path(version.id), True))
+    monkeypatch.setattr(wandb_sync, "write", lambda version, folder: (Path(version.id), True))
     shelf = Shelf(copies)
     assert send(version, Path(), shelf) == any("send" in event for event in events)
     assert shelf.events == events
@@ -319,7 +322,7 @@ class Server(BaseHTTPRequestHandler):
                 self.runs[run]["summary"] |= json.loads(part["content"][-1])
 
     def _answer(self, query: str, values: dict[str, Any]) -> dict[str, Any]:
-        project = {"id": "P", "name": mirror.PROJECT, "entity": {"id": "E", "name": "me"}}
+        project = {"id": "P", "name": wandb_run.PROJECT, "entity": {"id": "E", "name": "me"}}
         if "upsertBucket" in query:
             run = self.runs.setdefault(values["name"], {"summary": {}, "config": {}})
             run["config"] |= json.loads(values.get("config") or "{}")
@@ -382,7 +385,7 @@ def test_online_it_ends_with_one_run_of_each_kind_however_often(
     monkeypatch.setenv("WANDB_API_KEY", "k" * 40)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("WANDB_MODE", raising=False)
-    monkeypatch.setattr(mirror, "has_account", lambda: True)
+    monkeypatch.setattr(wandb_run, "has_account", lambda: True)
     made = trial(tmp_path / "runs", MODELS[0], 0)
     Server.runs[made.id()] = {"summary": {}, "config": {"identity": {"value": made.id()}}}
     try:
@@ -432,7 +435,7 @@ def test_a_result_names_its_trial_as_training_does(tmp_path: Path, repeat: int) 
     """Also once what was sent live has become a file."""
     made = Trial(RECIPE, MODELS[0], 3, tmp_path, repeat)
     identity = made.identity("d1")
-    result = Result(tmp_path, json.loads(json.dumps(identity)))
-    assert mirror.trial_id(result.record) == made.id()
-    assert mirror.trial_run(result.record, "g") == mirror.trial_run(made.identity(), "g")
+    result = TrialResult(tmp_path, json.loads(json.dumps(identity)))
+    assert wandb_run.trial_id(result.record) == made.id()
+    assert wandb_run.trial_run(result.record, "g") == wandb_run.trial_run(made.identity(), "g")
     assert read_results(tmp_path) == []

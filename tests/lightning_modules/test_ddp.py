@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from datamodules import open_data
-from experiments.score import score_folder
+from experiments.scoring.metrics import score_folder
 from tests.commands import run
 from tests.lightning_modules.worker import MODEL
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torchmetrics.classification import MulticlassConfusionMatrix
 
-from experiments.score import confusion
+from experiments.scoring.counts import confusion
 from lightning_modules.metrics import ConfusionMatrix
 
 

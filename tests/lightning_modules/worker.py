@@ -12,11 +12,12 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor, nn
 
-from datamodules import Dataset
+from datamodules.dataset import Dataset
 from datamodules.labels import IGNORE, LabelSet, UInt8
-from experiments import fit, recipes
 from experiments.recipes import smoke
-from experiments.trial import Trial
+from experiments.training import trainer as training
+from experiments.trials import recipe as recipes
+from experiments.trials.trial import Trial
 from lightning_modules.segmentation import Segmentation
 
 MODEL = "hrnetv2_w18_small_v1"
@@ -87,14 +88,14 @@ def train(args: argparse.Namespace) -> None:
     vars(recipes)["PRECISIONS"] = (*recipes.PRECISIONS, "64-true")
     recipe = replace(smoke(), steps=args.steps, val_every=args.steps, precision="64-true")
     trial = Trial(recipe, MODEL, args.seed, args.out)
-    train_data, val, test = fit.open_splits(recipe, None)
-    module = fit.build_module(trial, train_data)
+    train_data, val, test = training.open_splits(recipe, None)
+    module = training.build_module(trial, train_data)
     if args.weights:
         module.model.load_state_dict(torch.load(args.weights, weights_only=True))
         freeze_batch_norm(module.model)
-    data = fit.build_data(trial, (Voided(train_data), val, test), workers=0)
+    data = training.build_data(trial, (Voided(train_data), val, test), workers=0)
     recorder = Recorder()
-    trainer = fit.build_trainer(trial, devices=args.devices, callbacks=[recorder])
+    trainer = training.build_trainer(trial, devices=args.devices, callbacks=[recorder])
     trainer.fit(module, data)
     (args.out / f"rank{trainer.global_rank}.json").write_text(
         json.dumps({"losses": recorder.losses, "seen": recorder.seen})
@@ -111,13 +112,13 @@ def evaluate(args: argparse.Namespace) -> None:
             data_set = f"streets:height=48:width=64:train=4:val={size}:test={size}"
             recipe = replace(smoke(), data=data_set, val_split="test")
             trial = Trial(recipe, MODEL, 0, args.out / name)
-            splits = fit.open_splits(recipe, None)
-            module = fit.build_module(trial, splits[0])
+            splits = training.open_splits(recipe, None)
+            module = training.build_module(trial, splits[0])
             module.model.load_state_dict(torch.load(args.weights, weights_only=True))
             module.__class__ = Recording
             assert isinstance(module, Recording)
-            data = fit.build_data(trial, splits, workers)
-            trainer = fit.build_trainer(trial, devices=args.devices)
+            data = training.build_data(trial, splits, workers)
+            trainer = training.build_trainer(trial, devices=args.devices)
             trainer.validate(module, data, verbose=False)
             trainer.predict(module, data, return_predictions=False)
             trainer.strategy.barrier()

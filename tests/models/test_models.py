@@ -13,11 +13,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from experiments import cost
-from experiments.fit import check_batch
+from experiments.costs import flops
 from experiments.recipes import smoke
+from experiments.training.trainer import check_batch
 from models import build_model, model_options, parse_model
-from models.table import MODELS
+from models.registry import MODELS
 
 REPOSITORY = Path(__file__).parents[2]
 CLASSES = 7
@@ -145,8 +145,8 @@ def test_parameters_and_operations(name: str, monkeypatch: pytest.MonkeyPatch) -
         by_hand.append(_count_with_hooks(model))
         return model
 
-    monkeypatch.setattr(cost, "build_model", build_and_count)  # both counters, one pass
-    counted = cost.count(name, 19, (1024, 2048))
+    monkeypatch.setattr(flops, "build_model", build_and_count)  # both counters, one pass
+    counted = flops.count(name, 19, (1024, 2048))
     if name in PUBLISHED:  # a network of one's own has no published size
         PUBLISHED[name].check(counted)
     assert len(by_hand[0]) > 10
@@ -163,7 +163,7 @@ def test_unet_costs_what_its_figure_adds_up_to() -> None:
         macs += pixels // 4 ** (level + 1) * 2 * width * 4 * width  # 2x2 up
         macs += pixels // 4**level * 9 * (2 * width * width + width * width)
     macs += pixels * 64 * 2
-    assert cost.count("unet", 2, (64, 96))["gmacs"] * 1e9 == pytest.approx(macs, rel=1e-12)
+    assert flops.count("unet", 2, (64, 96))["gmacs"] * 1e9 == pytest.approx(macs, rel=1e-12)
 
 
 def test_deeplab_at_both_strides_has_the_same_tensors() -> None:

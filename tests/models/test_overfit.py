@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 from datamodules import open_data
 from datamodules.labels import IGNORE
-from experiments.score import confusion
+from experiments.scoring.counts import confusion
 from models import build_model
 
 SMALL = [
@@ -82,7 +82,7 @@ def test_a_network_learns_two_images_by_heart(name: str) -> None:
 
 def test_every_file_has_a_network_here() -> None:
     from models import builder, parse_model
-    from models.table import FAMILIES, MODELS
+    from models.registry import FAMILIES, MODELS
 
     files = {entry.split(":")[0] for entry in (*MODELS.values(), *FAMILIES.values())}
     assert {builder(parse_model(name)[0]).split(":")[0] for name in SMALL} == files

@@ -14,7 +14,7 @@ from segmentation_models_pytorch import MODEL_ARCHITECTURES_MAPPING as ARCHITECT
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from experiments import cost
+from experiments.costs import flops
 from models import build_model, model_options, parse_model
 
 REPOSITORY = Path(__file__).parents[2]
@@ -182,7 +182,7 @@ def test_two_counters_agree_on_the_operations() -> None:
             if isinstance(module, nn.Conv2d):
                 module.register_forward_hook(note)
         network(torch.empty(1, 3, 100, 128))
-    counted = cost.analyse(name, 19, (100, 128))
+    counted = flops.analyse(name, 19, (100, 128))
     assert len(macs) > 20
     assert counted["gmacs"] * 1e9 == pytest.approx(sum(macs), rel=1e-12)
     assert counted["params"] == counted["params_active"]

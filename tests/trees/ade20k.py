@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from datamodules.ade20k import ADE20K
+from datamodules.datasets.ade20k import ADE20K
 
 # Width and height, which vary.
 SIZES = {

@@ -1,0 +1,221 @@
+"""COCO's JSON as semantic masks: outlines of instances, or panoptic PNGs.
+
+Lin et al.: "Microsoft COCO: Common Objects in Context", ECCV 2014, arXiv 1405.0312. Kirillov et
+al.: "Panoptic Segmentation", CVPR 2019, arXiv 1801.00868. Many competitions give their data so.
+
+Of instances: background is class 0, and the categories follow by their ids; one that is itself
+named background is class 0, and none is added. Where objects overlap, the larger is drawn first,
+so that the smaller lies on top; of equals, the higher annotation id does. Crowds lie below all.
+
+Of panoptic segments: the categories by their ids, no background; what has no segment is ignored.
+"""
+
+import operator
+import re
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from pycocotools import mask as rle
+
+from datamodules.dataset import DatasetInfo
+from datamodules.datasets.coco_json import Picture, Row, is_panoptic, read_listing
+from datamodules.image_files import ImageFileDataset, Sample, check_root, check_split, read_pixels
+from datamodules.labels import DataError, RawLabels
+
+ABOUT = DatasetInfo(
+    title="COCO, or data in its form",
+    source="Lin et al.: Microsoft COCO, ECCV 2014; Kirillov et al.: Panoptic Segmentation, 2019",
+    licence="COCO: photos under Flickr's terms of use, annotations CC BY 4.0; else its owner's",
+    tree="""
+train.json, val.json, ...             of instances; file_name below the root
+batch_01/0001.jpg
+or, as COCO,
+annotations/instances_train2017.json  of instances; any year, or none
+train2017/000000000009.jpg
+or
+annotations/panoptic_train2017.json
+annotations/panoptic_train2017/000000000009.png
+train2017/000000000009.jpg
+""",
+    counts={},
+    steps=(
+        "put the JSON of each split and the images it names below one folder, as COCO of "
+        "cocodataset.org has them, and name it with --data-root"
+    ),
+    test_split="val",
+    splits=lambda root: list(_found(root)),
+    nested=frozenset({("train", "train_all"), ("val", "train_all")}),
+)
+
+
+def coco(split: str, root: Path | None = None) -> ImageFileDataset:
+    """A split, from its JSON and in its order; an image's group is the folder that its name has,
+    else the image itself.
+
+    A JSON without annotations, as competitions publish of their test images, has no labels.
+
+    Raises:
+        DataError: no root, JSON or images; several JSONs of the split; one that is damaged, refers
+            to what it does not list, or has other categories than the next split's.
+    """
+    root = check_root("coco", root, ABOUT.steps)
+    path = _path(root, split)
+    labels, pictures = read_listing(path)
+    images = _images(root, split, path, next(iter(pictures.values())))
+    labelled = any(picture.annotations for picture in pictures.values())
+    masks = path.with_suffix("")  # the folder of panoptic PNGs
+    if labelled and is_panoptic(path) and not masks.is_dir():
+        raise DataError(f"{path} is there without its labels: unpack its PNGs as {masks}")
+    samples = []
+    for id, (name, _, annotations) in pictures.items():
+        group = str(name.parent) if len(name.parts) > 1 else id
+        mask = masks / annotations[0]["file_name"] if labelled and is_panoptic(path) else path
+        samples.append(Sample(id, group, images / name, mask if labelled else None))
+    note = f"labels are drawn from the annotations of {path.name}"
+    if not labelled:
+        note = f"{path.name} has no annotations: no pixel of {split} is scored"
+    raw = partial(read_segments, path) if is_panoptic(path) else draw
+    return ImageFileDataset(labels, samples, raw, notes=[note], also=[path])
+
+
+def _found(root: Path) -> dict[str, list[Path]]:
+    """The JSONs of each split; train, val and test come first."""
+    found: dict[str, list[Path]] = {}
+    for path in sorted(root.glob("[!.]*.json")):
+        found.setdefault(path.stem, []).append(path)
+    for path in sorted((root / "annotations").glob("*.json")):
+        if name := re.fullmatch(r"(?:instances|panoptic)_(.+?)(?:\d{4})?", path.stem):
+            found.setdefault(name[1], []).append(path)
+    first = ["train", "val", "test"]
+    return {name: found[name] for name in sorted(found, key=lambda n: ([*first, n].index(n), n))}
+
+
+def _path(root: Path, split: str) -> Path:
+    """The JSON of a split, whose categories are those of the next split."""
+    found = _found(root)
+    if not found:
+        raise DataError(
+            f"no COCO annotations at {root.absolute()} (looked for <split>.json, "
+            "annotations/instances_<split>*.json and annotations/panoptic_<split>*.json): "
+            f"{ABOUT.steps}"
+        )
+    check_split("coco", split, list(found))
+    if len(found[split]) > 1:
+        names = ", ".join(str(path.relative_to(root)) for path in found[split])
+        raise DataError(f"{root} has several files of the split {split} ({names}): keep one there")
+    path = found[split][0]
+    other = next((paths[0] for name, paths in found.items() if name != split), path)
+    here, there = (
+        {f"{row.id} {row.name}" for row in read_listing(p).labels.labels} for p in (path, other)
+    )
+    if here != there:
+        raise DataError(
+            f"{path} and {other} differ in their categories: only the first has "
+            f"{', '.join(sorted(here - there)) or 'none'}, only the second "
+            f"{', '.join(sorted(there - here)) or 'none'}, and all splits need the same"
+        )
+    return path
+
+
+def _images(root: Path, split: str, path: Path, first: Picture) -> Path:
+    """The folder that the names of images start from, decided by the first image."""
+    year = path.stem.split("_", 1)[-1]  # train2014 of instances_train2014
+    places = dict.fromkeys(root / name for name in ("", split, year, f"{split}2017", "images"))
+    for place in places:
+        if (place / first.name).is_file():
+            return place
+    raise DataError(
+        f"{path} lists the image {first.name}, which is in none of "
+        f"{', '.join(str(place) for place in places)}: unpack the images into one of them"
+    )
+
+
+def draw(sample: Sample) -> RawLabels:
+    """The category of each pixel, (H, W), at the size that the JSON gives.
+
+    Raises:
+        DataError: an annotation that cannot be drawn.
+    """
+    path = sample.mask
+    assert path is not None
+    labels, pictures = read_listing(path)
+    _, size, annotations = pictures[sample.id]
+    ids = np.full(size, labels.classes[0].id, np.uint16)
+    top = np.full(size, 2 * ids.size)  # pixels of the object on top; of crowds, more than any has
+    for row in sorted(annotations, key=operator.itemgetter("id")):
+        pixels = _pixels(path, row, size)
+        depth = pixels.sum() + (ids.size if row.get("iscrowd") else 0)
+        above = pixels & (depth <= top)
+        ids[above], top[above] = row["category_id"], depth
+    return RawLabels(ids, path)
+
+
+def _pixels(path: Path, row: Row, size: tuple[int, int]) -> npt.NDArray[np.bool_]:
+    """Where an object is, which is given as polygons or as run lengths."""
+    shape, (height, width) = row["segmentation"], size
+    try:
+        if isinstance(shape, list):
+            if not shape or any(len(part) < 6 or len(part) % 2 for part in shape):
+                raise ValueError("pairs of x and y are needed, at least three a polygon")
+            # pycocotools takes memory by the length of the outline: all of it for NaN.
+            if not all(np.abs(part).max() < 10 * max(size) for part in shape):
+                raise ValueError("a point is far outside the image")
+            counts = rle.merge(rle.frPyObjects(shape, height, width))["counts"].decode()
+        elif tuple(shape["size"]) != size:
+            raise ValueError(f"its size is {shape['size']} and that of the image {list(size)}")
+        else:
+            counts = shape["counts"]
+        runs = _runs(counts) if isinstance(counts, str) else counts
+        if sum(runs) != height * width:
+            raise ValueError(f"its runs cover {sum(runs)} pixels of {height * width}")
+        return np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(width, height).T
+    except Exception as error:  # pycocotools raises any
+        raise DataError(
+            f"{path} has an annotation, id {row['id']}, that cannot be drawn ({error}): mend or "
+            "remove it"
+        ) from None
+
+
+def _runs(packed: str) -> list[int]:
+    """Run lengths of COCO's compressed form: signed numbers of 5 bits a character, lowest first,
+    which from the fourth on are differences to the run before the last.
+
+    pycocotools would decode them too, but where runs end early it returns memory as it was.
+    """
+    runs: list[int] = []
+    value = shift = 0
+    for code in packed.encode():
+        value |= (code - 48 & 31) << shift
+        shift += 5
+        if code - 48 < 32:  # the last of a number, whose highest bit is the sign
+            value -= (value >> (shift - 1)) << shift
+            runs.append(value + (runs[-2] if len(runs) > 2 else 0))
+            value = shift = 0
+    return runs
+
+
+def read_segments(listing: Path, sample: Sample) -> RawLabels:
+    """The category of each pixel, (H, W), of a panoptic PNG, whose ids are R + 256 G + 65536 B.
+
+    Raises:
+        DataError: a file that cannot be read, is not in colour or has segments not in the JSON.
+    """
+    path = sample.mask
+    assert path is not None
+    colours = read_pixels(path)
+    if colours.ndim != 3:
+        raise DataError(f"{path} has one channel: panoptic ids are in three; fetch it again")
+    labels, pictures = read_listing(listing)
+    category = {0: labels.labels[-1].id}
+    for row in pictures[sample.id].annotations[0]["segments_info"]:
+        category[row["id"]] = row["category_id"]
+    ids = colours[..., :3].astype(np.int32) @ np.array([1, 256, 65536], np.int32)
+    values, place = np.unique(ids, return_inverse=True)
+    if unknown := [value for value in values.tolist() if value not in category]:
+        raise DataError(
+            f"{path} has {len(unknown)} segments that {listing} does not list, the first "
+            f"{unknown[0]}: fetch both again"
+        )
+    return RawLabels(np.array([category[i] for i in values.tolist()], np.uint16)[place], path)

@@ -1,0 +1,227 @@
+"""Data sets that lie on disk as image and label files: what they say of themselves, and reading."""
+
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import platformdirs
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from datamodules.labels import IGNORE, AbsentError, DataError, LabelSet, RawLabels, UInt8
+
+_ORIENTATION = 0x0112  # the EXIF tag
+
+
+def cache_home() -> Path:
+    """Where decoded copies and outcomes of checks are kept: SEGMENTATION_LAB_CACHE, if set."""
+    named = os.environ.get("SEGMENTATION_LAB_CACHE")
+    return Path(named) if named else platformdirs.user_cache_path("segmentation-lab")
+
+
+class Sample(NamedTuple):
+    """An image with its labels."""
+
+    id: str
+    """Unique in its split, and the name of the prediction's file."""
+    group: str
+    """Clip, drive, city or scene: what neighbouring, and so dependent, images share."""
+    image: Path
+    mask: Path | None
+    """The file that holds its labels; None where they are not public."""
+    second: float | None = None
+    """When a frame of a video was taken, from the start of its group."""
+
+
+def read_ids(sample: Sample) -> RawLabels:
+    """The ids of a label file of one channel, (H, W), 8 or 16 bits; a palette is not applied.
+
+    Raises:
+        DataError: a file that cannot be read, or one of several channels.
+    """
+    path = sample.mask
+    assert path is not None
+    pixels = read_pixels(path)
+    if pixels.ndim != 2 or pixels.dtype.kind != "u":
+        channels = pixels.shape[2] if pixels.ndim > 2 else 1
+        raise DataError(
+            f"{path} has {channels} channels of type {pixels.dtype}: labels are single-channel ids "
+            "of 8 or 16 bits (modes L, P, I;16)"
+        )
+    return RawLabels(pixels, path)
+
+
+class ImageFileDataset:
+    """One split of a data set whose images and labels are files, read when asked for.
+
+    Args:
+        raw: reads the labels of a sample; has to be picklable, for the processes that read.
+        notes: what was found out on opening and a user should know, as the kind of labels.
+        also: files beside those of the samples that decide over the labels.
+    """
+
+    def __init__(
+        self,
+        labels: LabelSet,
+        samples: Sequence[Sample],
+        raw: Callable[[Sample], RawLabels] = read_ids,
+        *,
+        notes: Sequence[str] = (),
+        also: Sequence[Path] = (),
+    ) -> None:
+        self.labels, self.samples, self.raw = labels, list(samples), raw
+        self.notes, self.also = list(notes), list(also)
+        self.ids = [sample.id for sample in samples]
+        self.groups = [sample.group for sample in samples]
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, index: int) -> tuple[UInt8, UInt8]:
+        image, mask = self.image(index), self.mask(index)
+        if image.shape[:2] != mask.shape:
+            sample = self.samples[index]
+            raise DataError(
+                f"{sample.image} is {_size(image)} but its label {sample.mask} is {_size(mask)}: "
+                "both must have one size; fetch the pair again"
+            )
+        return image, mask
+
+    def image(self, index: int) -> UInt8:
+        """(H, W, 3) RGB."""
+        return read_image(self.samples[index].image)
+
+    def mask(self, index: int) -> UInt8:
+        """(H, W) class indices; all ignore where there are no labels."""
+        sample = self.samples[index]
+        if sample.mask is None:
+            return np.full(read_image(sample.image).shape[:2], IGNORE, np.uint8)
+        return self.labels.to_train(self.raw(sample))
+
+    def fingerprint(self) -> str:
+        """A hash of the label table and of each id with the bytes of its files."""
+        rows = [
+            (s.id, file_hash(s.image), file_hash(s.mask) if s.mask else "") for s in self.samples
+        ]
+        return self.identity(rows)
+
+    def identity(self, rows: Sequence[tuple[str, str, str]]) -> str:
+        """`fingerprint`, for whoever has the hashes: id, that of the image and that of the labels.
+
+        Args:
+            rows: one a sample, in their order.
+        """
+        facts = (self.labels.labels, list(rows), [file_hash(path) for path in self.also])
+        return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file's bytes, shortened; read again only once size or time of change differ.
+
+    Raises:
+        DataError: a file that is not there or cannot be read.
+    """
+    try:
+        stat = os.stat(path)
+        return _file_hash(path, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror}): fetch it again") from None
+
+
+@lru_cache(maxsize=64)  # for label files that many images share
+def _file_hash(path: Path, size: int, modified: int, changed: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:32]
+
+
+def read_image(path: Path) -> UInt8:
+    """An image file as RGB (H, W, 3): turned as its EXIF data say, without alpha, 8 bits.
+
+    Raises:
+        DataError: a file that is not there, is damaged or is no image.
+    """
+    if path.suffix.lower() == ".png":
+        # A tenth faster than Pillow; what it cannot read, Pillow says more about.
+        pixels = cv2.imread(os.fspath(path), cv2.IMREAD_COLOR_RGB)
+        if pixels is not None:
+            return pixels.astype(np.uint8, copy=False)
+    return _rgb(read_pixels(path, upright=True))
+
+
+def read_pixels(path: Path, *, upright: bool = False) -> "UInt8 | np.ndarray":
+    """The pixels of a file as they are: (H, W) or (H, W, channels), 8 or 16 bits; ids of palettes.
+
+    Raises:
+        DataError: a file that is not there, is damaged or is no image.
+    """
+    try:
+        # From a stream: of a path, Pillow maps plain TIFFs and then turns them wrongly.
+        with path.open("rb") as stream, Image.open(stream) as file:
+            pages = getattr(file, "n_frames", 1)
+            if pages > 1:
+                raise DataError(f"{path} has {pages} pages: save each as a file of its own")
+            if not upright and file.getexif().get(_ORIENTATION, 1) != 1:
+                raise DataError(
+                    f"{path} has an EXIF orientation, which programs follow or not: save the mask "
+                    "turned as it is to be, without"
+                )
+            picture = ImageOps.exif_transpose(file) if upright else file
+            if upright and picture.mode in ("I", "F"):
+                raise DataError(
+                    f"{path} has 32-bit pixels, whose range nobody knows: save it with 8 or 16 bits"
+                )
+            if upright and picture.mode not in ("L", "RGB", "I;16", "I;16B"):
+                picture = picture.convert("RGB")
+            pixels = np.array(picture)
+    except DataError:
+        raise
+    except UnidentifiedImageError:
+        raise DataError(f"{path} is no image, whatever its name: fetch the file again") from None
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise DataError(f"{path} cannot be read ({error}): fetch the file again") from None
+    if pixels.dtype == bool:
+        return pixels.astype(np.uint8)
+    return pixels
+
+
+def _rgb(pixels: np.ndarray) -> UInt8:
+    if pixels.dtype != np.uint8:
+        pixels = (pixels >> 8).astype(np.uint8)
+    rgb: UInt8 = pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, axis=2)
+    return rgb
+
+
+def listed(path: Path, what: str, how: str) -> list[str]:
+    """The lines of a list of a split, without empty ones at its end.
+
+    Raises:
+        DataError: no such file, or nothing in it.
+    """
+    if not path.is_file():
+        raise AbsentError(f"no {what} at {path.parent.absolute()} (looked for {path.name}): {how}")
+    try:
+        lines = path.read_text(encoding="utf-8-sig").rstrip().splitlines()
+    except UnicodeDecodeError:
+        raise DataError(f"{path} is not UTF-8: save it as such") from None
+    if not lines:
+        raise DataError(f"{path} lists no images: {how}")
+    return lines
+
+
+def check_split(name: str, split: str, splits: Sequence[str]) -> None:
+    if split not in splits:
+        raise DataError(f"{name} has no split {split!r}: name one of {', '.join(splits)}")
+
+
+def check_root(name: str, root: Path | None, how: str) -> Path:
+    if root is None:
+        raise DataError(f"{name} needs a folder and none was given: {how}")
+    return root
+
+
+def _size(array: np.ndarray) -> str:
+    return f"{array.shape[1]}x{array.shape[0]}"

@@ -1,0 +1,253 @@
+"""The one LightningDataModule: any data set, the recipe's stream, unpadded evaluation shards."""
+
+import multiprocessing
+import os
+import re
+from multiprocessing.context import BaseContext
+from typing import Any, TypedDict
+
+import lightning as L
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, default_collate, get_worker_info
+
+from datamodules.dataset import Dataset
+from datamodules.image_files import ImageFileDataset
+from datamodules.labels import IGNORE, DataError
+from datamodules.loading.device_augmentation import DeviceCrops
+from datamodules.loading.sampling import TrainSampler, sample_seed, shard
+from datamodules.loading.transforms import Augmentation, photometric, sample_crop, warp_crop
+
+
+class Batch(TypedDict):
+    """Images stay bytes until they are on the device."""
+
+    image: Tensor  # (N, H, W, 3) uint8
+    mask: Tensor  # (N, H, W) uint8, 255 = ignore
+    index: Tensor  # (N,) position in the split; -1 for the dummy of an empty shard
+
+
+class TrainData(torch.utils.data.Dataset[Batch]):
+    """Augmented crops, addressed by (epoch, index)."""
+
+    def __init__(self, data: Dataset, *, seed: int, augmentation: Augmentation) -> None:
+        self.data, self.seed, self.augmentation = data, seed, augmentation
+
+    def index(self, key: tuple[int, int]) -> int:
+        return key[1]
+
+    def __getitem__(self, key: tuple[int, int]) -> Batch:
+        (epoch, index), how = key, self.augmentation
+        image, mask = self.data[index]
+        entropy = sample_seed(self.seed, epoch, index)
+        geometry = sample_crop(
+            np.random.default_rng(entropy), mask.shape, how.crop, how.scale, how.flip
+        )
+        image, mask = warp_crop(image, mask, how.crop, geometry)
+        if how.photometric != "none":
+            image = photometric(image, entropy)
+        return _sample(image, mask, index)
+
+
+class EvalData(torch.utils.data.Dataset[Batch]):
+    """Whole images of one rank's shard; an empty shard holds one dummy that is all ignore."""
+
+    def __init__(self, data: Dataset, indices: range) -> None:
+        self.data, self.indices = data, indices
+
+    def __len__(self) -> int:
+        return max(1, len(self.indices))
+
+    def index(self, position: int) -> int:
+        return self.indices[position] if self.indices else -1
+
+    def __getitem__(self, position: int) -> Batch:
+        index = self.index(position)
+        if index < 0:
+            return _sample(np.zeros((64, 64, 3), np.uint8), np.full((64, 64), IGNORE, np.uint8), -1)
+        image, mask = self.data[index]
+        return _sample(image.copy(), mask.copy(), index)  # a decoded copy cannot be written to
+
+
+class _Watched(torch.utils.data.Dataset[Batch]):
+    """Remembers what each process is reading, for the day that one dies."""
+
+    def __init__(self, data: TrainData | EvalData, workers: int) -> None:
+        self.data = data
+        self.reading = torch.full((max(1, workers), 2), -1)  # process id and index
+        self.reading.share_memory_()  # type: ignore[no-untyped-call]
+
+    def __len__(self) -> int:
+        return len(self.data)  # type: ignore[arg-type]  # EvalData; a sampler leads TrainData
+
+    def __getitem__(self, key: Any) -> Batch:
+        index, worker = self.data.index(key), get_worker_info()
+        self.reading[worker.id if worker else 0] = torch.tensor([os.getpid(), index])
+        try:
+            return self.data[key]
+        except DataError:
+            raise
+        except Exception as error:
+            raise DataError(
+                f"{self.name(index)} cannot be read ({type(error).__name__}: {error}): look at it, "
+                "and check the data set with python -m experiments.data check"
+            ) from error
+
+    def name(self, index: int) -> str:
+        data = self.data.data
+        return (
+            str(data.samples[index].image)
+            if isinstance(data, ImageFileDataset)
+            else data.ids[index]
+        )
+
+
+class SegmentationData(L.LightningDataModule):
+    """Training stream, validation and evaluation splits of a trial.
+
+    Args:
+        batch: the global batch, split over ranks.
+        workers: processes that read; they change speed and nothing else.
+        on_device: crops are made there, in batches, from the whole decoded training set.
+    """
+
+    def __init__(
+        self,
+        train: TrainData,
+        val: Dataset,
+        test: Dataset,
+        *,
+        batch: int,
+        steps: int,
+        workers: int,
+        on_device: bool,
+    ) -> None:
+        super().__init__()
+        self.train, self.val, self.test = train, val, test
+        self.batch, self.steps, self.workers = batch, steps, workers
+        self.crops = DeviceCrops(train.data, train.seed, train.augmentation) if on_device else None
+        self._watched: list[_Watched] = []
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        assert self.trainer is not None
+        sampler = TrainSampler(
+            len(self.train.data.ids),
+            batch=self.batch,
+            steps=self.steps,
+            seed=self.train.seed,
+            rank=self.trainer.global_rank,
+            ranks=self.trainer.world_size,
+            start=lambda: self.trainer.global_step if self.trainer else 0,
+        )
+        if self.crops is not None:
+            return DataLoader(_Keys(), batch_sampler=sampler)
+        crop = self.train.augmentation.crop
+        need = self.batch // self.trainer.world_size * crop[0] * crop[1] * 4
+        return self._loader(self.train, need, batch_sampler=sampler)
+
+    def val_dataloader(self) -> DataLoader[Batch]:
+        return self._evaluation(self.val)
+
+    def predict_dataloader(self) -> DataLoader[Batch]:
+        return self._evaluation(self.test)
+
+    def _evaluation(self, data: Dataset) -> DataLoader[Batch]:
+        # One image a pass: fp32 logits of a batch of four and of single images differ in bits.
+        assert self.trainer is not None
+        indices = shard(len(data.ids), self.trainer.global_rank, self.trainer.world_size)
+        largest = data.mask(0).size * 8  # twice the first: sizes may vary
+        return self._loader(EvalData(data, indices), largest, batch_size=1)
+
+    def _loader(
+        self, data: TrainData | EvalData, batch_bytes: int, **kwargs: Any
+    ) -> DataLoader[Batch]:
+        assert self.trainer is not None
+        # Threads of the process group hold Python's list of threads for moments, and a process
+        # forked in one of them hangs for ever (CPython 3.11): about one start in a hundred.
+        safe = self.workers > 0 and self.trainer.world_size > 1
+        watched = _Watched(data, self.workers)
+        self._watched.append(watched)
+        return DataLoader(
+            watched,
+            num_workers=self.workers,
+            multiprocessing_context=_fork_server() if safe else None,
+            collate_fn=default_collate if self._shares(batch_bytes) else _collate_arrays,
+            pin_memory=torch.cuda.is_available(),
+            persistent_workers=False,
+            **kwargs,
+        )
+
+    def _shares(self, batch_bytes: int) -> bool:
+        """Whether the batches of all readers fit the memory that processes share.
+
+        Containers have 64 MB of it by default, and who writes beyond dies of a bus error. Each
+        reader of this machine's processes prepares two batches ahead and works on a third.
+        """
+        assert self.trainer is not None
+        if not os.path.isdir("/dev/shm"):
+            return True
+        here = max(1, self.trainer.world_size // self.trainer.num_nodes)
+        file_system = os.statvfs("/dev/shm")
+        free = file_system.f_bavail * file_system.f_frsize
+        return 3 * batch_bytes * self.workers * here < 0.5 * free
+
+    def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        if isinstance(batch, dict):
+            return {key: torch.as_tensor(value) for key, value in batch.items()}
+        return batch
+
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        """Crops in place of their keys, where they are made on the device."""
+        if isinstance(batch, dict):
+            return batch
+        assert self.crops is not None
+        return self.crops(batch)
+
+    def explain(self, error: RuntimeError) -> Exception:
+        """The error of a process that reads, in a sentence with the file; another one unchanged."""
+        died = re.search(r"DataLoader worker \(pid\(?s?\)? ([\d, ]+)\)(.*)", str(error))
+        if died is None:
+            return error
+        pids = {int(pid) for pid in died[1].split(",")}
+        read = [
+            watched.name(index)
+            for watched in self._watched
+            for pid, index in watched.reading.tolist()
+            if pid in pids and index >= 0
+        ]
+        return DataError(
+            f"a process that reads {died[2].strip('. ')} at "
+            f"{' or '.join(read) or 'its start'}: look at that file and at the free memory, or "
+            "read in the training process with --workers 0"
+        )
+
+
+class _Keys(torch.utils.data.Dataset[tuple[int, int]]):
+    """(epoch, index) as they come, for crops that are made elsewhere."""
+
+    def __getitem__(self, key: tuple[int, int]) -> tuple[int, int]:
+        return key
+
+
+def _fork_server() -> BaseContext:
+    """A process without threads from which readers are forked, with the imports they need."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    return context
+
+
+def _collate_arrays(samples: list[Batch]) -> dict[str, np.ndarray]:
+    """A batch of arrays, which go through a pipe rather than through shared memory."""
+    return {
+        key: np.stack([np.asarray(sample[key]) for sample in samples])  # type: ignore[literal-required]
+        for key in samples[0]
+    }
+
+
+def _sample(image: np.ndarray, mask: np.ndarray, index: int) -> Batch:
+    return {
+        "image": torch.from_numpy(image),
+        "mask": torch.from_numpy(mask),
+        "index": torch.tensor(index),
+    }

@@ -1,0 +1,1 @@
+"""Whether a data set can be trained and scored on."""

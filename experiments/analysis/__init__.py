@@ -1,0 +1,1 @@
+"""From many trials to conclusions."""

@@ -1,0 +1,175 @@
+"""The question of a comparison and its answer in one sentence, with how sure it is."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from experiments.analysis.evidence_types import ModelEvidence, PairEvidence
+from experiments.analysis.intervals import Interval, Target, points
+from experiments.trials.results import TrialResult
+
+_NAMED = 3  # models that a sentence names; of more it gives the number
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """What an answer is made of.
+
+    Attributes:
+        models: those that trained, best first.
+        pairs: of these.
+        not_trained, not_counted: names of models that are not ranked.
+        fixed: what all seeds share, as `repeats.fixed_seeds` names it.
+    """
+
+    models: Sequence[ModelEvidence]
+    pairs: Sequence[PairEvidence]
+    target: Target
+    margin: float
+    not_trained: Sequence[str]
+    not_counted: Sequence[str]
+    fixed: Sequence[str]
+
+
+def question(results: Sequence[TrialResult]) -> str:
+    """What the comparison asks, as far as its results name recipe and data."""
+    models = list(dict.fromkeys(result["model"] for result in results))
+    if not models:
+        return "Which network segments best?"
+    known = [r["recipe"] for r in results if r["recipe"]["name"] != "unknown"]
+    recipe = (known or [results[0]["recipe"]])[0]
+    under = f" under recipe {recipe['name']}" if known else ""
+    data = f"{recipe['data'].split(':')[0]} {recipe['test_split']}"
+    if len(models) == 1:
+        return f"How well does {models[0]} segment {data}{under}?"
+    return f"Which of these {len(models)} networks segments {data} best{under}?"
+
+
+def answer(ranking: Ranking) -> str:
+    """The head says which is best, the rest of whom it speaks and of whom it does not."""
+    models = ranking.models
+    parts = [_ranked(ranking) if models else _nothing(ranking)]
+    if models and models[0].miou.low is not None:
+        parts.append(_scope(ranking))
+    if ranking.not_trained and models:
+        parts.append(
+            f"{_names(ranking.not_trained)} did not train under this recipe and "
+            f"{_be(ranking.not_trained)} not ranked"
+        )
+    if ranking.not_counted:
+        parts.append(
+            f"{_names(ranking.not_counted)} {_be(ranking.not_counted)} left out, having no counts "
+            "of single images"
+        )
+    return "; ".join(parts) + "."
+
+
+def _nothing(ranking: Ranking) -> str:
+    if ranking.not_trained:
+        return f"{_names(ranking.not_trained)} did not train under this recipe: nothing to rank"
+    return "No finished network has counts of single images, so nothing can be said yet"
+
+
+def _ranked(ranking: Ranking) -> str:
+    best, *others = ranking.models
+    percent = f"{100 * best.miou.value:.1f} %"
+    if not others:
+        given = f"without an interval: {best.miou.reason}"
+        if best.miou.low is not None:
+            given = f"{_range(best.miou)}, and there is nothing to compare it with"
+        return f"{best.model} has {percent} mIoU, {given}"
+    against = [pair for pair in ranking.pairs if pair.a == best.model]
+    unknown = [pair for pair in against if pair.difference.low is None]
+    if unknown:
+        return (
+            f"{best.model} has the highest mIoU, {percent}, but whether it is best cannot be said: "
+            f"{unknown[0].difference.reason}"
+        )
+    below = [pair for pair in against if pair.verdict.kind == "better"]
+    rest = [pair for pair in against if pair.verdict.kind != "better"]
+    if not rest:
+        return (
+            f"{best.model} is best with {percent} mIoU, {_points(below[0].difference)} points "
+            f"above the next, {below[0].b} ({_range(below[0].difference)})"
+        )
+    worse = any(pair.verdict.kind == "worse" for pair in rest)
+    highest = "mean mIoU" if worse else "mIoU"  # the mean takes seeds that only one of them has
+    head = f"{best.model} has the highest {highest}, {percent}, but {_but(rest, ranking)}"
+    if len(rest) == 1 and not worse:
+        head = rest[0].verdict.sentence
+    if below:
+        head += (
+            f"; {best.model} is better than {below[0].b} by {_points(below[0].difference)} points "
+            f"({_range(below[0].difference)})"
+        )
+        if len(below) > 1:
+            head += f" and than {len(below) - 1} more"
+    return head
+
+
+def _but(rest: Sequence[PairEvidence], ranking: Ranking) -> str:
+    """What keeps the best from being better than these, by kind."""
+    of_kind: dict[str, list[PairEvidence]] = {}
+    for pair in rest:
+        of_kind.setdefault(pair.verdict.kind, []).append(pair)
+    said = [
+        f"on the seeds that both have, {pair.b} is better by {_points(_turned(pair.difference))} "
+        f"points ({_range(_turned(pair.difference))})"
+        for pair in of_kind.get("worse", [])
+    ]
+    if untold := of_kind.get("cannot be told apart"):  # the one that differs most speaks for all
+        names = _shortened(untold, ranking)
+        said.append(f"{names} cannot be told apart from it: {untold[-1].verdict.reason}")
+    if equal := of_kind.get("equivalent"):
+        far, (edge,) = equal[-1], points(ranking.margin)
+        most = f"{far.a} - {far.b} is {_points(far.difference)} points ({_range(far.difference)})"
+        names = f"{_shortened(equal, ranking)} {_be(equal)}"
+        said.append(f"{names} equivalent to it within {edge} points: {most}")
+    return "; ".join(said)
+
+
+def _turned(difference: Interval) -> Interval:
+    """b - a of a - b, which has an interval."""
+    assert difference.low is not None and difference.high is not None
+    return Interval(-difference.value, -difference.high, -difference.low)
+
+
+def _shortened(pairs: Sequence[PairEvidence], ranking: Ranking) -> str:
+    names = _names([pair.b for pair in pairs])
+    if len(pairs) <= _NAMED:
+        return names
+    others = len(ranking.models) - 1
+    whole = "all others" if len(pairs) == others else f"{len(pairs)} of the {others} others"
+    return f"{whole} ({names})"
+
+
+def _scope(ranking: Ranking) -> str:
+    models = ranking.models
+    seeds = sorted({len(model.seeds) for model in models})
+    number = str(seeds[0]) if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
+    fixed = f", with {' and '.join(ranking.fixed)} fixed" if ranking.fixed and seeds[-1] > 1 else ""
+    if ranking.target == "seeds":
+        return f"with {number} seeds each, this speaks of new training runs as well{fixed}"
+    what = "these checkpoints" if len(models) > 1 or seeds[-1] > 1 else "this checkpoint"
+    given = f"{number} seed{'' if number == '1' else 's'}{' each' * (len(models) > 1)}"
+    return f"with {given}, this is about {what}, not about new training runs{fixed}"
+
+
+def _names(names: Sequence[str]) -> str:
+    shown = list(names[:_NAMED])
+    if len(names) > _NAMED:
+        shown.append(f"{len(names) - _NAMED} more")
+    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
+
+
+def _be(some: Sequence[object]) -> str:
+    return "is" if len(some) == 1 else "are"
+
+
+def _points(difference: Interval) -> str:
+    return points(difference.value)[0]
+
+
+def _range(interval: Interval) -> str:
+    assert interval.low is not None and interval.high is not None
+    low, high = points(interval.low, interval.high)
+    return f"95 % interval {low} to {high}"

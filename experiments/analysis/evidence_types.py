@@ -1,0 +1,119 @@
+"""What a comparison supports, as plain data that `analysis.evidence` fills and others show.
+
+All scores, differences and margins are fractions. Where an interval cannot be given, its bounds
+are None and its `reason` says why; what was never counted is None.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from experiments.analysis.intervals import Interval, Target, Verdict
+from experiments.analysis.pareto import FrontPlace
+from experiments.analysis.variance import Spread
+
+Cost = Literal["gmacs", "params_m", "latency_ms", "train_s", "memory_gb"]
+BAND = 3  # pixels from a true boundary that tables and pairs look at
+COSTS: tuple[Cost, ...] = ("gmacs", "params_m", "latency_ms", "train_s", "memory_gb")
+
+
+@dataclass(frozen=True)
+class BandEvidence:
+    """mIoU near true boundaries and away from them, an entry a width; None where nothing lies."""
+
+    pixels: tuple[int, ...]
+    within: tuple[Interval | None, ...]
+    """Of the pixels at most so far from a true boundary."""
+    beyond: tuple[Interval | None, ...]
+    """Of all others."""
+
+
+@dataclass(frozen=True)
+class ModelEvidence:
+    """A model over its finished seeds; `model` is the label of its results, as of table rows."""
+
+    model: str
+    seeds: tuple[int, ...]
+    miou: Interval
+    iou: dict[str, Interval | None]
+    """By class; None for a class that no labelled pixel shows."""
+    bands: BandEvidence | None
+    """None where a seed was scored before boundaries were counted."""
+    mdd: float | None
+    """How far from a fixed mIoU, as a published one, the truth must be to be noticed 4 times in 5;
+    None without an interval."""
+    fronts: dict[Cost, FrontPlace]
+    """Whether no other model is cheaper and as good, for each cost that all ranked models have;
+    empty for a model that is not ranked."""
+    indistinguishable: bool
+    """Cannot be told apart from the best one, or is equivalent to it; False for the best itself,
+    and for one that is better than it on the seeds that both have."""
+    did_not_train: str | None
+    """Why the model is not ranked; None for one that is."""
+
+
+@dataclass(frozen=True)
+class PairEvidence:
+    """The difference a - b of two ranked models, of which a has the higher mIoU (mean over its
+    seeds); paired by image, and by the seeds that both have."""
+
+    a: str
+    b: str
+    seeds: tuple[int, ...]
+    """Those that both have; with none, there are differences but no intervals."""
+    difference: Interval
+    p: float | None
+    """Two-sided, of no difference."""
+    p_holm: float | None
+    """The same, corrected over all pairs."""
+    p_equivalent: float | None
+    """Of a difference of the margin or more."""
+    mdd: float | None
+    """The true difference that is found 4 times in 5."""
+    verdict: Verdict
+    within: Interval | None
+    """a - b of the pixels within `Evidence.band` of a true boundary; None where not counted."""
+    beyond: Interval | None
+    boundary_gain: Interval | None
+    """within - beyond: above 0 where a is better at boundaries than its interior predicts."""
+    p_equivalent_holm: float | None = None
+    """`p_equivalent` corrected over all pairs; below .05 both are equivalent."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What one comparison supports."""
+
+    question: str
+    answer: str
+    """One sentence with its uncertainty."""
+    target: Target
+    """`checkpoints`: these networks on other images; `seeds`: new training runs as well."""
+    block: int | None
+    """Neighbouring images of a group that are resampled together; None for whole groups."""
+    num_blocks: int
+    """Blocks with a labelled pixel; 0 where nothing was counted."""
+    num_images: int
+    seeds: tuple[int, ...]
+    """All seeds of all models."""
+    margin: float
+    """Differences below it do not matter."""
+    band: int
+    """Pixels from a true boundary, of `within` and `beyond` of the pairs."""
+    models: tuple[ModelEvidence, ...]
+    """Best first; after them, best first, those that did not train."""
+    pairs: tuple[PairEvidence, ...]
+    """Of the ranked models, in their order."""
+    did_not_train: dict[str, str]
+    """Models that are not ranked, with the reason; also those without any finished seed."""
+    noise_floor: Spread
+    """SD of mIoU between runs that repeat the same trial; its `reason` where none does."""
+
+    def model(self, name: str) -> ModelEvidence | None:
+        """What there is on a model; None for one without a finished seed."""
+        return next((m for m in self.models if m.model == name), None)
+
+    def to_json(self) -> dict[str, Any]:
+        """The same in lists and dictionaries, as a JSON file gives it back."""
+        plain: dict[str, Any] = json.loads(json.dumps(asdict(self), allow_nan=False))
+        return plain

@@ -1,0 +1,1 @@
+"""Showing: terminal, page and paper."""

@@ -1,0 +1,228 @@
+r"""A comparison as a LaTeX table, to be read with \input; it needs the package booktabs alone."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from experiments.analysis.evidence_types import Evidence
+from experiments.analysis.model_summary import Entry
+from experiments.reporting.tables import TARGETS, bounds
+from experiments.trials.reference import ALIASES, Published, published
+from experiments.trials.results import TrialResult
+
+_SPECIAL = str.maketrans(
+    {
+        "\\": r"\textbackslash{}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "<": "$<$",  # outside of mathematics these three are other signs in the usual fonts
+        ">": "$>$",
+        "|": "$|$",
+        "\N{MULTIPLICATION SIGN}": r"$\times$",
+        **{sign: f"\\{sign}" for sign in "&%$#_{}"},
+    }
+)
+_PUBLISHED = {  # metrics of reference.csv
+    "params_m": ("Params", "M"),
+    "paper_gflops_1024x2048": ("GFLOPs", ""),
+    "miou_percent": ("mIoU", r"\%"),
+}
+_ALIKE, _UNTRAINED = r"$^{\approx}$", r"$^{\dagger}$"
+
+
+class _Column(NamedTuple):
+    head: tuple[str, str]
+    """Name and unit, on two lines, as columns are many and names wider than numbers."""
+    cells: Sequence[str]
+    prior: str = ""
+
+
+def latex_table(
+    models: Sequence[Entry],
+    evidence: Evidence,
+    failed: Sequence[TrialResult],
+    prior: Mapping[str, Any] | None,
+) -> str:
+    """A row a model, best first, then the position prior and the trials that failed.
+
+    mIoU is bold where the best model is better than every other one; a sign marks models that
+    cannot be told apart from it. Published numbers have columns of their own.
+
+    Args:
+        prior: scores of the position prior, as `store.read_prior` gives them.
+    """
+    papers = [_paper(entry.row.model) for entry in models]
+    ours, theirs = _ours(models, evidence, prior), _theirs(papers)
+    columns = [*ours, *theirs]
+    body = [
+        _line([_code(entry.row.model), *(column.cells[i] for column in columns)])
+        for i, entry in enumerate(models)
+    ]
+    if prior is not None:
+        body.append(_line(["position prior", *(column.prior for column in columns)]))
+    body += [
+        _line([_code(r.label), rf"\multicolumn{{{len(columns)}}}{{l}}{{failed, seed {r['seed']}}}"])
+        for r in failed
+    ]
+    return "\n".join(
+        [
+            r"% \usepackage{booktabs}",
+            r"\begin{table*}[t]",
+            r"\centering\footnotesize\setlength{\tabcolsep}{3pt}",
+            rf"\caption{{{' '.join(_caption(models, evidence))}}}\par\smallskip",
+            rf"\begin{{tabular}}{{l{'r' * len(columns)}}}",
+            r"\toprule",
+            *_heads(ours, theirs),
+            r"\midrule",
+            *body,
+            r"\bottomrule",
+            r"\end{tabular}",
+            r"\par\smallskip\footnotesize\raggedright",
+            *_notes(evidence, failed, papers),
+            r"\end{table*}",
+            "",
+        ]
+    )
+
+
+def escape(text: object) -> str:
+    """Any text as LaTeX text; line ends become spaces."""
+    return " ".join(str(text).split()).translate(_SPECIAL)
+
+
+def _code(name: str) -> str:
+    return rf"\texttt{{{escape(name)}}}"
+
+
+def _number(value: float | None, digits: int = 1) -> str:
+    return "--" if value is None else f"{value:.{digits}f}"
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"{' & '.join(cells)} \\\\"
+
+
+def _heads(ours: Sequence[_Column], theirs: Sequence[_Column]) -> list[str]:
+    names, units = zip(*(column.head for column in (*ours, *theirs)), strict=True)
+    heads = [_line(["Model", *names]), _line(["", *units])]
+    if theirs:
+        start, end = len(ours) + 2, len(ours) + 1 + len(theirs)
+        above = rf"\multicolumn{{{len(theirs)}}}{{c}}{{Published elsewhere}}"
+        heads = [_line([*[""] * (start - 1), above]), rf"\cmidrule(lr){{{start}-{end}}}", *heads]
+    return heads
+
+
+def _ours(
+    models: Sequence[Entry], evidence: Evidence, prior: Mapping[str, Any] | None
+) -> list[_Column]:
+    """Costs, and accuracy in percent, as far as they are known."""
+    costs = {
+        ("Params", "M"): ("params_m", 2),
+        ("GMACs", ""): ("gmacs", 2),
+        ("Latency", "ms"): ("latency_ms", 0),
+    }
+    columns = [
+        _Column(head, [_number(getattr(e.row, field), digits) for e in models])
+        for head, (field, digits) in costs.items()
+        if any(getattr(e.row, field) is not None for e in models)
+    ]
+    floor = _number(100 * prior["miou"]) if prior else ""
+    columns.append(_Column(("mIoU", r"\%"), _miou(models, evidence), floor))
+    known = [evidence.model(entry.row.model) for entry in models]
+    intervals = [bounds(one.miou, r"[{:.1f},\,{:.1f}]") if one else "" for one in known]
+    if any(intervals):
+        columns.append(_Column((r"95\,\%", "interval"), intervals))
+    if all("boundary_iou" in trial["metrics"] for entry in models for trial in entry.trials):
+        found = [entry.mean("metrics", "boundary_iou", "mean") for entry in models]
+        cells = [_number(None if value is None else 100 * value) for value in found]
+        columns.append(_Column(("Boundary", r"IoU, \%"), cells))
+    return columns
+
+
+def _miou(models: Sequence[Entry], evidence: Evidence) -> list[str]:
+    cells = []
+    for entry in models:
+        name, text = entry.row.model, _number(100 * entry.row.miou)
+        known = evidence.model(name)
+        if name == _best(evidence):
+            text = rf"\textbf{{{text}}}"
+        alike, untrained = (
+            known is not None and known.indistinguishable,
+            name in evidence.did_not_train,
+        )
+        cells.append(text + _ALIKE * alike + _UNTRAINED * untrained)
+    return cells
+
+
+def _best(evidence: Evidence) -> str | None:
+    """The model that is better than every other one, if there is one."""
+    trained = [model for model in evidence.models if model.did_not_train is None]
+    kinds = {pair.verdict.kind for pair in evidence.pairs if pair.a == trained[0].model}
+    return trained[0].model if kinds == {"better"} else None
+
+
+def _paper(model: str) -> dict[str, Published]:
+    """What is published of a network without options, by metric."""
+    lines = [line for line in published() if line.model == ALIASES.get(model, model)]
+    return {line.metric: line for line in lines if line.metric in _PUBLISHED}
+
+
+def _theirs(papers: Sequence[Mapping[str, Published]]) -> list[_Column]:
+    return [
+        _Column(head, [_number(paper[metric].value) if metric in paper else "" for paper in papers])
+        for metric, head in _PUBLISHED.items()
+        if any(papers)
+    ]
+
+
+def _caption(models: Sequence[Entry], evidence: Evidence) -> list[str]:
+    """Recipe, data, protocol, seeds, what the interval is of, and how costs were measured."""
+    trials = [trial for entry in models for trial in entry.trials]
+    trained = next((t for t in trials if t["hashes"]["recipe"] is not None), trials[0])
+    recipe, data, protocol = trained["recipe"], trained["data"], trained["protocol"]
+    steps = f" ({recipe['steps']} steps of {recipe['batch']} images)" if "steps" in recipe else ""
+    seeds = ", ".join(map(str, sorted({trial["seed"] for trial in trials})))
+    lines = [
+        rf"Recipe \texttt{{{escape(recipe['name'])}}}{steps}, evaluated on "
+        rf"\texttt{{{escape(data['name'])}}} {escape(data['split'])}, {data['num_images']} images.",
+        escape(f"Protocol: {protocol.get('mode', 'unknown')}; seeds: {seeds}."),
+    ]
+    if any(model.miou.low is not None for model in evidence.models):
+        units = {1: "images", None: "whole groups of images"}
+        unit = units.get(evidence.block, f"blocks of {evidence.block} neighbouring images")
+        lines.append(
+            rf"Intervals: 95\,\%, {TARGETS[evidence.target]}; bootstrap over "
+            f"{evidence.num_blocks} {unit}."
+        )
+    if trained["cost"]:
+        cost = trained["cost"]
+        where = f"{cost['threads']} CPU threads" if cost["device"] == "cpu" else cost["device"]
+        size = r"$\times$".join(map(str, cost["size"]))
+        lines.append(
+            rf"GMACs: 10\textsuperscript{{9}} multiply-adds at {size}; latency: one image, "
+            f"{escape(cost['precision'])}, {escape(where)}."
+        )
+    return lines
+
+
+def _notes(
+    evidence: Evidence, failed: Sequence[TrialResult], papers: Sequence[Mapping[str, Published]]
+) -> list[str]:
+    """What the signs mean, why trials failed, and where published numbers stand."""
+    notes = [r"\textbf{Bold}: better than every other."] if _best(evidence) else []
+    if any(model.indistinguishable for model in evidence.models):
+        notes.append(f"{_ALIKE} Cannot be told apart from the best, or is equivalent to it.")
+    notes += [
+        f"{_UNTRAINED} {_code(name)} did not train: {escape(reason)}."
+        for name, reason in evidence.did_not_train.items()
+    ]
+    notes += [f"{_code(r.label)}, seed {r['seed']}: {escape(r['reason'])}." for r in failed]
+    lines = [line for paper in papers for line in paper.values()]
+    if lines:
+        kept = {(x.source, x.locator, x.data, x.split): x.protocol for x in lines if x.protocol}
+        places = [f"{', '.join(key)}, {protocol}" for key, protocol in kept.items()]
+        notes.append(
+            escape(f"Published elsewhere: {'; '.join(places)}.")
+            + r" GFLOPs are MACs\,/\,2\textsuperscript{30} at 1024$\times$2048. Training, data and "
+            "protocol are theirs: these numbers are no target for ours."
+        )
+    return notes

@@ -1,0 +1,18 @@
+"""Pages from the templates in `templates/`."""
+
+from pathlib import Path
+from typing import Any
+
+
+def render(template: str, **values: Any) -> str:
+    """A whole page; every value is escaped, and one that is missing is an error."""
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(template).render(**values)

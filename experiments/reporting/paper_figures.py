@@ -1,0 +1,229 @@
+"""Figures of a comparison for a paper: 8 pt text, a column (3.4 in) or the text (7 in) wide.
+
+Each is None where the results do not hold what it shows. A model has the same colour and marker in
+all of them, by its rank. Nothing is drawn as pixels, and text stays text.
+"""
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from io import BytesIO
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from experiments.analysis.evidence_types import Evidence
+from experiments.analysis.intervals import Interval
+from experiments.analysis.model_summary import Entry
+from experiments.reporting.plots import GREY, GRID, canvas, look, pareto_axes, tidy
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+COLUMN, TEXT = 3.4, 7.0  # inches, as in the usual two-column styles
+MAX_CLASSES = 40  # of a heat map that can be read at the width of the text
+MAX_PAIRS = 45  # of ten models, which fill a page
+SETTINGS = {
+    "font.size": 8,
+    "axes.titlesize": 8,
+    "axes.linewidth": 0.6,
+    "lines.linewidth": 1.2,
+    "lines.markersize": 4,
+    "pdf.fonttype": 42,  # TrueType: publishers refuse matplotlib's own Type 3
+    "svg.fonttype": "none",
+    "svg.hashsalt": "comparison",  # else ids are random
+}
+
+
+def paper_figures(
+    models: Sequence[Entry], evidence: Evidence, prior: Mapping[str, Any] | None
+) -> dict[str, bytes]:
+    """Every figure that the results support as PDF and as SVG, by file name.
+
+    The same results give the same bytes.
+
+    Args:
+        models: best first.
+        prior: scores of the position prior, as `store.read_prior` gives them.
+    """
+    from matplotlib import rc_context
+
+    files = {}
+    with rc_context(SETTINGS):  # type: ignore[arg-type]
+        for name, figure in drawn(models, evidence, prior).items():
+            files[f"{name}.pdf"] = _file(figure, "pdf", {"CreationDate": None})
+            files[f"{name}.svg"] = _file(figure, "svg", {"Date": None})
+    return files
+
+
+def drawn(
+    models: Sequence[Entry], evidence: Evidence, prior: Mapping[str, Any] | None
+) -> dict[str, "Figure"]:
+    figures = {
+        "pareto": _pareto(models, evidence),
+        "learning": learning(models),
+        "bands": bands(models, evidence),
+        "thinness": thinness(models),
+        "classes": classes(models, prior),
+        "pairs": pairs(evidence),
+    }
+    return {name: figure for name, figure in figures.items() if figure is not None}
+
+
+def _file(figure: "Figure", kind: str, metadata: dict[str, None]) -> bytes:
+    buffer = BytesIO()
+    figure.savefig(buffer, format=kind, metadata=metadata)
+    return buffer.getvalue()
+
+
+def _percent(fractions: Sequence[float | None]) -> float:
+    """Their mean; NaN, which leaves a gap, where there is none."""
+    present = [100 * value for value in fractions if value is not None]
+    return statistics.fmean(present) if present else math.nan
+
+
+def _points(interval: Interval | None) -> tuple[float, float, float]:
+    """Value, low and high in percent; NaN for what is not known."""
+    if interval is None:
+        return math.nan, math.nan, math.nan
+    value, low, high = (_percent([x]) for x in (interval.value, interval.low, interval.high))
+    return value, low, high
+
+
+def _pareto(models: Sequence[Entry], evidence: Evidence) -> "Figure | None":
+    costly = [entry for entry in models if entry.row.gmacs is not None]
+    return pareto_axes(look(models, costly), costly, evidence, (TEXT, 2.4)) if costly else None
+
+
+def learning(models: Sequence[Entry]) -> "Figure | None":
+    """mIoU on the validation split over training: the mean of the seeds, and their range."""
+    curves = {entry.row.model: _validation(entry) for entry in models}
+    known = [entry for entry in models if len(curves[entry.row.model]) > 1]
+    if not known:
+        return None
+    styles = look(models, known)
+    figure, (axes,) = canvas(styles, (COLUMN, 2.2))
+    for model, style in styles.items():
+        steps, values = zip(*curves[model].items(), strict=True)
+        mean, every = [statistics.fmean(v) for v in values], math.ceil(len(steps) / 10)
+        axes.plot(steps, mean, style.line, color=style.colour, marker=style.marker, markevery=every)
+        low, high = [min(v) for v in values], [max(v) for v in values]
+        axes.fill_between(steps, low, high, color=style.colour, alpha=0.2, lw=0)
+    several = any(len(entry.trials) > 1 for entry in known)
+    axes.set_xlabel("Training step" + " (shaded: range of the seeds)" * several)
+    axes.set_ylabel("Validation mIoU, %")
+    return figure
+
+
+def _validation(entry: Entry) -> dict[int, list[float]]:
+    """mIoU in percent of each seed, by the steps at which all seeds have one."""
+    seeds = [dict(trial.record.get("curve", {}).get("val", ())) for trial in entry.trials]
+    steps = sorted(set.intersection(*map(set, seeds)))
+    return {step: [100 * seed[step] for seed in seeds] for step in steps}
+
+
+def bands(models: Sequence[Entry], evidence: Evidence) -> "Figure | None":
+    """mIoU of the pixels within d pixels of a true boundary, and of those beyond."""
+    found = {m.model: m.bands for m in evidence.models if m.bands is not None}
+    known = [entry for entry in models if entry.row.model in found]
+    if not known:
+        return None
+    styles = look(models, known)
+    figure, axes = canvas(styles, (COLUMN, 2.2), columns=2)
+    for one, side in zip(axes, ("within", "beyond"), strict=True):
+        one.set_title(f"{side} d pixels")
+        one.set_xscale("log")
+        for model, style in styles.items():
+            pixels, scores = found[model].pixels, getattr(found[model], side)
+            points = [_points(score) for score in scores]
+            value, low, high = zip(*points, strict=True)
+            one.plot(pixels, value, style.line, color=style.colour, marker=style.marker, ms=3)
+            one.fill_between(pixels, low, high, color=style.colour, alpha=0.15, lw=0)
+        one.set_xticks(found[known[0].row.model].pixels, map(str, pixels))
+        one.minorticks_off()
+        one.set_xlabel("d")
+    axes[0].set_ylabel("mIoU, %")
+    return figure
+
+
+def thinness(models: Sequence[Entry]) -> "Figure | None":
+    """Share of the pixels of objects that are found, by the objects' inscribed width."""
+    known = [e for e in models if all("objects" in trial["metrics"] for trial in e.trials)]
+    if not known:
+        return None
+    styles = look(models, known)
+    figure, (axes,) = canvas(styles, (COLUMN, 2.2))
+    first = known[0].trials[0]["metrics"]["objects"]["width"]
+    edges, places = [1, *first["edges"]], range(len(first["objects"]))
+    names = [f"{a}\N{EN DASH}{b - 1}" for a, b in pairwise(edges)] + [f"{edges[-1]} or more"]
+    for entry, style in zip(known, styles.values(), strict=True):
+        seeds = [trial["metrics"]["objects"]["width"]["recall"] for trial in entry.trials]
+        means = [_percent(values) for values in zip(*seeds, strict=True)]
+        axes.plot(places, means, style.line, color=style.colour, marker=style.marker)
+    ticks = [f"{name}\n({count:,})" for name, count in zip(names, first["objects"], strict=True)]
+    axes.set_xticks(places, ticks)
+    axes.set_xlabel("Width of an object, pixels (number of objects)")
+    axes.set_ylabel("Recall of their pixels, %")
+    axes.set_ylim(0, 100)
+    return figure
+
+
+def classes(models: Sequence[Entry], prior: Mapping[str, Any] | None) -> "Figure | None":
+    """IoU of every class as a heat map with numbers."""
+    from matplotlib.figure import Figure
+
+    names = list(models[0].row.iou) if models else []
+    if not 0 < len(names) <= MAX_CLASSES:
+        return None
+    shown = {entry.row.model: entry.row.iou for entry in models}
+    if prior is not None:
+        shown["position prior"] = prior["iou"]
+    values = [[_percent([row[name]]) for name in names] for row in shown.values()]
+    figure = Figure(figsize=(TEXT, 0.9 + 0.22 * len(shown)), layout="constrained")
+    axes = figure.subplots()
+    axes.pcolormesh(values, cmap="cividis", vmin=0, vmax=100, edgecolors="white", lw=0.8)
+    digits = 1 if len(names) <= 12 else 0
+    for i, row in enumerate(values):
+        for j, value in enumerate(row):
+            text = "\N{EN DASH}" if math.isnan(value) else f"{value:.{digits}f}"
+            # From about 55 % on, cividis is lighter than mid grey.
+            colour = "white" if value < 55 else "black"
+            axes.text(j + 0.5, i + 0.5, text, color=colour, ha="center", va="center", fontsize=7)
+    axes.set_yticks([i + 0.5 for i in range(len(shown))], shown)
+    axes.set_xticks([j + 0.5 for j in range(len(names))], names, rotation=40, ha="left")
+    axes.xaxis.tick_top()
+    axes.invert_yaxis()
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    return figure
+
+
+def pairs(evidence: Evidence) -> "Figure | None":
+    """Differences of mIoU with their intervals, a row a pair; filled where it is settled."""
+    from matplotlib.figure import Figure
+
+    known = [p for p in evidence.pairs if p.difference.low is not None]
+    if not 0 < len(known) <= MAX_PAIRS:
+        return None
+    figure = Figure(figsize=(TEXT, 0.7 + 0.2 * len(known)), layout="constrained")
+    axes = figure.subplots()
+    tidy(axes)
+    axes.grid(visible=False, axis="y")
+    edge = 100 * evidence.margin
+    axes.axvspan(-edge, edge, color=GRID, lw=0)
+    axes.axvline(0, color=GREY, lw=0.8)
+    numbers = []
+    for i, pair in enumerate(known):
+        value, low, high = _points(pair.difference)
+        open_ = pair.verdict.kind == "cannot be told apart"
+        axes.plot([low, high], [i, i], color="#0072B2")
+        axes.plot(value, i, "o", color="#0072B2", mfc="white" if open_ else "#0072B2")
+        numbers.append(f"{value:+.1f} [{low:.1f}, {high:.1f}]")
+    axes.set_yticks(range(len(known)), [f"{p.a} \N{MINUS SIGN} {p.b}" for p in known])
+    axes.set_ylim(len(known) - 0.5, -0.5)
+    axes.set_xlabel(f"Difference of mIoU, points (grey: margin of \N{PLUS-MINUS SIGN}{edge:g})")
+    right = axes.secondary_yaxis("right")
+    right.set_yticks(range(len(known)), numbers)
+    for side in (axes, right):
+        side.tick_params(axis="y", length=0, labelsize=7)
+    right.spines[:].set_visible(False)
+    return figure

@@ -1,0 +1,159 @@
+"""All that is counted of an image, and of a split by several processes.
+
+Counts are whole numbers that add up over images, so neither the order of the images nor the number
+of processes changes a figure.
+"""
+
+import signal
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from functools import partial
+from multiprocessing import get_context
+from typing import Any, NamedTuple, TypeVar
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from datamodules.dataset import Dataset
+from datamodules.labels import IGNORE, UInt8
+from experiments.scoring import boundary, objects
+
+Counts = npt.NDArray[np.int64]
+Compact = npt.NDArray[np.int32]
+Fractions = npt.NDArray[np.float64]
+T = TypeVar("T")
+
+FRACTION = 0.02  # of the diagonal, within which Boundary IoU compares contours
+_ALONE = 32  # images, below which starting processes takes longer than counting here
+_CHUNK = 4  # images a process takes at once: so that Ctrl-C ends them in about a second
+
+
+def confusion(truth: UInt8, prediction: UInt8, num_classes: int) -> Counts:
+    """Counts (K, K) of one image; pixels whose truth is 255 never count."""
+    valid = truth != IGNORE
+    cells = truth[valid].astype(np.int64) * num_classes + prediction[valid]
+    return np.bincount(cells, minlength=num_classes**2).reshape(num_classes, num_classes)
+
+
+def outcomes(matrix: Counts) -> Counts:
+    """tp, fp and fn of each class, (3, K)."""
+    tp = matrix.diagonal()
+    return np.stack([tp, matrix.sum(0) - tp, matrix.sum(1) - tp])
+
+
+def class_iou(tp: Counts, fp: Counts, fn: Counts) -> Fractions:
+    """tp / (tp + fp + fn), of any one shape; NaN for a class that neither truth nor prediction has.
+
+    As in cityscapesScripts' evaluator. A class that is predicted but absent counts as 0.
+    """
+    union = tp + fp + fn
+    iou: Fractions = np.full(union.shape, np.nan)
+    np.divide(tp, union, out=iou, where=union > 0)
+    return iou
+
+
+def finite_mean(values: Fractions) -> float | None:
+    """The mean without NaN; None where nothing is left."""
+    finite = values[np.isfinite(values)]
+    return float(finite.mean()) if finite.size else None
+
+
+def image_miou(tp: Counts, fp: Counts, fn: Counts) -> Fractions:
+    """mIoU of each of n images, of counts (n, K), over the classes in its truth or prediction.
+
+    NaN for an image without a scored pixel.
+    """
+    means = (finite_mean(iou) for iou in class_iou(tp, fp, fn))
+    return np.array([np.nan if mean is None else mean for mean in means])
+
+
+class ImageCounts(NamedTuple):
+    """Of one image: what is summed at once, and what is kept of each image."""
+
+    matrix: Counts
+    quarter: Counts
+    whole: Counts
+    """(3, K) tp, fp and fn."""
+    band: Compact
+    boundary: Compact
+    area: Counts
+    width: Counts
+
+
+def count(truth: UInt8, prediction: UInt8, num_classes: int) -> ImageCounts:
+    """All counts of one image.
+
+    Args:
+        truth: (H, W) class indices, 255 for void.
+        prediction: (H, W) class indices; anything at void.
+    """
+    matrix = confusion(truth, prediction, num_classes)
+    found = objects.objects(truth, prediction)
+    return ImageCounts(
+        matrix,
+        outcomes(confusion(truth[::4, ::4], prediction[::4, ::4], num_classes)),
+        outcomes(matrix),
+        boundary.bands(truth, prediction, num_classes).astype(np.int32),
+        boundary.boundary_counts(truth, prediction, num_classes, FRACTION).astype(np.int32),
+        objects.binned(found, num_classes, objects.AREAS, "area"),
+        objects.binned(found, num_classes, objects.WIDTHS, "width"),
+    )
+
+
+def _count(data: Dataset, predict: Callable[[int, UInt8], UInt8], index: int) -> ImageCounts:
+    truth = data.mask(index)
+    return count(truth, predict(index, truth), data.labels.num_classes)
+
+
+def count_split(
+    data: Dataset, predict: Callable[[int, UInt8], UInt8], jobs: int = 1
+) -> Iterator[ImageCounts]:
+    """Count `predict(index, truth)`, class indices (H, W), on every image of a split, in order.
+
+    Args:
+        predict: can be pickled, for more than one job.
+        jobs: processes.
+    """
+    return in_order(partial(_count, data, predict), len(data.ids), jobs)
+
+
+def in_order(work: Callable[[int], T], num: int, jobs: int) -> Iterator[T]:
+    """`work` of 0 to num - 1, in this process where others would not pay for their start.
+
+    Raises:
+        ValueError: a process was killed.
+    """
+    if jobs == 1 or num < _ALONE:
+        yield from map(work, range(num))
+        return
+    # Spawned, since OpenCV's threads do not survive a fork.
+    pool = ProcessPoolExecutor(min(jobs, num), get_context("spawn"), _start, (work,))
+    try:
+        # What is blocked stays so in them, since this process ends them; here it is only put off.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            found = pool.map(_run, range(num), chunksize=_CHUNK)
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        yield from found
+    except BrokenProcessPool:
+        raise ValueError(
+            f"one of {jobs} processes was killed, perhaps for want of memory: give fewer --jobs"
+        ) from None
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+_work: Callable[[int], Any]  # told to each process once, because lists of files may be long
+
+
+def _start(work: Callable[[int], Any]) -> None:
+    global _work
+    _work = work
+    cv2.setNumThreads(1)
+
+
+def _run(index: int) -> Any:
+    return _work(index)

@@ -1,0 +1,199 @@
+"""A split's counts, and the metrics that follow from them."""
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from datamodules.dataset import Dataset
+from datamodules.labels import UInt8
+from experiments.scoring import boundary, objects
+from experiments.scoring.counts import (
+    FRACTION,
+    Compact,
+    Counts,
+    ImageCounts,
+    class_iou,
+    confusion,
+    count_split,
+    finite_mean,
+    image_miou,
+    outcomes,
+)
+from experiments.scoring.miou_variants import miou_variants
+from experiments.scoring.prediction_files import open_predictions
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Counts of whole images over a split.
+
+    Attributes:
+        confusion: (K, K), rows truth, columns prediction, over the whole split.
+        tp, fp, fn: (n, K) for each image.
+    """
+
+    names: tuple[str, ...]
+    ids: list[str]
+    groups: list[str]
+    confusion: Counts
+    tp: Counts
+    fp: Counts
+    fn: Counts
+
+    def metrics(self) -> dict[str, Any]:
+        """mIoU over the whole split, per class, pixel accuracy, and the same for each group."""
+        whole = np.stack([self.tp, self.fp, self.fn])
+        iou = class_iou(*whole.sum(1))
+        groups = {}
+        for group in dict.fromkeys(self.groups):
+            rows = np.array([g == group for g in self.groups])
+            groups[group] = {**_summary(whole[:, rows].sum(1)), "num_images": int(rows.sum())}
+        return {
+            **_summary(whole.sum(1)),
+            "num_classes_counted": int(np.isfinite(iou).sum()),
+            "iou": dict(zip(self.names, _fractions(iou), strict=True)),
+            "groups": groups,
+        }
+
+    def arrays(self) -> dict[str, Any]:
+        """What `per_image.npz` holds."""
+        names = {"ids": np.array(self.ids), "groups": np.array(self.groups)}
+        return names | {"tp": self.tp, "fp": self.fp, "fn": self.fn}
+
+
+@dataclass(frozen=True)
+class FullScores(Scores):
+    """Also the counts near boundaries and of objects.
+
+    Attributes:
+        band: (n, W, 3, K) tp, fp and fn within each of `boundary.WIDTHS`.
+        boundary: (n, 2, K) intersection and union of Boundary IoU.
+        area, width: (n, K, bins, 4) of objects by `objects.AREAS` and `objects.WIDTHS`.
+        quarter: (3, K) tp, fp and fn of every fourth pixel of every fourth row of all images.
+    """
+
+    band: Compact
+    boundary: Compact
+    # 64 bits: a false object counts for each true one that it touches, thousands of times for one
+    # that covers specks.
+    area: Counts
+    width: Counts
+    quarter: Counts
+
+    def metrics(self) -> dict[str, Any]:
+        """Those of whole images, those of their parts, and what wrong definitions would give."""
+        images = image_miou(self.tp, self.fp, self.fn)
+        images = np.sort(images[np.isfinite(images)])
+        within = self.band.sum(0)
+        beyond = boundary.interior(outcomes(self.confusion), within)
+        boundaries = boundary.boundary_iou(self.boundary.sum(0))
+        return {
+            **super().metrics(),
+            "image_miou": {
+                "mean": finite_mean(images),
+                "worst_decile": finite_mean(images[: math.ceil(len(images) / 10)]),
+            },
+            "boundary_iou": {
+                "fraction": FRACTION,
+                "mean": finite_mean(boundaries),
+                "iou": dict(zip(self.names, _fractions(boundaries), strict=True)),
+            },
+            "bands": {
+                "pixels": list(boundary.WIDTHS),
+                "within": [finite_mean(class_iou(*counts)) for counts in within],
+                "beyond": [finite_mean(class_iou(*counts)) for counts in beyond],
+            },
+            "objects": {
+                "area": _objects(self.area.sum(0), objects.AREAS),
+                "width": _objects(self.width.sum(0), objects.WIDTHS),
+            },
+            "audit": miou_variants(self.tp, self.fp, self.fn, self.quarter),
+        }
+
+    def arrays(self) -> dict[str, Any]:
+        return super().arrays() | {
+            "widths": np.array(boundary.WIDTHS),
+            "band": self.band,
+            "boundary": self.boundary,
+            "area_edges": np.array(objects.AREAS),
+            "area": self.area,
+            "width_edges": np.array(objects.WIDTHS),
+            "width": self.width,
+        }
+
+
+def _summary(whole: Counts) -> dict[str, float | None]:
+    tp, _, fn = whole
+    pixels = int((tp + fn).sum())
+    return {
+        "miou": finite_mean(class_iou(*whole)),
+        "pixel_accuracy": float(tp.sum() / pixels) if pixels else None,
+    }
+
+
+def _fractions(values: npt.NDArray[np.float64]) -> list[float | None]:
+    return [float(value) if np.isfinite(value) else None for value in values]
+
+
+def _objects(counts: Counts, edges: tuple[float, ...]) -> dict[str, Any]:
+    """Recall and IoU of each bin: of each class over all its objects, then the classes' mean."""
+    found, pixels, hits, union = np.moveaxis(counts, -1, 0)  # each (K, bins)
+    ratios = {}
+    for name, whole in (("recall", pixels), ("iou", union)):
+        of_class = np.full(found.shape, np.nan)
+        np.divide(hits, whole, out=of_class, where=found > 0)
+        ratios[name] = [finite_mean(bin) for bin in of_class.T]
+    return {"edges": list(edges), "objects": found.sum(0).tolist(), **ratios}
+
+
+def full_scores(data: Dataset, images: Iterable[ImageCounts]) -> FullScores:
+    """Scores of a split, of the counts of its images in order; matrices are summed, not kept."""
+    k = data.labels.num_classes
+    matrix, quarter = np.zeros((k, k), np.int64), np.zeros((3, k), np.int64)
+    kept = []
+    for counts in images:
+        matrix += counts.matrix
+        quarter += counts.quarter
+        kept.append(counts[2:])
+    whole, *parts = (np.stack(part) for part in zip(*kept, strict=True))
+    tp, fp, fn = np.moveaxis(whole, 1, 0)
+    band, near, area, width = parts
+    return FullScores(
+        names=data.labels.names,
+        ids=list(data.ids),
+        groups=list(data.groups),
+        confusion=matrix,
+        tp=tp,
+        fp=fp,
+        fn=fn,
+        band=band,
+        boundary=near,
+        area=area,
+        width=width,
+        quarter=quarter,
+    )
+
+
+def score(data: Dataset, predict: Callable[[int], UInt8]) -> Scores:
+    """Score `predict(index)`, class indices (H, W), on whole images of a split."""
+    k, num = data.labels.num_classes, len(data.ids)
+    total, images = np.zeros((k, k), np.int64), np.zeros((3, num, k), np.int64)
+    for i in range(num):
+        matrix = confusion(data.mask(i), predict(i), k)
+        total += matrix
+        images[:, i] = outcomes(matrix)
+    return Scores(data.labels.names, list(data.ids), list(data.groups), total, *images)
+
+
+def score_folder(folder: Path, data: Dataset) -> FullScores:
+    """Score the predictions of a folder, in this process alone.
+
+    Raises:
+        PredictionError: as `open_predictions`, or a prediction of another size or without a class.
+    """
+    return full_scores(data, count_split(data, open_predictions(folder, data)))

@@ -1,0 +1,1 @@
+"""A trial, from recipe to predictions; the only room with Lightning."""

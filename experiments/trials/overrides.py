@@ -1,0 +1,123 @@
+"""A recipe as the command line asks for it: by name or file, with `--set` and `--data` applied."""
+
+import dataclasses
+import importlib.util
+import types
+from pathlib import Path
+from typing import Any, Union, get_args, get_origin
+
+from datamodules import dataset_info
+from experiments.recipes import RECIPES
+from experiments.trials.recipe import Recipe
+from models import nearest
+
+Value = bool | int | float | str | None | tuple[int, ...] | tuple[float, ...]
+
+
+def load_recipe(text: str, changes: list[str] | None = None, data: str | None = None) -> Recipe:
+    """A recipe by name or as `file.py:function`, with `--set` and `--data` applied.
+
+    Raises:
+        ValueError: an unknown recipe, file, function or field, or a value that does not fit.
+    """
+    if text in RECIPES:
+        recipe = RECIPES[text]()
+    elif ".py:" in text:
+        recipe = _from_file(text)
+    else:
+        raise ValueError(f"unknown recipe {text!r}; {nearest(text, RECIPES)}; or file.py:function")
+    values = dict(_parse_change(change) for change in changes or [])
+    if data is not None and data != recipe.data:
+        values = {**_of_data(recipe, data), **values, "data": data}
+    if not values:
+        return recipe
+    name = "+".join([recipe.name, *(f"{k}={_show(v)}" for k, v in sorted(values.items()))])
+    return dataclasses.replace(recipe, **{**values, "name": name})
+
+
+def changes(recipe: Recipe, other: Recipe) -> list[str]:
+    """What `--set` makes `other` of `recipe`, but for its name."""
+    fields = (field.name for field in dataclasses.fields(Recipe) if field.name != "name")
+    values = ((name, getattr(other, name)) for name in fields)
+    return [f"{name}={_show(v)}" for name, v in values if v != getattr(recipe, name)]
+
+
+def _of_data(recipe: Recipe, data: str) -> dict[str, Any]:
+    """What a recipe takes from its data set and another data set has otherwise."""
+    if data.split(":")[0] == recipe.data.split(":")[0]:
+        return {}
+    found = dataset_info(data)
+    own = {
+        "class_weights": None,
+        "train_split": "train",
+        "val_split": "val",
+        "test_split": found.test_split if found else "test",
+    }
+    return {field: value for field, value in own.items() if getattr(recipe, field) != value}
+
+
+def _from_file(text: str) -> Recipe:
+    path, _, function = text.rpartition(":")
+    if not Path(path).is_file():
+        raise ValueError(f"no recipe file at {Path(path).absolute()}: give file.py:function")
+    spec = importlib.util.spec_from_file_location("user_recipe", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    known = [name for name, value in vars(module).items() if isinstance(value, types.FunctionType)]
+    if function not in known:
+        raise ValueError(f"{path} has no function {function!r}; {nearest(function, known)}")
+    recipe = getattr(module, function)()
+    if not isinstance(recipe, Recipe):
+        raise ValueError(f"{text} returned {type(recipe).__name__}: a Recipe is needed")
+    return recipe
+
+
+def _parse_change(change: str) -> tuple[str, Any]:
+    field, equals, text = change.partition("=")
+    types_ = {f.name: f.type for f in dataclasses.fields(Recipe) if f.name != "name"}
+    if field not in types_:
+        raise ValueError(f"recipes have no field {field!r}; {nearest(field, types_)}")
+    try:
+        if not equals:
+            raise ValueError
+        return field, _convert(text, types_[field])
+    except (KeyError, ValueError):
+        kind: Any = types_[field]
+        kind = kind if get_origin(kind) else kind.__name__
+        raise ValueError(f"--set {change}: {field} takes a value of type {kind}") from None
+
+
+def _convert(text: str, kind: Any) -> Value:
+    """Text to the type of a field; sides and ranges are written 240x320 or 0.5,2."""
+    if get_origin(kind) in (types.UnionType, Union):
+        if text.lower() == "none":
+            return None
+        return _convert(text, get_args(kind)[0])
+    if get_origin(kind) is tuple:
+        item, *rest = get_args(kind)
+        values = tuple(item(part) for part in text.replace("x", ",").split(","))
+        if rest[0] is not Ellipsis and len(values) != 1 + len(rest):
+            raise ValueError
+        return values
+    if kind is bool:
+        return {"true": True, "false": False}[text.lower()]
+    value: Value = kind(text)
+    return value
+
+
+def parse_size(text: str, flag: str = "--size") -> tuple[int, int]:
+    """Height and width of a text as 1024x2048.
+
+    Raises:
+        ValueError: another text, or a side that no network takes.
+    """
+    height, _, width = text.partition("x")
+    if not (height.isdecimal() and width.isdecimal() and min(int(height), int(width)) >= 33):
+        raise ValueError(f"{flag} is {text!r}: give height x width of at least 33, as 360x480")
+    return int(height), int(width)
+
+
+def _show(value: Value) -> str:
+    return "x".join(map(str, value)) if isinstance(value, tuple) else str(value)

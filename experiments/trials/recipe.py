@@ -1,0 +1,111 @@
+"""What a recipe is: everything that can change a number, except the network, its seed and the code.
+
+A recipe is a frozen dataclass made by a function (`experiments.recipes`); a variant uses
+`dataclasses.replace`.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from experiments.trials.hashing import short_hash
+from experiments.trials.protocols import PROTOCOLS
+
+PRECISIONS = ("32-true", "bf16-mixed")
+_PHOTOMETRIC = ("none", "colour-jitter")
+_LATER = ("crop_on", "tuned", "tuned_from")  # fields that came after the first published results
+_CROP_ON = ("workers", "device")
+_INITS = ("random", "imagenet")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """What every network of a comparison shares. Sizes are (height, width) in pixels."""
+
+    name: str
+    data: str
+    """Data set with its options, as `streets:height=96:width=128`."""
+    crop: tuple[int, int]
+    batch: int
+    """Global batch, split over all processes."""
+    steps: int
+    lr: float
+    precision: str
+    micro_batch: int | None = None
+    """Images a process passes at once; None passes its whole share of the batch."""
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    power: float = 0.9
+    """Of the polynomial decay from `lr` to 0, step by step."""
+    scale: tuple[float, float] = (0.5, 2.0)
+    flip: bool = True
+    photometric: str = "none"
+    crop_on: str = "workers"
+    """Where crops are made: by the reading processes, or on the device, which then holds the whole
+    training set; colours change there by the same distribution from other draws."""
+    class_weights: tuple[float, ...] | None = None
+    """Of the cross-entropy, in the order of the classes."""
+    bn_momentum: float = 0.1
+    init: str = "random"
+    """Or imagenet: each network's trunk starts from timm's ImageNet weights; it must have some."""
+    init_seed: int | None = None
+    """None takes the trial's seed, as does `data_seed`."""
+    data_seed: int | None = None
+    val_every: int = 500
+    """Steps between points of the validation curve; nothing is selected on it."""
+    train_split: str = "train"
+    val_split: str = "val"
+    test_split: str = "test"
+    """The split that is predicted and scored after the last step."""
+    tuned: str | None = None
+    """By what search a network's own `lr` and `weight_decay` were chosen, in words."""
+    tuned_from: tuple[float, float] | None = None
+    """What `lr` and `weight_decay` are where nothing is tuned."""
+
+    def __post_init__(self) -> None:
+        checks = {
+            "crop (two sides of at least 33)": min(self.crop) >= 33,
+            "batch (at least 1)": self.batch >= 1,
+            "steps (at least 1)": self.steps >= 1,
+            "val_every (at least 1)": self.val_every >= 1,
+            "lr (above 0)": self.lr > 0,
+            "momentum (0 to 1)": 0 <= self.momentum < 1,
+            "bn_momentum (0 to 1)": 0 < self.bn_momentum <= 1,
+            "weight_decay (at least 0)": self.weight_decay >= 0,
+            "scale (0 < low <= high)": 0 < self.scale[0] <= self.scale[1],
+            "micro_batch (1 to batch)": 1 <= (self.micro_batch or 1) <= self.batch,
+            f"precision (one of {', '.join(PRECISIONS)})": self.precision in PRECISIONS,
+            f"photometric (one of {', '.join(_PHOTOMETRIC)})": self.photometric in _PHOTOMETRIC,
+            f"crop_on (one of {', '.join(_CROP_ON)})": self.crop_on in _CROP_ON,
+            f"init (one of {', '.join(_INITS)})": self.init in _INITS,
+            "tuned (with tuned_from)": (self.tuned is None) == (self.tuned_from is None),
+        }
+        for need, fine in checks.items():
+            if not fine:
+                field = need.split()[0]
+                raise ValueError(
+                    f"recipe {self.name}: {field} is {getattr(self, field)!r}, needed is {need}: "
+                    f"change it with --set {field}=..."
+                )
+
+    @property
+    def protocol(self) -> dict[str, Any]:
+        """How predictions are made and scored; part of every result."""
+        return PROTOCOLS["single"].record(self.test_split)
+
+    def untuned(self) -> "Recipe":
+        """The recipe that networks share whose `lr` and `weight_decay` are their own."""
+        if self.tuned_from is None:
+            return self
+        lr, decay = self.tuned_from
+        return dataclasses.replace(self, lr=lr, weight_decay=decay, tuned=None, tuned_from=None)
+
+    def hash(self) -> str:
+        """Of every field but the name; of a later one only where it is not the default, so that
+        older results keep theirs."""
+        fields = dataclasses.asdict(self)
+        del fields["name"]
+        for field in dataclasses.fields(self):
+            if field.name in _LATER and fields[field.name] == field.default:
+                del fields[field.name]
+        return short_hash(fields)

@@ -1,0 +1,199 @@
+"""What a trial is: one recipe, network and seed; its folder, its hashes and its lock."""
+
+import json
+import os
+import platform
+import re
+import shutil
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from experiments.trials.atomic_io import write_json
+from experiments.trials.hashing import code_hash, short_hash
+from experiments.trials.recipe import Recipe
+from experiments.trials.results import SCHEMA, TUNED, read_result
+
+
+class State(Enum):
+    """What a trial's folder holds, against what is asked for now."""
+
+    NEW = "new"
+    STARTED = "goes on"  # a checkpoint to resume from
+    FAILED = "failed before"  # goes on from its last checkpoint
+    REDO = "failed under other code"
+    DONE = "done"
+    STALE = "done by other code"
+    OTHER = "of another recipe or data set"
+    OUTDATED = "started by other code"
+
+
+class BusyError(RuntimeError):
+    """Another process holds the trial; the message names it."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One cell of a comparison. Same trial, same result file."""
+
+    recipe: Recipe
+    model: str
+    seed: int
+    out: Path
+    repeat: int = 0
+    """Which run of the same seeds: what differs between these is noise of the machine."""
+    mark: str = ""
+    """What else tables and logs call it; no part of the trial."""
+    chosen_from: dict[str, Any] | None = field(default=None, compare=False, repr=False)
+    """The search behind a tuned recipe, kept beside the result; no part of the trial."""
+
+    @property
+    def folder(self) -> Path:
+        seed = seed_folder(self.seed, self.recipe.tuned is not None, self.repeat)
+        return self.out / slug(self.recipe.name) / slug(self.model) / seed
+
+    @property
+    def name(self) -> str:
+        """As tables and logs call it."""
+        tuned = "tuned" if self.recipe.tuned else ""
+        repeat = f"repeat {self.repeat}" if self.repeat else ""
+        words = (self.model, f"seed {self.seed}", tuned, repeat, self.mark)
+        return " ".join(word for word in words if word)
+
+    @property
+    def result_path(self) -> Path:
+        return self.folder / "result.json"
+
+    @property
+    def init_seed(self) -> int:
+        return self.seed if self.recipe.init_seed is None else self.recipe.init_seed
+
+    @property
+    def data_seed(self) -> int:
+        return self.seed if self.recipe.data_seed is None else self.recipe.data_seed
+
+    def identity(self, data: str | None = None) -> dict[str, Any]:
+        """What every result says, however the trial ended; `data` is the data set's hash."""
+        return {
+            "schema": SCHEMA,
+            "recipe": json.loads(json.dumps(asdict(self.recipe))),
+            "untuned": self.recipe.untuned().hash(),
+            "model": self.model,
+            "seed": self.seed,
+            "repeat": self.repeat,
+            "init_seed": self.init_seed,
+            "data_seed": self.data_seed,
+            "protocol": self.recipe.protocol,
+            "hashes": {
+                "recipe": self.recipe.hash(),
+                "data": data,
+                "protocol": short_hash(self.recipe.protocol),
+                "code": code_hash(self.model, self.recipe.data),
+            },
+            "environment": {"python": platform.python_version(), "machine": platform.machine()},
+        }
+
+    def id(self) -> str:
+        """Names the trial in W&B and in comparisons, on any machine."""
+        again = [self.repeat] if self.repeat else []
+        return short_hash([self.recipe.hash(), self.model, self.seed, *again])
+
+    def state(self, data: str) -> State:
+        """What is there, given the hash of the data set as it is now."""
+        result = read_result(self.result_path)
+        if result is not None:
+            found = result["hashes"]
+        elif (self.folder / "trial.json").is_file():
+            found = json.loads((self.folder / "trial.json").read_text())["hashes"]
+        else:
+            return State.NEW
+        now = self.identity(data)["hashes"]
+        if result is not None and not result.done:
+            return State.FAILED if found == now else State.REDO
+        if {**found, "code": None} != {**now, "code": None}:
+            return State.OTHER
+        if result is None:
+            return State.STARTED if found == now else State.OUTDATED
+        return State.DONE if found == now else State.STALE
+
+    def prepare(self, data: str, rerun: str = "failed") -> bool:
+        """Whether there is work to do; clears away what is to be done again. Needs the lock.
+
+        The search of a tuned trial is written only where there is work: a kept result keeps its.
+
+        Raises:
+            ValueError: what is there belongs to another recipe, data set or code.
+        """
+        again = {
+            "failed": {State.REDO},
+            "stale": {State.REDO, State.STALE, State.OTHER, State.OUTDATED},
+            "all": set(State) - {State.NEW},
+        }
+        state = self.state(data)
+        if state in again[rerun]:
+            self._clear()
+        elif state in (State.OTHER, State.OUTDATED):
+            raise ValueError(
+                f"{self.folder} holds a trial {state.value}, which cannot be mixed with this "
+                "one: do it again with --rerun stale, or keep it and name another --out"
+            )
+        elif state in (State.DONE, State.STALE):
+            return False
+        if self.chosen_from is not None:
+            write_json(self.folder / TUNED, self.chosen_from)
+        return True
+
+    def _clear(self) -> None:
+        for path in self.folder.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path)
+            elif path.name not in ("lock", "holder.json", TUNED):
+                path.unlink()
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the trial's folder; the system lets go of it when the process dies, however.
+
+        Raises:
+            BusyError: another process holds it.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        holder = self.folder / "holder.json"
+        lock = FileLock(self.folder / "lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise BusyError(f"{self.name} is held by {_describe(holder)}") from None
+        try:
+            me = {"pid": os.getpid(), "host": socket.gethostname(), "start": time.time()}
+            holder.write_text(json.dumps(me))
+            yield
+        finally:
+            holder.unlink(missing_ok=True)
+            lock.release()
+
+
+def _describe(holder: Path) -> str:
+    try:
+        held = json.loads(holder.read_text())
+    except (OSError, ValueError):  # its process is between taking the lock and saying so
+        return "another process"
+    since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(held["start"]))
+    return f"process {held['pid']} on {held['host']} since {since}"
+
+
+def seed_folder(seed: int, tuned: bool, repeat: int) -> str:
+    """The innermost folder of a trial's result."""
+    return f"seed{seed}{'-tuned' * tuned}" + (f"-repeat{repeat}" if repeat else "")
+
+
+def slug(name: str) -> str:
+    """A name as a folder: `:` and `/` are not allowed everywhere."""
+    return re.sub(r"[:/\s]+", "-", name)
