@@ -34,6 +34,7 @@ from rich.table import Table
 
 from datamodules.datasets.cityscapes import CITYSCAPES
 from datamodules.image_files import ImageFileDataset, Sample
+from datamodules.imagenet_statistics import MEAN, STD
 from datamodules.loading.cache import build, open_decoded
 from datamodules.loading.sampling import permutation
 from datamodules.loading.transforms import Augmentation
@@ -41,7 +42,6 @@ from experiments.trials.atomic_io import write_json
 from experiments.trials.environment import ALLOCATOR
 
 SIZE, CROP, SCALE = (1024, 2048), (512, 1024), (0.5, 2.0)
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 Reader = Callable[[int, int], Any]  # (epoch, index) to a sample
 

@@ -6,79 +6,77 @@ made (cv2.INTER_LINEAR).
 """
 
 from collections.abc import Callable
+from typing import Protocol
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from models import MIN_SIDE
+
 Network = Callable[[Tensor], Tensor]
 Size = tuple[int, int]
 
-_MIN_SIDE = 33  # what every network takes
+
+class InferenceProtocol(Protocol):
+    """How an image is passed; `experiments.trials.protocols` has those with names and checks."""
+
+    @property
+    def scales(self) -> tuple[float, ...]:
+        """Factors of both sides, averaged over."""
+        ...
+
+    @property
+    def flip(self) -> bool:
+        """Whether each pass is averaged with that of the mirrored image."""
+        ...
+
+    @property
+    def window(self) -> Size | None:
+        """(height, width) on the resized image; None passes it whole."""
+        ...
+
+    @property
+    def stride(self) -> Size | None:
+        """From one window to the next, (down, right); None without a window."""
+        ...
+
+    @property
+    def gaussian(self) -> bool:
+        """Whether pixels count by a Gaussian around their window's centre, instead of all alike."""
+        ...
 
 
-def predict(
-    network: Network,
-    image: Tensor,
-    *,
-    scales: tuple[float, ...] = (1.0,),
-    flip: bool = False,
-    window: Size | None = None,
-    stride: Size | None = None,
-    gaussian: bool = False,
-) -> Tensor:
+def predict(network: Network, image: Tensor, protocol: InferenceProtocol) -> Tensor:
     """Class indices (1, H, W) of an image (1, 3, H, W), as bytes.
 
     A single pass over the image as it is, is the argmax of its logits: of their softmax it could
     be another, where close logits become one probability.
 
     Args:
-        network: maps an image (1, 3, h, w) to logits (1, K, h, w), for any sides from 33 up.
-        window, stride: (height, width) on the resized image; without a window it is passed whole.
+        network: maps an image (1, 3, h, w) to logits (1, K, h, w), for any sides from `MIN_SIDE`.
 
     Raises:
         ValueError: a scale makes the image smaller than networks take.
     """
-    if scales == (1.0,) and not flip and _fits(image, window):
+    if protocol.scales == (1.0,) and not protocol.flip and _fits(image, protocol.window):
         return network(image).argmax(1).byte()
-    average = probabilities(
-        network,
-        image,
-        scales=scales,
-        flip=flip,
-        window=window,
-        stride=stride,
-        gaussian=gaussian,
-    )
-    return average.argmax(1).byte()
+    return probabilities(network, image, protocol).argmax(1).byte()
 
 
-def probabilities(
-    network: Network,
-    image: Tensor,
-    *,
-    scales: tuple[float, ...],
-    flip: bool,
-    window: Size | None,
-    stride: Size | None,
-    gaussian: bool,
-) -> Tensor:
+def probabilities(network: Network, image: Tensor, protocol: InferenceProtocol) -> Tensor:
     """The mean of the class probabilities of all passes, (1, K, H, W); else as `predict`.
 
     Memory: the sum, and the same of the largest scale.
     """
     size = (image.shape[-2], image.shape[-1])
     total: Tensor | None = None
-    for scale in scales:
+    for scale in protocol.scales:
         scaled = _resize(image, _scaled(size, scale))
-        if window is None or stride is None or _fits(scaled, window):
-            part = _pass(network, scaled, flip)
-        else:
-            part = _in_windows(network, scaled, flip, window, stride, gaussian)
-        part = _resize(part, size)
+        part = _resize(_at_one_scale(network, scaled, protocol), size)
         total = part if total is None else total.add_(part)
     assert total is not None
-    return total.div_(len(scales))
+    return total.div_(len(protocol.scales))
 
 
 def starts(length: int, window: int, stride: int) -> list[int]:
@@ -104,32 +102,45 @@ def window_weights(size: Size, gaussian: bool) -> Tensor:
     return torch.outer(rows, columns)
 
 
+def _at_one_scale(network: Network, image: Tensor, protocol: InferenceProtocol) -> Tensor:
+    """Class probabilities (1, K, H, W) of an image (1, 3, H, W), whole or from windows."""
+    window, stride = protocol.window, protocol.stride
+    if window is None or stride is None or _fits(image, window):
+        return _pass(network, image, protocol.flip)
+    size = min(window[0], image.shape[-2]), min(window[1], image.shape[-1])
+    weights = window_weights(size, protocol.gaussian).to(image.device)
+    return _in_windows(network, image, protocol.flip, stride, weights)
+
+
 def _in_windows(
-    network: Network, image: Tensor, flip: bool, window: Size, stride: Size, gaussian: bool
+    network: Network, image: Tensor, flip: bool, stride: Size, weights: Tensor
 ) -> Tensor:
-    """The weighted mean of the windows' probabilities; each window is mirrored by itself."""
+    """The weighted mean of the windows' probabilities; each window is mirrored by itself.
+
+    Args:
+        weights: (h, w), of the pixels of a window, which fits into the image.
+    """
     height, width = image.shape[-2:]
-    h, w = min(window[0], height), min(window[1], width)
-    weight = window_weights((h, w), gaussian).to(image.device)
-    counts = weight.new_zeros(height, width)
+    h, w = weights.shape
+    counts = weights.new_zeros(height, width)
     total: Tensor | None = None
     for y in starts(height, h, stride[0]):
         for x in starts(width, w, stride[1]):
             part = _pass(network, image[..., y : y + h, x : x + w], flip)
             if total is None:
                 total = part.new_zeros(1, part.shape[1], height, width)
-            total[..., y : y + h, x : x + w] += weight * part
-            counts[y : y + h, x : x + w] += weight
+            total[..., y : y + h, x : x + w] += weights * part
+            counts[y : y + h, x : x + w] += weights
     assert total is not None
     return total.div_(counts)
 
 
 def _pass(network: Network, image: Tensor, flip: bool) -> Tensor:
-    found = network(image).float().softmax(1)
+    average = network(image).float().softmax(1)
     if flip:
         mirrored = network(image.flip(-1)).float().softmax(1).flip(-1)
-        found = (found + mirrored) / 2
-    return found
+        average = (average + mirrored) / 2
+    return average
 
 
 def _fits(image: Tensor, window: Size | None) -> bool:
@@ -140,10 +151,10 @@ def _fits(image: Tensor, window: Size | None) -> bool:
 
 def _scaled(size: Size, scale: float) -> Size:
     height, width = (int(scale * side + 0.5) for side in size)
-    if min(height, width) < _MIN_SIDE:
+    if min(height, width) < MIN_SIDE:
         raise ValueError(
             f"an image of {size[0]}x{size[1]} has {height}x{width} at scale {scale}, and networks "
-            f"take sides of at least {_MIN_SIDE}: leave that scale out"
+            f"take sides of at least {MIN_SIDE}: leave that scale out"
         )
     return height, width
 

@@ -12,8 +12,7 @@ from torch.optim import SGD
 from datamodules.loading.datamodule import Batch
 from lightning_modules.losses import cross_entropy_sum, denominator
 from lightning_modules.metrics import ConfusionMatrix
-
-_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, of RGB in 0..1
+from lightning_modules.normalisation import Normalisation
 
 
 class NonFiniteLossError(ValueError):
@@ -32,8 +31,6 @@ class Segmentation(L.LightningModule):
         class_weights: of the cross-entropy; None for equal ones.
     """
 
-    mean: Tensor
-    std: Tensor
     class_weights: Tensor | None
 
     def __init__(
@@ -62,14 +59,12 @@ class Segmentation(L.LightningModule):
                 module.momentum = bn_momentum
         weights = None if class_weights is None else torch.tensor(class_weights)
         self.register_buffer("class_weights", weights, persistent=False)
-        self.register_buffer("mean", 255 * torch.tensor(_MEAN), persistent=False)
-        self.register_buffer("std", 255 * torch.tensor(_STD), persistent=False)
+        self.normalise = Normalisation()
         self.confusion = ConfusionMatrix(len(class_names))
 
     def forward(self, image: Tensor) -> Tensor:
         """Logits (N, K, H, W) of images (N, H, W, 3) in bytes."""
-        normalised = (image.float() - self.mean) / self.std
-        logits: Tensor = self.model(normalised.permute(0, 3, 1, 2))  # channels-last in memory
+        logits: Tensor = self.model(self.normalise(image))
         return logits
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:

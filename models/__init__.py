@@ -3,7 +3,7 @@
 A name with slashes is a family's and hands it the parts behind the first: `smp/fpn/resnet34`.
 
 Every network maps a float image (N, 3, H, W), RGB normalised by the ImageNet mean and standard
-deviation, to logits (N, K, H, W) of the input's own size, for any H and W from 33 up.
+deviation, to logits (N, K, H, W) of the input's own size, for any H and W from `MIN_SIDE` up.
 """
 
 import ast
@@ -18,6 +18,10 @@ from models.registry import BACKBONES, FAMILIES, MODELS
 
 if TYPE_CHECKING:
     from torch import nn
+
+MIN_SIDE = (
+    33  # of an image in pixels: five halvings leave two, over which batch norm has a variance
+)
 
 Option = bool | int | float | str
 

@@ -145,7 +145,7 @@ class HRNet(nn.Module):
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
-    def represent(self, image: Tensor) -> Tensor:
+    def forward_features(self, image: Tensor) -> Tensor:
         """Image (N, 3, H, W) to the streams put out, at 1/4 and concatenated."""
         x = F.relu(self.bn1(self.conv1(image)), inplace=True)  # 1/2
         x = F.relu(self.bn2(self.conv2(x)), inplace=True)  # 1/4
@@ -181,7 +181,7 @@ class SegmentationHRNet(HRNet):
         nn.init.normal_(classifier.weight, std=0.001)
 
     def forward(self, image: Tensor) -> Tensor:
-        return self.resize(self.last_layer(self.represent(image)), image.shape[-2:])
+        return self.resize(self.last_layer(self.forward_features(image)), image.shape[-2:])
 
 
 class HighResolutionModule(nn.Module):

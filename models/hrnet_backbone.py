@@ -39,7 +39,7 @@ class Backbone(HRNet):
         self.initialise()
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
-        return {"0": self.represent(image)}
+        return {"0": self.forward_features(image)}
 
 
 class Pyramid(HRNet):
@@ -61,7 +61,7 @@ class Pyramid(HRNet):
         self.initialise()
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
-        x = self.reduction_conv(self.represent(image))
+        x = self.reduction_conv(self.forward_features(image))
         maps = (F.avg_pool2d(x, 2**i, ceil_mode=True) if i else x for i in range(_LEVELS))
         convs = zip(self.fpn_convs, maps, strict=True)
         return {str(level): conv(x) for level, (conv, x) in enumerate(convs)}

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from models import nearest
+from models import MIN_SIDE, nearest
 
 
 def smp(num_classes: int, architecture: str, encoder: str) -> nn.Module:
@@ -141,7 +141,7 @@ def _try(architecture: str, encoder: str, options: dict[str, bool]) -> _Plan:
 def _sizes(model: Any) -> tuple[int, int, int, Tensor]:
     """Step, least side and least batch with which it trains, and logits of such a pass."""
     stride, failures = model.encoder.output_stride, []
-    for step, side, images in itertools.product((stride, 2 * stride), (33, 128), (1, 2)):
+    for step, side, images in itertools.product((stride, 2 * stride), (MIN_SIDE, 128), (1, 2)):
         least = -(-side // step) * step
         try:
             _run(model, images, least, least)

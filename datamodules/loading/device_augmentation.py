@@ -14,10 +14,10 @@ from torch.nn import functional as F
 from torchvision.transforms.v2 import functional as colour
 
 from datamodules.dataset import Dataset
+from datamodules.imagenet_statistics import MEAN_COLOUR
 from datamodules.labels import IGNORE, DataError
 from datamodules.loading.sampling import sample_seed
 from datamodules.loading.transforms import (
-    MEAN_COLOUR,
     Augmentation,
     Coordinates,
     CropGeometry,

@@ -15,14 +15,13 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from datamodules.imagenet_statistics import MEAN_COLOUR
 from datamodules.labels import IGNORE, UInt8
 
 if TYPE_CHECKING:
     import albumentations
 
 cv2.setNumThreads(0)  # a thread pool in every forked worker can hang, and workers are the threads
-
-MEAN_COLOUR = (124, 116, 104)  # ImageNet's mean, which normalisation turns into zeros
 
 Coordinates = npt.NDArray[np.float64]
 

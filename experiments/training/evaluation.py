@@ -4,7 +4,6 @@ import io
 import json
 import sys
 import warnings
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +18,8 @@ from experiments.reporting.progress_bar import shown_progress
 from experiments.training.evaluation_request import EvaluationRequest, unscored
 from experiments.trials.atomic_io import write_arrays, write_bytes, write_json
 from experiments.trials.comparability import check_comparable
-from experiments.trials.results import TrialResult, read_results
+from experiments.trials.result_types import TrialResult
+from experiments.trials.results import read_results
 from experiments.trials.trial import seed_folder, slug
 from models import build_model
 
@@ -146,13 +146,11 @@ def _predict(job: EvaluationRequest, data: Dataset, network: "nn.Module") -> Non
 
     from experiments.costs.benchmark import autocast, this_device
     from lightning_modules.inference import predict
-    from lightning_modules.segmentation import Segmentation
+    from lightning_modules.normalisation import Normalisation
 
     device, folder = this_device(), job.out / "predictions"
-    # Only for its normalisation and memory format.
-    idle: dict[str, Any] = dict.fromkeys(("lr", "momentum", "weight_decay", "power", "seed"), 0)
-    module = Segmentation(network, data.labels.names, **idle, steps=1, bn_momentum=0.1)
-    module.to(device).eval()
+    network.to(device, memory_format=torch.channels_last).eval()
+    normalise = Normalisation().to(device)
     todo = [i for i, id in enumerate(data.ids) if not (folder / f"{id}.png").is_file()]
     if len(todo) < len(data.ids):
         print(f"{len(data.ids) - len(todo)} of {len(data.ids)} images are predicted already")
@@ -164,9 +162,9 @@ def _predict(job: EvaluationRequest, data: Dataset, network: "nn.Module") -> Non
         for done, index in enumerate(todo, 1):
             image = torch.from_numpy(np.array(data[index][0])).to(device)[None]
             ids = predict(
-                lambda image: module(image.permute(0, 2, 3, 1)),
+                lambda image: network(normalise(image.permute(0, 2, 3, 1))),
                 image.permute(0, 3, 1, 2),
-                **asdict(job.protocol),
+                job.protocol,
             )
             picture = Image.fromarray(ids[0].cpu().numpy(), mode="P")
             picture.putpalette(data.labels.palette)

@@ -9,7 +9,7 @@ from typing import Any, Union, get_args, get_origin
 from datamodules import dataset_info
 from experiments.recipes import RECIPES
 from experiments.trials.recipe import Recipe
-from models import nearest
+from models import MIN_SIDE, nearest
 
 Value = bool | int | float | str | None | tuple[int, ...] | tuple[float, ...]
 
@@ -114,8 +114,10 @@ def parse_size(text: str, flag: str = "--size") -> tuple[int, int]:
         ValueError: another text, or a side that no network takes.
     """
     height, _, width = text.partition("x")
-    if not (height.isdecimal() and width.isdecimal() and min(int(height), int(width)) >= 33):
-        raise ValueError(f"{flag} is {text!r}: give height x width of at least 33, as 360x480")
+    if not (height.isdecimal() and width.isdecimal()) or min(int(height), int(width)) < MIN_SIDE:
+        raise ValueError(
+            f"{flag} is {text!r}: give height x width of at least {MIN_SIDE}, as 360x480"
+        )
     return int(height), int(width)
 
 

@@ -19,7 +19,9 @@ from experiments import evaluate
 from experiments.run import main as run_trial
 from experiments.trials.atomic_io import write_json
 from experiments.trials.comparability import check_comparable
-from experiments.trials.results import TrialResult, read_result
+from experiments.trials.protocols import Protocol
+from experiments.trials.result_types import TrialResult
+from experiments.trials.results import read_result
 from lightning_modules import inference
 from models import build_model
 from tests.commands import run
@@ -111,9 +113,10 @@ def test_another_protocol_is_another_result(trial: Path, capsys: Output) -> None
         mean, std = (255 * torch.tensor(v) for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
         x = ((image - mean) / std).permute(2, 0, 1)[None]
         model = build_model(MODEL, 11, trial / "checkpoints" / "step00000003.ckpt").eval()
-        expected = inference.predict(
-            model, x, scales=(1.0, 1.5), flip=True, window=(48, 48), stride=(32, 32), gaussian=True
+        protocol = Protocol(
+            scales=(1.0, 1.5), flip=True, window=(48, 48), stride=(32, 32), gaussian=True
         )
+        expected = inference.predict(model, x, protocol)
     differ = _maps(trial / "new")["test_0000.png"] != expected[0].numpy()
     # By hand it is resized after the normalisation; without windows 0.6 % differ, without flip 14.
     assert differ.mean() < 0.001

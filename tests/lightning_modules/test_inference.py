@@ -1,5 +1,6 @@
 """Predictions under any protocol, against plain inference and against slow loops in NumPy."""
 
+from dataclasses import asdict
 from itertools import pairwise
 from typing import Any
 
@@ -12,14 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from experiments.trials.protocols import Protocol
 from lightning_modules.inference import predict, probabilities, starts, window_weights
 from models import build_model
 
 Float = npt.NDArray[np.float64]
 K = 4
-PLAIN: dict[str, Any] = {
-    "scales": (1.0,), "flip": False, "window": None, "stride": None, "gaussian": False
-}  # fmt: skip
 
 
 def _image(height: int, width: int, seed: int = 0) -> Tensor:
@@ -48,7 +47,7 @@ def _softmax(logits: Tensor) -> Float:
 
 @torch.inference_mode()
 def _ask(network: nn.Module, image: Tensor, **changes: Any) -> Tensor:
-    return probabilities(network, image, **{**PLAIN, **changes})
+    return probabilities(network, image, Protocol(**changes))
 
 
 def _bell(height: int, width: int) -> Float:
@@ -159,13 +158,12 @@ def test_one_pass_is_plain_inference_to_the_bit(
 
     with torch.inference_mode():
         plain = network(image)
-        found = predict(
-            watched, image, window=window, stride=window, gaussian=bool(window) and gaussian
-        )
+        protocol = Protocol(window=window, stride=window, gaussian=bool(window) and gaussian)
+        found = predict(watched, image, protocol)
     assert found.dtype == torch.uint8
     assert torch.equal(found, plain.argmax(1).byte())
     assert len(calls) == 1 and calls[0] is image
-    whole = _ask(network, image, window=window, stride=window, gaussian=gaussian)
+    whole = _ask(network, image, **asdict(protocol))
     assert torch.equal(whole, plain.softmax(1))
 
 
@@ -174,7 +172,7 @@ def test_close_logits_are_told_apart() -> None:
     logits = torch.zeros(1, 2, 33, 33)
     logits[:, 1] = 1e-9
     assert (logits.softmax(1).argmax(1) == 0).all()
-    assert (predict(lambda _: logits, _image(33, 33)) == 1).all()
+    assert (predict(lambda _: logits, _image(33, 33), Protocol()) == 1).all()
 
 
 def test_flip_changes_nothing_for_a_network_that_does_not_see_it() -> None:
@@ -222,11 +220,11 @@ def test_bytes_are_passed_as_they_are_and_resized_as_numbers() -> None:
         return torch.cat([image.float(), image.float()], 1)
 
     image = (_image(66, 66).abs() * 80).byte()
-    predict(network, image, scales=(1.0, 0.5))
+    predict(network, image, Protocol(scales=(1.0, 0.5)))
     assert seen[0] is image
     assert seen[1].dtype == torch.float32 and seen[1].shape == (1, 3, 33, 33)
 
 
 def test_an_image_that_is_too_small_for_networks() -> None:
     with pytest.raises(ValueError, match="an image of 48x64 has 24x32 at scale 0.5.* at least 33"):
-        predict(_network(), _image(48, 64), scales=(0.5, 1.0))
+        predict(_network(), _image(48, 64), Protocol(scales=(0.5, 1.0)))
