@@ -19,9 +19,7 @@ from models.registry import BACKBONES, FAMILIES, MODELS
 if TYPE_CHECKING:
     from torch import nn
 
-MIN_SIDE = (
-    33  # of an image in pixels: five halvings leave two, over which batch norm has a variance
-)
+MIN_SIDE = 33  # pixels of an image: five halvings leave two, of which batch norm has a variance
 
 Option = bool | int | float | str
 

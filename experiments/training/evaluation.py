@@ -149,7 +149,7 @@ def _predict(job: EvaluationRequest, data: Dataset, network: "nn.Module") -> Non
     from lightning_modules.normalisation import Normalisation
 
     device, folder = this_device(), job.out / "predictions"
-    network.to(device, memory_format=torch.channels_last).eval()
+    network.to(memory_format=torch.channels_last).to(device).eval()
     normalise = Normalisation().to(device)
     todo = [i for i, id in enumerate(data.ids) if not (folder / f"{id}.png").is_file()]
     if len(todo) < len(data.ids):

@@ -13,8 +13,7 @@ def test_statistics_are_those_that_weights_come_with() -> None:
 
 
 def test_bytes_become_what_torchvision_makes_of_them() -> None:
-    image = torch.arange(256, dtype=torch.uint8).repeat(3).view(1, 16, 48)[:, None]
-    image = image.reshape(1, 16, 16, 3)
+    image = torch.arange(256, dtype=torch.uint8).view(1, 16, 16, 1).repeat(1, 1, 1, 3)
     ours = Normalisation()(image)
     planes = reference.to_dtype(image.permute(0, 3, 1, 2), torch.float32, scale=True)
     theirs = reference.normalize(planes, list(IMAGENET_DEFAULT_MEAN), list(IMAGENET_DEFAULT_STD))
