@@ -6,9 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
-
-import numpy as np
+from typing import IO
 
 
 def write_json(path: Path, value: object) -> None:
@@ -25,12 +23,6 @@ def write_bytes(path: Path, content: bytes) -> None:
     """Write a whole file or nothing."""
     with _replacing(path) as file:
         file.write(content)
-
-
-def write_arrays(path: Path, arrays: dict[str, Any]) -> None:
-    """Write a whole compressed `.npz` or nothing."""
-    with _replacing(path) as file:
-        np.savez_compressed(file, **arrays)
 
 
 @contextmanager

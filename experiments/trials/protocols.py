@@ -5,15 +5,12 @@ A protocol has a name or is spelled out: `scales=0.5,1,2:flip:window=512x1024:st
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Literal
 
-from models import nearest
+from experiments.trials.hashing import short_hash
+from models import MIN_SIDE, nearest
 
 Size = tuple[int, int]
-
-LAST_STEP = "none: the last step's weights"
-AVERAGED = "softmax of every pass"
-_MIN_SIDE = 33  # what every network takes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +38,7 @@ class Protocol:
             "scales (above 0 and up to 10, each once)": bool(self.scales)
             and all(0 < scale <= 10 for scale in self.scales)
             and len({*self.scales}) == len(self.scales),
-            f"window (two sides of at least {_MIN_SIDE})": min(window or (_MIN_SIDE,)) >= _MIN_SIDE,
+            f"window (two sides of at least {MIN_SIDE})": min(window or (MIN_SIDE,)) >= MIN_SIDE,
             "stride (at least 1 and within a window)": (window is None) == (stride is None)
             and all(1 <= s <= w for s, w in zip(stride or (), window or (), strict=True)),
             "gaussian (only of windows)": window is not None or not self.gaussian,
@@ -78,26 +75,68 @@ class Protocol:
             parts += [f"window={_by(self.window)}", f"stride={_by(self.stride)}"]
         return ":".join(parts + ["gaussian"] * self.gaussian)
 
-    def record(self, split: str, selection: str = LAST_STEP) -> dict[str, Any]:
-        """What a result says of it; the fields are there where they are not the default.
 
-        Args:
-            selection: by what the weights were chosen.
+@dataclass(frozen=True, kw_only=True)
+class EvaluationProtocol:
+    """How the scores of a result came about; labels are always taken at their file's own size.
+
+    Attributes:
+        passes: None where nobody told it, as of predictions from elsewhere.
+        selection: by what the weights were chosen: those of the last step, by hand (`checkpoint`),
+            or unknown.
+        precision: where it is not the recipe's.
+    """
+
+    split: str
+    passes: Protocol | None
+    selection: Literal["last step", "by hand", "unknown"] = "last step"
+    checkpoint: str | None = None
+    precision: str | None = None
+
+    @property
+    def mode(self) -> str:
+        return "protocol unknown" if self.passes is None else str(self.passes)
+
+    def describe(self) -> dict[str, str]:
+        """Its parts in words, those that are shown beside every score."""
+        chosen = {
+            "last step": "the last step's weights",
+            "by hand": f"by hand: {self.checkpoint}",
+            "unknown": "unknown: weights from elsewhere",
+        }
+        parts = {"mode": self.mode, "size": "the label file's own"}
+        if self.passes is not None:
+            parts["selection"] = chosen[self.selection]
+        if self.passes not in (None, Protocol()):
+            parts["averaged"] = "softmax of every pass"
+        return parts | ({"precision": self.precision} if self.precision else {})
+
+    def hash(self) -> str | None:
+        """Of all that can change a score; None where too little is known.
+
+        An unknown selection keeps no row out of a table, as an unknown recipe does not. The words
+        that are hashed are those of the first published results, so that these keep theirs.
         """
-        found = {field.name: (getattr(self, field.name), field.default) for field in fields(self)}
+        if self.passes is None:
+            return None
+        values = {field.name: getattr(self.passes, field.name) for field in fields(self.passes)}
         changed = {
-            name: list(value) if isinstance(value, tuple) else value
-            for name, (value, default) in found.items()
-            if value != default
+            field.name: values[field.name]
+            for field in fields(self.passes)
+            if values[field.name] != field.default
         }
-        return {
-            "split": split,
-            "mode": str(self),
-            "size": "the label file's own",
-            "selection": selection,
-            **changed,
-            **({"averaged": AVERAGED} if changed else {}),
-        }
+        last = "none: the last step's weights"
+        return short_hash(
+            {
+                "split": self.split,
+                "mode": str(self.passes),
+                "size": "the label file's own",
+                "selection": f"by hand: {self.checkpoint}" if self.selection == "by hand" else last,
+                **changed,
+                **({"averaged": "softmax of every pass"} if changed else {}),
+                **({"precision": self.precision} if self.precision else {}),
+            }
+        )
 
 
 _SIX = (0.5, 0.75, 1.0, 1.25, 1.5, 1.75)

@@ -6,21 +6,83 @@ A recipe is a frozen dataclass made by a function (`experiments.recipes`); a var
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any
+from typing import ClassVar
 
 from experiments.trials.hashing import short_hash
-from experiments.trials.protocols import PROTOCOLS
+from experiments.trials.protocols import PROTOCOLS, EvaluationProtocol
+from models import MIN_SIDE
 
 PRECISIONS = ("32-true", "bf16-mixed")
 _PHOTOMETRIC = ("none", "colour-jitter")
-_LATER = ("crop_on", "tuned", "tuned_from")  # fields that came after the first published results
+_LATER = ("crop_on", "tuning")  # fields that came after the first published results
 _CROP_ON = ("workers", "device")
 _INITS = ("random", "imagenet")
+
+
+@dataclass(frozen=True)
+class RecipeRequest:
+    """A recipe as the command line asks for it, which makes it again (`trials.overrides`).
+
+    Attributes:
+        recipe: its name, or `file.py:function`.
+        overrides: values of `--set`, as `lr=0.02`, in the order given.
+        data: value of `--data`.
+    """
+
+    recipe: str
+    overrides: tuple[str, ...] = ()
+    data: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TuningBudget:
+    """A search for a network's own `lr` and `weight_decay`, the same for every network.
+
+    Candidates are `num_trials` points of a low-discrepancy sequence, log-uniform from
+    value / span to value * span around the recipe's own values, which are the first of them.
+
+    Attributes:
+        seed: of every candidate.
+        steps: of every candidate.
+        train_split, select_split: what candidates train on, and where their mIoU is compared.
+    """
+
+    num_trials: int
+    seed: int
+    lr: float
+    weight_decay: float
+    span: float
+    steps: int
+    train_split: str
+    select_split: str
+
+    def __str__(self) -> str:
+        ranges = [
+            f"{name} {value / self.span:.3g} to {value * self.span:.3g}"
+            for name, value in (("lr", self.lr), ("weight_decay", self.weight_decay))
+        ]
+        return (
+            f"{self.num_trials} trials with seed {self.seed}; {' and '.join(ranges)}, log-uniform "
+            f"by a Halton sequence, the recipe's own first; {self.steps} steps each on "
+            f"{self.train_split}; highest mIoU on {self.select_split}"
+        )
+
+    def difference(self, other: "TuningBudget") -> str:
+        """The fields in which two searches are not the same, with both values."""
+        ours, theirs = dataclasses.asdict(self), dataclasses.asdict(other)
+        return "; ".join(
+            f"{name}: {value} against {theirs[name]}"
+            for name, value in ours.items()
+            if value != theirs[name]
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
     """What every network of a comparison shares. Sizes are (height, width) in pixels."""
+
+    # A result that holds a field of another version is refused rather than read in part.
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
     name: str
     data: str
@@ -57,14 +119,12 @@ class Recipe:
     val_split: str = "val"
     test_split: str = "test"
     """The split that is predicted and scored after the last step."""
-    tuned: str | None = None
-    """By what search a network's own `lr` and `weight_decay` were chosen, in words."""
-    tuned_from: tuple[float, float] | None = None
-    """What `lr` and `weight_decay` are where nothing is tuned."""
+    tuning: TuningBudget | None = None
+    """By what search a network's own `lr` and `weight_decay` were chosen."""
 
     def __post_init__(self) -> None:
         checks = {
-            "crop (two sides of at least 33)": min(self.crop) >= 33,
+            f"crop (two sides of at least {MIN_SIDE})": min(self.crop) >= MIN_SIDE,
             "batch (at least 1)": self.batch >= 1,
             "steps (at least 1)": self.steps >= 1,
             "val_every (at least 1)": self.val_every >= 1,
@@ -78,7 +138,6 @@ class Recipe:
             f"photometric (one of {', '.join(_PHOTOMETRIC)})": self.photometric in _PHOTOMETRIC,
             f"crop_on (one of {', '.join(_CROP_ON)})": self.crop_on in _CROP_ON,
             f"init (one of {', '.join(_INITS)})": self.init in _INITS,
-            "tuned (with tuned_from)": (self.tuned is None) == (self.tuned_from is None),
         }
         for need, fine in checks.items():
             if not fine:
@@ -89,16 +148,16 @@ class Recipe:
                 )
 
     @property
-    def protocol(self) -> dict[str, Any]:
+    def protocol(self) -> EvaluationProtocol:
         """How predictions are made and scored; part of every result."""
-        return PROTOCOLS["single"].record(self.test_split)
+        return EvaluationProtocol(split=self.test_split, passes=PROTOCOLS["single"])
 
     def untuned(self) -> "Recipe":
         """The recipe that networks share whose `lr` and `weight_decay` are their own."""
-        if self.tuned_from is None:
+        if self.tuning is None:
             return self
-        lr, decay = self.tuned_from
-        return dataclasses.replace(self, lr=lr, weight_decay=decay, tuned=None, tuned_from=None)
+        lr, weight_decay = self.tuning.lr, self.tuning.weight_decay
+        return dataclasses.replace(self, lr=lr, weight_decay=weight_decay, tuning=None)
 
     def hash(self) -> str:
         """Of every field but the name; of a later one only where it is not the default, so that

@@ -3,95 +3,112 @@
 Nothing here imports torch, so that a report or a notebook starts anywhere in a second.
 """
 
+import hashlib
+import io
 import json
 import shutil
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+from pydantic import BaseModel, ValidationError
 
-SCHEMA = 1
+from experiments.trials import schema1
+from experiments.trials.atomic_io import write_bytes, write_json
+from experiments.trials.result_types import (
+    SCHEMA,
+    FailedTrial,
+    FinishedTrial,
+    PositionPrior,
+    TrialIdentity,
+    TrialResult,
+)
+
+RESULT = "result.json"
+COUNTS = "per_image.npz"
+IDENTITY = "trial.json"  # of a trial that has started
 PRIOR = "position-prior.json"
 EVALUATED = "evaluated"  # folder of what `experiments.evaluate` makes of a trial
 TUNED = "tuned.json"  # beside a tuned network's result: the trials it was chosen from
-DID_NOT_TRAIN = "did not train under"  # how the reason begins where a loss was no number
+
+Arrays = dict[str, np.ndarray]
+M = TypeVar("M", bound=BaseModel)
 
 
-@dataclass(frozen=True)
-class TrialResult:
-    """A finished or failed trial as `result.json` holds it.
-
-    Keys of `record`: schema, status ("done" or "failed"), reason, recipe, untuned (hash of the
-    recipe without tuning; not in older files), model, seed, repeat (of the same seed; absent is 0),
-    hashes (recipe, data, protocol, code), init (kind, and of a file source, sha256, licence and
-    load report; not in older files), data, protocol, confusion (rows truth, columns prediction),
-    metrics, cost, timing, environment, curve.
-    """
-
-    path: Path
-    record: dict[str, Any]
-
-    def __getitem__(self, key: str) -> Any:
-        return self.record[key]
-
-    @property
-    def done(self) -> bool:
-        return bool(self.record["status"] == "done")
-
-    @property
-    def label(self) -> str:
-        """The model as a row of its own is called, with what tuning chose."""
-        recipe = self.record["recipe"]
-        if recipe.get("tuned") is None:
-            return str(self.record["model"])
-        lr, decay = recipe["lr"], recipe["weight_decay"]
-        return f"{self.record['model']} (tuned: lr {lr:g}, wd {decay:g})"
-
-    @property
-    def init(self) -> str:
-        """The initial weights, as `random` or `imagenet (resnet101.a1h_in1k)`.
-
-        `unknown` for predictions that came from elsewhere.
-        """
-        kind = self.record["recipe"].get("init", "unknown")
-        source = self.record.get("init", {}).get("source")
-        return f"{kind} ({source})" if source else str(kind)
-
-    @property
-    def predictions(self) -> Path:
-        return self.path.parent / "predictions"
-
-    def per_image(self) -> dict[str, Any]:
-        """ids (n,), groups (n,) and tp, fp, fn (n, K) of the scored split."""
-        with np.load(self.path.parent / "per_image.npz") as arrays:
-            return dict(arrays)
-
-
-def read_result(path: Path) -> TrialResult | None:
+def read_result(path: Path) -> FinishedTrial | FailedTrial | None:
     """The result of a trial, or None where there is none.
 
     Raises:
-        ValueError: a file of another schema, or one that is not JSON.
+        ValueError: a file that is damaged or of a schema that this code does not know, with the
+            field and what it needs.
     """
+    record = _read_json(path)
+    if record is None:
+        return None
+    if record.get("schema") == 1:
+        record = _upgraded(schema1.upgrade, record, path)
+    elif record.get("schema") != SCHEMA:
+        raise ValueError(
+            f"{path} has schema {record.get('schema')!r}, this code reads 1 and {SCHEMA}: read it "
+            "with the version that wrote it, or delete it to run the trial again"
+        )
+    kind = FailedTrial if "failure" in record else FinishedTrial
+    return _validated(kind, {**record, "path": path}, path)
+
+
+def write_result(result: TrialResult, counts: Mapping[str, Any] | None = None) -> TrialResult:
+    """Write a result, after the per-image counts of its scoring where they are new.
+
+    A kill between both leaves counts that do not belong to the result, which `per_image` refuses.
+
+    Returns:
+        The result as it is written, with the hash of its counts.
+    """
+    if counts is not None:
+        file = io.BytesIO()
+        np.savez_compressed(file, **counts)
+        write_bytes(result.path.parent / COUNTS, file.getvalue())
+        digest = hashlib.sha256(file.getvalue()).hexdigest()
+        result = result.model_copy(update={"per_image_sha256": digest})
+    write_record(result.path, result)
+    return result
+
+
+def write_record(path: Path, record: BaseModel) -> None:
+    """Write a typed record as JSON, whole or not at all."""
+    write_json(path, record.model_dump(mode="json", by_alias=True))
+
+
+def per_image(result: FinishedTrial) -> Arrays | None:
+    """Counts of every image of the scored split; None where none were kept.
+
+    ids (n,), groups (n,), and tp, fp, fn (n, K); near boundaries widths (W,) and band
+    (n, W, 3, K), and more (`scoring.metrics`).
+
+    Raises:
+        ValueError: a damaged file, or one of another scoring than the result.
+    """
+    path = result.path.parent / COUNTS
     if not path.is_file():
         return None
+    again = "score the trial's predictions with python -m experiments.score --again"
+    content = path.read_bytes()
+    kept = result.per_image_sha256
+    if kept is not None and hashlib.sha256(content).hexdigest() != kept:
+        raise ValueError(f"{path} is not of the scoring that {result.path.name} holds: {again}")
     try:
-        record = json.loads(path.read_text())
-    except json.JSONDecodeError as error:
-        raise ValueError(
-            f"{path} is not JSON ({error}): delete it to run the trial again"
-        ) from None
-    if record.get("schema") != SCHEMA:
-        raise ValueError(
-            f"{path} has schema {record.get('schema')}, this code reads {SCHEMA}: "
-            "read it with the version that wrote it, or delete it to run the trial again"
-        )
-    return TrialResult(path, record)
+        with np.load(io.BytesIO(content)) as arrays:
+            counts = dict(arrays)
+        sums = [int(counts[name].sum()) for name in ("tp", "fn")] if "tp" in counts else None
+    except (OSError, EOFError, ValueError, KeyError) as error:
+        raise ValueError(f"{path} is damaged ({error}): {again}") from None
+    if sums is not None and sum(sums) != sum(map(sum, result.confusion)):
+        raise ValueError(f"{path} counts other pixels than {result.path.name}: {again}")
+    return counts
 
 
-def read_results(folder: Path | str) -> list[TrialResult]:
+def read_results(folder: Path | str) -> list[FinishedTrial | FailedTrial]:
     """Every result below a folder, finished or failed, in the order of their paths.
 
     Raises:
@@ -100,27 +117,66 @@ def read_results(folder: Path | str) -> list[TrialResult]:
     folder = Path(folder)
     if not folder.is_dir():
         raise ValueError(f"no results folder at {folder.absolute()}: run a comparison first")
-    paths = sorted(folder.rglob("result.json"))
+    paths = sorted(folder.rglob(RESULT))
     # What `evaluate` left beside a trial has another protocol or split.
     found = (read_result(p) for p in paths if EVALUATED not in p.relative_to(folder).parts)
     return [result for result in found if result is not None]
 
 
-def read_prior(folder: Path, results: Sequence[TrialResult]) -> dict[str, Any] | None:
+def finished(results: Iterable[TrialResult]) -> list[FinishedTrial]:
+    return [result for result in results if isinstance(result, FinishedTrial)]
+
+
+def failed(results: Iterable[TrialResult]) -> list[FailedTrial]:
+    return [result for result in results if isinstance(result, FailedTrial)]
+
+
+def read_identity(folder: Path) -> TrialIdentity | None:
+    """What a started trial's folder says of it; None where nothing has started.
+
+    Raises:
+        ValueError: a damaged file.
+    """
+    path = folder / IDENTITY
+    record = _read_json(path)
+    if record is None:
+        return None
+    if record.get("schema") == 1:
+        identity = _upgraded(schema1.upgrade_identity, record, path)
+        return _validated(TrialIdentity, identity, path)
+    return _validated(TrialIdentity, record, path)
+
+
+def read_record(path: Path, kind: type[M]) -> M | None:
+    """A typed record that `write_record` wrote; None where there is no file.
+
+    Raises:
+        ValueError: a damaged file, with the field and what it needs.
+    """
+    record = _read_json(path)
+    return None if record is None else _validated(kind, record, path)
+
+
+def read_prior(folder: Path, results: Sequence[TrialResult]) -> PositionPrior | None:
     """Scores of the position prior that `compare` left in a folder; None if of other data."""
     path = folder / PRIOR
-    prior: dict[str, Any] | None = json.loads(path.read_text()) if path.is_file() else None
-    known = prior is not None and any(r["hashes"]["data"] == prior.get("data") for r in results)
-    return prior if known else None
+    record = _read_json(path)
+    if record is None:
+        return None
+    if "metrics" not in record:  # as versions before 0.2 wrote it
+        scores = {key: value for key, value in record.items() if key != "data"}
+        record = {"data": record.get("data"), "metrics": schema1.metrics(scores)}
+    prior = _validated(PositionPrior, record, path)
+    return prior if any(result.hashes.data == prior.data for result in results) else None
 
 
-def publish(results: list[TrialResult], folder: Path, panel: list[str]) -> None:
+def publish(results: Sequence[TrialResult], folder: Path, panel: Sequence[str]) -> None:
     """Copy finished results, with the panel's predictions, into a folder that is kept.
 
     Raises:
         ValueError: two of them would be copied to one place, as of two recipes.
     """
-    done = [result for result in results if result.done]
+    done = finished(results)
     targets = [folder / r.path.parent.parent.name / r.path.parent.name for r in done]
     twice = next((target for target in targets if targets.count(target) > 1), None)
     if twice is not None:
@@ -129,7 +185,7 @@ def publish(results: list[TrialResult], folder: Path, panel: list[str]) -> None:
         )
     for result, target in zip(done, targets, strict=True):
         source = result.path.parent
-        names = ["result.json", "per_image.npz", *(f"predictions/{id}.png" for id in panel)]
+        names = [RESULT, COUNTS, *(f"predictions/{id}.png" for id in panel)]
         names += [name for name in (TUNED,) if (source / name).is_file()]
         (target / "predictions").mkdir(parents=True, exist_ok=True)
         for name in names:
@@ -137,3 +193,56 @@ def publish(results: list[TrialResult], folder: Path, panel: list[str]) -> None:
         prior = source.parent.parent / PRIOR
         if prior.is_file():
             shutil.copyfile(prior, folder / PRIOR)
+
+
+def _read_json(path: Path) -> dict[str, Any] | None:
+    """The object that a file holds; None where there is none.
+
+    Raises:
+        ValueError: a file that holds none.
+    """
+    if not path.is_file():
+        return None
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(
+            f"{path} is not JSON ({error}): delete it to run the trial again"
+        ) from None
+    if not isinstance(record, dict):
+        raise ValueError(f"{path} holds no JSON object: delete it to run the trial again")
+    return record
+
+
+def _upgraded(
+    upgrade: Callable[[Mapping[str, Any]], dict[str, Any]], record: dict[str, Any], path: Path
+) -> dict[str, Any]:
+    try:
+        return upgrade(record)
+    except KeyError as error:
+        raise ValueError(
+            f"{path} lacks the field {error.args[0]}: delete it to run the trial again"
+        ) from None
+    except (AttributeError, TypeError) as error:
+        raise ValueError(
+            f"{path} has a damaged field ({error}): delete it to run the trial again"
+        ) from None
+
+
+def _validated(kind: type[M], record: Mapping[str, Any], path: Path) -> M:
+    try:
+        return kind.model_validate(record)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        field = ".".join(map(str, first["loc"])) or "result"
+        need = first["msg"].removeprefix("Value error, ")
+        got = "" if first["type"] in ("missing", "value_error") else f" is {_brief(first['input'])}"
+        raise ValueError(
+            f"{path}: {field}{got}: {need[:1].lower()}{need[1:]}; mend it, or delete the file to "
+            "run the trial again"
+        ) from None
+
+
+def _brief(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

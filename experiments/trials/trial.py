@@ -9,17 +9,23 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock, Timeout
 
-from experiments.trials.atomic_io import write_json
-from experiments.trials.hashing import code_hash, short_hash
-from experiments.trials.recipe import Recipe
-from experiments.trials.results import SCHEMA, TUNED, read_result
+from experiments import __version__
+from experiments.trials.hashing import code_hash
+from experiments.trials.recipe import Recipe, RecipeRequest
+from experiments.trials.result_types import Environment, Hashes, TrialIdentity, TuningStudy
+from experiments.trials.results import (
+    RESULT,
+    TUNED,
+    read_identity,
+    read_result,
+    write_record,
+)
 
 
 class State(Enum):
@@ -51,25 +57,27 @@ class Trial:
     """Which run of the same seeds: what differs between these is noise of the machine."""
     mark: str = ""
     """What else tables and logs call it; no part of the trial."""
-    chosen_from: dict[str, Any] | None = field(default=None, compare=False, repr=False)
+    chosen_from: TuningStudy | None = field(default=None, compare=False, repr=False)
     """The search behind a tuned recipe, kept beside the result; no part of the trial."""
+    request: RecipeRequest | None = field(default=None, compare=False, repr=False)
+    """How the recipe was asked for, to be asked for again; no part of the trial."""
 
     @property
     def folder(self) -> Path:
-        seed = seed_folder(self.seed, self.recipe.tuned is not None, self.repeat)
+        seed = seed_folder(self.seed, self.recipe.tuning is not None, self.repeat)
         return self.out / slug(self.recipe.name) / slug(self.model) / seed
 
     @property
     def name(self) -> str:
         """As tables and logs call it."""
-        tuned = "tuned" if self.recipe.tuned else ""
+        tuned = "tuned" if self.recipe.tuning else ""
         repeat = f"repeat {self.repeat}" if self.repeat else ""
         words = (self.model, f"seed {self.seed}", tuned, repeat, self.mark)
         return " ".join(word for word in words if word)
 
     @property
     def result_path(self) -> Path:
-        return self.folder / "result.json"
+        return self.folder / RESULT
 
     @property
     def init_seed(self) -> int:
@@ -79,45 +87,40 @@ class Trial:
     def data_seed(self) -> int:
         return self.seed if self.recipe.data_seed is None else self.recipe.data_seed
 
-    def identity(self, data: str | None = None) -> dict[str, Any]:
+    def identity(self, data: str | None = None) -> TrialIdentity:
         """What every result says, however the trial ended; `data` is the data set's hash."""
-        return {
-            "schema": SCHEMA,
-            "recipe": json.loads(json.dumps(asdict(self.recipe))),
-            "untuned": self.recipe.untuned().hash(),
-            "model": self.model,
-            "seed": self.seed,
-            "repeat": self.repeat,
-            "init_seed": self.init_seed,
-            "data_seed": self.data_seed,
-            "protocol": self.recipe.protocol,
-            "hashes": {
-                "recipe": self.recipe.hash(),
-                "data": data,
-                "protocol": short_hash(self.recipe.protocol),
-                "code": code_hash(self.model, self.recipe.data),
-            },
-            "environment": {"python": platform.python_version(), "machine": platform.machine()},
-        }
-
-    def id(self) -> str:
-        """Names the trial in W&B and in comparisons, on any machine."""
-        again = [self.repeat] if self.repeat else []
-        return short_hash([self.recipe.hash(), self.model, self.seed, *again])
+        return TrialIdentity(
+            version=__version__,
+            request=self.request,
+            recipe=self.recipe,
+            model=self.model,
+            seed=self.seed,
+            repeat=self.repeat,
+            init_seed=self.init_seed,
+            data_seed=self.data_seed,
+            protocol=self.recipe.protocol,
+            hashes=Hashes(
+                recipe=self.recipe.hash(),
+                data=data,
+                protocol=self.recipe.protocol.hash(),
+                code=code_hash(self.model, self.recipe.data),
+            ),
+            environment=Environment(python=platform.python_version(), machine=platform.machine()),
+        )
 
     def state(self, data: str) -> State:
         """What is there, given the hash of the data set as it is now."""
         result = read_result(self.result_path)
         if result is not None:
-            found = result["hashes"]
-        elif (self.folder / "trial.json").is_file():
-            found = json.loads((self.folder / "trial.json").read_text())["hashes"]
+            found = result.hashes
+        elif (started := read_identity(self.folder)) is not None:
+            found = started.hashes
         else:
             return State.NEW
-        now = self.identity(data)["hashes"]
+        now = self.identity(data).hashes
         if result is not None and not result.done:
             return State.FAILED if found == now else State.REDO
-        if {**found, "code": None} != {**now, "code": None}:
+        if found.model_copy(update={"code": now.code}) != now:
             return State.OTHER
         if result is None:
             return State.STARTED if found == now else State.OUTDATED
@@ -147,7 +150,7 @@ class Trial:
         elif state in (State.DONE, State.STALE):
             return False
         if self.chosen_from is not None:
-            write_json(self.folder / TUNED, self.chosen_from)
+            write_record(self.folder / TUNED, self.chosen_from)
         return True
 
     def _clear(self) -> None:

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ from experiments.analysis.evidence import evidence
 from experiments.analysis.evidence_types import Evidence
 from experiments.analysis.intervals import Interval, Target, interval
 from experiments.recipes import camvid_quick
-from experiments.trials.atomic_io import write_arrays, write_json
-from experiments.trials.results import TrialResult, read_result
+from experiments.trials.atomic_io import write_json
+from experiments.trials.result_types import FailedTrial, FailureKind, FinishedTrial, TrialResult
+from experiments.trials.results import read_result, write_result
 
 Floats = npt.NDArray[np.float64]
 
@@ -77,43 +79,88 @@ def trial(
     recipe: dict[str, Any] | None = None,
     block: int | None = 1,
     **changes: Any,
-) -> TrialResult:
-    """A finished trial on disk; of None, one whose counts of images were not kept."""
-    fields = dataclasses.asdict(camvid_quick()) | (recipe or {})
-    names = [field for field in fields if field != "name"]
+) -> FinishedTrial:
+    """A finished trial on disk; of None, one whose counts of images were not kept.
+
+    Args:
+        recipe: fields that are not those of `camvid-quick`.
+        changes: fields of the result, as its JSON has them.
+    """
     tp, fn = (counts[n].sum(0) if counts else np.array([1, 1]) for n in ("tp", "fn"))
-    miou, iou = float((tp / (tp + fn)).mean()), map(float, tp / (tp + fn))
+    iou = [float(x) for x in tp / (tp + fn)]
     data = {"name": "camvid", "split": "test", "num_images": IMAGES, "classes": ["a", "b"]}
     data = {**data, "block": block} | changes.pop("data", {})
-    record = {
-        "schema": 1,
-        "status": "done",
-        "reason": None,
-        "recipe": fields,
-        "model": model,
-        "seed": seed,
-        "repeat": repeat,
-        "hashes": {"data": "d", "protocol": "p", "code": "c"}
-        | {"recipe": str([fields[name] for name in names])},
+    size = len(data["classes"])
+    confusion = np.zeros((size, size), int)
+    confusion[: len(tp), : len(tp)] = np.diag(tp)
+    confusion[range(len(fn)), (np.arange(len(fn)) + 1) % size] += fn
+    record = identity(model, seed, repeat, recipe) | {
         "data": data,
-        "protocol": {},
-        "metrics": {"miou": miou, "pixel_accuracy": 0.9}
-        | {"iou": dict(zip(data["classes"], iou, strict=True))},
+        "confusion": confusion.tolist(),
+        "metrics": {
+            "miou": float(np.mean(iou)),
+            "pixel_accuracy": 0.9,
+            "num_classes_counted": size,
+            "iou": dict(zip(data["classes"], iou, strict=False)),
+        },
         "cost": COST,
-        "timing": {"train_seconds": 100.0},
-        "environment": {"jobs": 1},
-    } | changes
-    path = root / re.sub(r"\W", "-", model) / f"seed{seed}-repeat{repeat}" / "result.json"
-    if counts:
-        write_arrays(path.parent / "per_image.npz", counts)
-    write_json(path, json.loads(json.dumps(record)))
-    found = read_result(path)
-    assert found is not None
+        "timing": {"train_seconds": 100.0, "steps": 4000},
+    }
+    found = _written(root, record | changes, counts)
+    assert isinstance(found, FinishedTrial)
     return found
 
 
-def failed(root: Path, model: str, reason: str, seed: int = 0, repeat: int = 0) -> TrialResult:
-    return trial(root, model, None, seed, repeat=repeat, status="failed", reason=reason)
+def failed(
+    root: Path,
+    model: str,
+    reason: str,
+    seed: int = 0,
+    repeat: int = 0,
+    *,
+    kind: FailureKind = "other",
+    recipe: dict[str, Any] | None = None,
+) -> FailedTrial:
+    """A failed trial on disk."""
+    failure = {"kind": kind, "reason": reason}
+    found = _written(root, identity(model, seed, repeat, recipe) | {"failure": failure}, None)
+    assert isinstance(found, FailedTrial)
+    return found
+
+
+def identity(
+    model: str, seed: int = 0, repeat: int = 0, recipe: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """What the JSON of every trial holds."""
+    made = dataclasses.replace(camvid_quick(), **(recipe or {}))
+    return {
+        "schema": 2,
+        "version": "0.2.0",
+        "request": {"recipe": "camvid-quick", "overrides": [], "data": None},
+        "recipe": dataclasses.asdict(made),
+        "model": model,
+        "seed": seed,
+        "repeat": repeat,
+        "init_seed": seed if made.init_seed is None else made.init_seed,
+        "data_seed": seed if made.data_seed is None else made.data_seed,
+        "protocol": {"split": "test", "passes": {}},
+        "hashes": {"data": "d", "protocol": "p", "code": "c", "recipe": made.hash()},
+    }
+
+
+def _written(
+    root: Path, record: dict[str, Any], counts: dict[str, Any] | None
+) -> FinishedTrial | FailedTrial:
+    name = f"seed{record['seed']}-repeat{record['repeat']}"
+    path = root / re.sub(r"\W", "-", record["model"]) / name / "result.json"
+    write_json(path, json.loads(json.dumps(record)))
+    result = read_result(path)
+    assert result is not None
+    if counts:
+        write_result(result, counts)
+        result = read_result(path)
+    assert result is not None
+    return result
 
 
 def difference(a: Resampled, b: Resampled, target: Target) -> Interval:
@@ -122,6 +169,6 @@ def difference(a: Resampled, b: Resampled, target: Target) -> Interval:
     return interval(Resampled(a.miou - b.miou, a.draws - b.draws, a.num_blocks), target)
 
 
-def judge(results: list[TrialResult], **options: Any) -> Evidence:
+def judge(results: Sequence[TrialResult], **options: Any) -> Evidence:
     """Evidence of few draws."""
     return evidence(results, **{"draws": 2000, **options})
