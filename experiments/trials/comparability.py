@@ -73,7 +73,7 @@ def titles(sets: Sequence[Sequence[TrialResult]]) -> list[str]:
     if len({*heads}) == len(heads):
         return heads
     told = [_told(first, part) for part in differ]
-    values = [{k: v for k, v in merged} for merged in _merged(told)]
+    values = [dict(merged) for merged in _merged(told)]
     names = _unequal(values)
     tails = (_first([f"{name}: {_brief(own, name)}" for name in names]) for own in values)
     return [f"{head} ({tail})" for head, tail in zip(heads, tails, strict=True)]

@@ -215,7 +215,7 @@ class TrialIdentity(Record):
         repeat: which run of the same seeds.
     """
 
-    schema_: Literal[2] = Field(SCHEMA, alias="schema")
+    schema_: Literal[2] = Field(default=2, alias="schema")
     version: str
     request: RecipeRequest | None
     recipe: Recipe | None
@@ -319,7 +319,7 @@ class FinishedTrial(TrialResult):
 
     @property
     def initial_weights(self) -> str:
-        """As `random` or `imagenet (resnet101.a1h_in1k)`; unknown for predictions from elsewhere."""
+        """As `random` or `imagenet (resnet101.a1h_in1k)`; unknown for label maps of others."""
         kind = "unknown" if self.recipe is None else self.recipe.init
         source = self.init.source if self.init else None
         return f"{kind} ({source})" if source else kind

@@ -53,8 +53,10 @@ def read_result(path: Path) -> FinishedTrial | FailedTrial | None:
             f"{path} has schema {record.get('schema')!r}, this code reads 1 and {SCHEMA}: read it "
             "with the version that wrote it, or delete it to run the trial again"
         )
-    kind = FailedTrial if "failure" in record else FinishedTrial
-    return _validated(kind, {**record, "path": path}, path)
+    record["path"] = path
+    if "failure" in record:
+        return _validated(FailedTrial, record, path)
+    return _validated(FinishedTrial, record, path)
 
 
 def write_result(result: TrialResult, counts: Mapping[str, Any] | None = None) -> TrialResult:
