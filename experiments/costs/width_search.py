@@ -5,69 +5,56 @@ on the meta device; times are measured, each width in a process of its own, and 
 within 2 % of the budget, as the next measurement differs by as much.
 """
 
-import json
 import math
 import os
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
 
-import torch
-from torch.utils.flop_counter import FlopCounterMode
-
-from experiments.costs.benchmark import Request, hardware, measure_apart, this_device
-from experiments.costs.layer_trace import on_meta
-from experiments.trials.atomic_io import write_json
-from experiments.trials.hashing import code_hash
-from models import build_model, model_options, parse_model
+from experiments.costs.device import hardware, this_device
+from experiments.costs.flops import count
+from experiments.costs.match_budget import (
+    KINDS,
+    MatchBudget,
+    MatchedNetwork,
+    digits,
+    read_matches,
+    write_matches,
+)
+from experiments.costs.measurement import (
+    MeasurementFailure,
+    MeasurementRequest,
+    measure_all,
+    measure_isolated,
+)
+from experiments.costs.network_cost import OperationCount
+from experiments.trials.code_hash import code_hash
+from models import model_options, parse_model
 
 START, LIMIT = 16, 4096  # the width that is tried first, and the last
 TOLERANCE = 0.02  # of a measured time
 FAR = 10  # per cent off the budget that need a word
-KINDS = {  # key in a row, unit as a suffix, and what is counted
-    "gmacs": ("gmacs", "G", "GMACs"),
-    "params": ("params_m", "M", "million parameters"),
-    "latency": ("latency_ms", "ms", "ms a forward pass of one image"),
-    "train-time": ("train_s", "s", "s a training step"),
-}
 
 
 class NoWidthError(ValueError):
     """No width near one that was tried makes a network."""
 
 
-class MatchBudget(NamedTuple):
-    """A budget and what it is taken under; a measured width is kept for equal terms alone."""
-
-    kind: str
-    budget: float  # in the unit of its kind
-    size: tuple[int, int]
-    num_classes: int
-    precision: str
-    batch: int  # images of a training step, for all networks alike
-    threads: int
-    hardware: str
-
-    @property
-    def measured(self) -> bool:
-        return self.kind in ("latency", "train-time")
-
-
 def parse_match(
     text: str, size: tuple[int, int], num_classes: int, precision: str, threads: int, batch: int = 2
 ) -> MatchBudget:
-    """The terms of a budget written as gmacs=2.7, params=9.6M, latency=40ms or train-time=0.5s.
+    """A budget written as gmacs=2.7, params=9.6M, latency=40ms or train-time=0.5s, for here.
 
     Raises:
         ValueError: another kind, or a value that is no number above 0.
     """
-    kind, _, number = text.partition("=")
+    name, _, number = text.partition("=")
     try:
-        value = float(number.removesuffix(KINDS[kind][1]))
+        kind = next(kind for kind in KINDS if kind == name)
+        value = float(number.removesuffix(KINDS[kind].unit))
         if not 0 < value < math.inf:
             raise ValueError
-    except (KeyError, ValueError):
+    except (StopIteration, ValueError):
         raise ValueError(
             f"--match is {text!r}: give a budget above 0, as gmacs=2.7 (1e9), params=9.6 "
             "(millions), latency=40 (ms) or train-time=0.5 (s)"
@@ -114,113 +101,156 @@ def search(
     return seen
 
 
-def plan(models: list[str], terms: MatchBudget, kept: Path | None = None) -> list[dict[str, Any]]:
-    """A row a network: `model` with its width, figures by the keys of COLUMNS, `off_percent`.
+def match_networks(
+    families: Sequence[str], budget: MatchBudget, kept: Path | None = None
+) -> list[MatchedNetwork]:
+    """Each network at its width.
 
     Args:
-        kept: file of measured rows: those of equal terms are taken from it, new ones added.
+        kept: file of measured rows: those of an equal budget are taken from it, new ones added.
 
     Raises:
         ValueError: a network that has no width or is named with one, or a budget out of reach.
     """
-    for model in models:
-        name, options = parse_model(model)
+    for family in families:
+        name, options = parse_model(family)
         if "width" not in model_options(name):
             raise ValueError(f"{name} has no width for --match to choose: leave it out of --models")
         if "width" in options:
-            raise ValueError(f"{model} has a width, which --match chooses: leave the option out")
-    same = json.loads(json.dumps(terms._asdict()))
-    before: list[dict[str, Any]] = []
-    if kept and terms.measured and kept.is_file():
-        try:
-            before = json.loads(kept.read_text())
-        except ValueError:
-            raise ValueError(
-                f"{kept} is damaged: delete it, and widths are measured anew"
-            ) from None
+            raise ValueError(f"{family} has a width, which --match chooses: leave the option out")
+    before = read_matches(kept) if kept and budget.measured else []
     # Of the data set's code a width knows nothing; of the network's and the training's it does.
-    codes = {model: code_hash(model, "streets") for model in models}
+    codes = {family: code_hash(family, "streets") for family in families}
     known = {
-        row["family"]: {**row, "kept": str(kept)}
+        row.family: replace(row, kept_in=kept)
         for row in before
-        if row["terms"] == same and row["code"] == codes.get(row["family"])
+        if row.budget == budget and row.code is not None and row.code == codes.get(row.family)
     }
     rows = []
-    for model in models:
-        fresh = {"family": model, "terms": same, "code": codes[model]}
-        rows.append(known.get(model) or {**fresh, **solve(model, terms)})
-        if kept and terms.measured and model not in known:
-            before.append(rows[-1])
-            write_json(kept, before)
+    for family in families:
+        row = known.get(family) or replace(match_network(family, budget), code=codes[family])
+        rows.append(row)
+        if kept and budget.measured and family not in known:
+            before.append(row)
+            write_matches(kept, before)
     return rows
 
 
-def solve(family: str, terms: MatchBudget) -> dict[str, Any]:
-    """The row of one network.
+def match_network(family: str, budget: MatchBudget) -> MatchedNetwork:
+    """One network at its width.
 
     Raises:
         ValueError: options that make no network, or a budget out of reach.
     """
-    key, _, counts = KINDS[terms.kind]
-    count(family, terms)  # says what is wrong with an option that is wrong at any width
-    figures: dict[int, dict[str, float]] = {}
+    count(family, budget.num_classes, budget.size)  # refuses options that are wrong at any width
+    counts: dict[int, OperationCount] = {}
     refused: list[ValueError] = []
 
     def cost(width: int) -> float | None:
-        model = f"{family}:width={width}"
+        model = _at(family, width)
         try:
-            figures[width] = count(model, terms)
+            counts[width] = count(model, budget.num_classes, budget.size)
         except ValueError as error:
             refused.append(error)
             return None
-        if terms.measured:
-            figures[width][key] = _timed(model, terms)
-            print(f"{model}: {digits(figures[width][key])} {counts}", flush=True)
-        return figures[width][key]
+        return _cost(model, counts[width], budget)
 
     try:
-        seen = search(cost, terms.budget, TOLERANCE if terms.measured else 0.0)
+        seen = search(cost, budget.value, TOLERANCE if budget.measured else 0.0)
     except NoWidthError as error:
         raise ValueError(f"{family} has {error}: {refused[-1]}") from None
-    off = {width: 100 * (value / terms.budget - 1) for width, value in seen.items()}
+    off = {width: 100 * (value / budget.value - 1) for width, value in seen.items()}
     width = min(off, key=lambda w: (abs(off[w]), w))
-    beyond = sorted((w for w in off if off[w] * off[width] < 0), key=lambda w: abs(w - width))
-    note = ""
-    if abs(off[width]) > FAR:
-        if not beyond:
-            side, do = ("least", "raise") if off[width] > 0 else ("greatest", "lower")
-            raise ValueError(
-                f"{family} at its {side} width, {width}, costs {digits(seen[width])} {counts} and "
-                f"--match asks for {terms.budget:g}: {do} the budget, or leave {family} out"
-            )
-        steps = beyond[0] - width
-        channels = "one channel" if abs(steps) == 1 else f"{abs(steps)} channels"
-        note = (
-            f"{off[width]:+.0f} % is as near as whole channels allow: {channels} "
-            f"{'more' if steps > 0 else 'less'} is {off[beyond[0]]:+.0f} %"
+    return MatchedNetwork(
+        family,
+        budget,
+        _at(family, width),
+        width,
+        params_m=counts[width].params / 1e6,
+        gmacs=counts[width].gmacs,
+        off_percent=off[width],
+        note=_far_off(family, budget, seen, width) if abs(off[width]) > FAR else "",
+        latency_ms=seen[width] if budget.kind == "latency" else None,
+        train_s=seen[width] if budget.kind == "train-time" else None,
+    )
+
+
+def _at(family: str, width: int) -> str:
+    return f"{family}:width={width}"
+
+
+def _cost(model: str, counted: OperationCount, budget: MatchBudget) -> float:
+    """In the budget's unit; a measured one is printed, as it takes long."""
+    if budget.kind == "gmacs":
+        return counted.gmacs
+    if budget.kind == "params":
+        return counted.params / 1e6
+    value = _time(model, budget)
+    print(f"{model}: {digits(value)} {budget.counted}", flush=True)
+    return value
+
+
+def _time(model: str, budget: MatchBudget) -> float:
+    train = budget.kind == "train-time"
+    request = MeasurementRequest(
+        model,
+        budget.num_classes,
+        budget.size,
+        budget.precision,
+        budget.batch if train else 1,
+        train,
+    )
+    found = measure_isolated(request, budget.threads)
+    if isinstance(found, MeasurementFailure):
+        raise ValueError(f"{model} cannot be measured ({found.reason}): try a lower budget")
+    return found.training.time.median / 1000 if found.training else found.latency.median
+
+
+def _far_off(family: str, budget: MatchBudget, seen: dict[int, float], width: int) -> str:
+    """A sentence on the nearest width on the other side of the budget, which is further off.
+
+    Raises:
+        ValueError: none is on the other side.
+    """
+    off = {w: 100 * (value / budget.value - 1) for w, value in seen.items()}
+    beyond = [w for w in off if off[w] * off[width] < 0]
+    if not beyond:
+        side, do = ("least", "raise") if off[width] > 0 else ("greatest", "lower")
+        raise ValueError(
+            f"{family} at its {side} width, {width}, costs {digits(seen[width])} {budget.counted} "
+            f"and --match asks for {budget.value:g}: {do} the budget, or leave {family} out"
         )
-    row = {"model": f"{family}:width={width}", "width": width, **figures[width]}
-    return {**row, "off_percent": off[width], "note": note}
+    other = min(beyond, key=lambda w: abs(w - width))
+    steps = other - width
+    channels = "one channel" if abs(steps) == 1 else f"{abs(steps)} channels"
+    return (
+        f"{off[width]:+.0f} % is as near as whole channels allow: {channels} "
+        f"{'more' if steps > 0 else 'less'} is {off[other]:+.0f} %"
+    )
 
 
-def count(model: str, terms: MatchBudget) -> dict[str, float]:
-    """Parameters and multiply-adds of a forward pass, as `cost.count` has them but faster."""
-    network, image = on_meta(partial(build_model, model, terms.num_classes), 3, terms.size)
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        network(image)
-    params = sum(p.numel() for p in network.parameters())
-    return {"params_m": params / 1e6, "gmacs": counter.get_total_flops() / 2 / 1e9}
+def match_and_time(
+    families: Sequence[str], budget: MatchBudget, folder: Path
+) -> list[MatchedNetwork]:
+    """Each network at its width, with seconds of a training step, as `match.json` then holds them.
+
+    Where the budget is not those seconds, they are measured on top, into `measured.json`; a
+    network on which that fails keeps its row, with the reason.
+    """
+    rows = match_networks(families, budget)
+    if budget.kind != "train-time":
+        rows = _timed(rows, budget, folder / "measured.json")
+    write_matches(folder / "match.json", rows)
+    return rows
 
 
-def _timed(model: str, terms: MatchBudget) -> float:
-    train = terms.kind == "train-time"
-    common = (model, terms.num_classes, terms.size, terms.precision)
-    found = measure_apart(Request(*common, terms.batch if train else 1, train), terms.threads)
-    if "failed" in found:
-        raise ValueError(f"{model} cannot be measured ({found['failed']}): try a lower budget")
-    return float(found["train_step_ms"] / 1000 if train else found["latency_ms"])
-
-
-def digits(value: float) -> str:
-    """Three significant digits, never as a power of ten."""
-    return f"{value:.{max(0, 2 - math.floor(math.log10(value)))}f}"
+def _timed(rows: Sequence[MatchedNetwork], budget: MatchBudget, path: Path) -> list[MatchedNetwork]:
+    common = (budget.num_classes, budget.size, budget.precision, budget.batch)
+    requests = [MeasurementRequest(row.model, *common) for row in rows]
+    timed = []
+    for row, found in zip(rows, measure_all(requests, budget.threads, path), strict=True):
+        if isinstance(found, MeasurementFailure):
+            timed.append(replace(row, failure=found.reason))
+        elif found.training:
+            timed.append(replace(row, train_s=found.training.time.median / 1000))
+    return timed

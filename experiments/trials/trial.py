@@ -16,7 +16,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from experiments import __version__
-from experiments.trials.hashing import code_hash
+from experiments.trials.code_hash import code_hash
 from experiments.trials.recipe import Recipe, RecipeRequest
 from experiments.trials.result_types import Environment, Hashes, TrialIdentity, TuningStudy
 from experiments.trials.results import (

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
-from experiments.trials.hashing import code_hash
+from experiments.trials.code_hash import code_hash
 from experiments.trials.result_types import FinishedTrial, Record, TrialResult
 from experiments.trials.results import finished, read_record
 

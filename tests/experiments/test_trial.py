@@ -9,10 +9,11 @@ import pytest
 from experiments import run
 from experiments.recipes import smoke
 from experiments.training import trial_runner
-from experiments.trials import hashing as module
+from experiments.trials import code_hash as module
 from experiments.trials.atomic_io import write_json
 from experiments.trials.data_check import data_hash
-from experiments.trials.hashing import code_hash, short_hash
+from experiments.trials.code_hash import code_hash
+from experiments.trials.hashing import short_hash
 from experiments.trials.results import read_result
 from experiments.trials.trial import BusyError, State, Trial
 from lightning_modules.segmentation import NonFiniteLossError
