@@ -8,22 +8,18 @@ trials once more, one after the other, where they ran side by side.
 
 import argparse
 import os
-import random
 import sys
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
-from experiments.costs import tables, width_search
-from experiments.costs.benchmark import Request, measure_apart, remeasure
-from experiments.costs.flops import PAPER_CLASSES, profile, write_profiles
-from experiments.costs.tables import cost_table, measured_table
-from experiments.trials.atomic_io import write_json
+from experiments.costs.measurement import MeasurementFailure, MeasurementRequest, measure_all
+from experiments.costs.network_cost import write_costs
+from experiments.costs.published_costs import PAPER_CLASSES
+from experiments.costs.tables import cost_table, measured_table, print_match
 from experiments.trials.overrides import parse_size
 from experiments.trials.recipe import PRECISIONS
 from experiments.trials.reference import ALIASES
-from experiments.trials.results import read_results
 from models import parse_model
 from models.registry import MODELS
 
@@ -56,29 +52,14 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     """0 when all was counted, 1 when a network could not be measured, 2 for a wrong request."""
-    args, console = _parser().parse_args(argv), Console(highlight=False)
+    args = _parser().parse_args(argv)
     try:
-        if args.again:
-            return _again(args.again, args.threads)
         models, size = _once(args.models), parse_size(args.size)
         if min(args.classes, args.batch, args.threads) < 1:
             raise ValueError("--classes, --batch and --threads are at least 1")
         if args.match and args.measure:
             raise ValueError("--match times a training step as it is: leave --measure out")
-        if args.match:
-            return _match(models, size, args, console)
-        profiles = [profile(model, args.classes, size) for model in models]
-        write_profiles(profiles, args.out)
-        console.print(cost_table(profiles, size, args.classes))
-        for p in profiles:
-            if p["why"]:
-                console.print(f"{p['model']}: {p['why']}")
-        console.print(f"wrote {args.out / 'cost.json'} and {args.out / 'cost.csv'}", soft_wrap=True)
-        if not args.measure:
-            return 0
-        requests = [Request(m, args.classes, size, args.precision, args.batch) for m in models]
-        measured = _measure(requests, args.threads, args.out / "measured.json")
-        console.print(measured_table(measured))
+        return _serve(models, size, args)
     except KeyboardInterrupt:
         kept = "" if args.match else "; measured.json has what was measured"
         print(f"\nstopped{kept}", file=sys.stderr)
@@ -86,50 +67,45 @@ def main(argv: list[str] | None = None) -> int:
     except (OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2
-    return int(any("failed" in m for m in measured))
 
 
-def _match(
+def _serve(models: list[str], size: tuple[int, int], args: argparse.Namespace) -> int:
+    # torch takes seconds to import, which --help and a wrong request are spared.
+    from experiments.costs.benchmark import remeasure_all
+    from experiments.costs.flops import trace_cost
+    from experiments.costs.width_search import match_and_time, parse_match
+
+    console = Console(highlight=False)
+    if args.again:
+        for trial in remeasure_all(args.again, args.threads):
+            ms = f"{trial.before:.1f} ms before, {trial.now:.1f} now"
+            print(f"{trial.model} seed {trial.seed}: {ms}")
+        return 0
+    if args.match:
+        batch = max(2, args.batch)  # some networks cannot train on one image
+        budget = parse_match(args.match, size, args.classes, args.precision, args.threads, batch)
+        rows = match_and_time(models, budget, args.out)
+        print_match(rows, budget, console)
+        console.print(f"wrote {args.out / 'match.json'}", soft_wrap=True)
+        return int(any(row.failure for row in rows))
+    costs = [trace_cost(model, args.classes, size) for model in models]
+    written = write_costs(costs, args.out)
+    console.print(cost_table(costs, size, args.classes))
+    for cost in costs:
+        if cost.note:
+            console.print(f"{cost.model}: {cost.note}")
+    console.print(f"wrote {written[0]} and {written[1]}", soft_wrap=True)
+    return _measure(models, size, args, console) if args.measure else 0
+
+
+def _measure(
     models: list[str], size: tuple[int, int], args: argparse.Namespace, console: Console
 ) -> int:
-    """Print and keep the widths of --match; a step of training is timed on as many images for all,
-    two at least, as some networks cannot train on one."""
-    batch = max(2, args.batch)
-    terms = width_search.parse_match(
-        args.match, size, args.classes, args.precision, args.threads, batch
-    )
-    rows = width_search.plan(models, terms)
-    if terms.kind != "train-time":
-        common = (terms.num_classes, size, terms.precision, batch)
-        requests = [Request(row["model"], *common) for row in rows]
-        measured = _measure(requests, terms.threads, args.out / "measured.json")
-        for row, times in zip(rows, measured, strict=True):
-            row |= {"train_s": times["train_step_ms"] / 1000} if "failed" not in times else times
-    write_json(args.out / "match.json", rows)
-    tables.print_match(rows, terms, console)
-    console.print(f"wrote {args.out / 'match.json'}", soft_wrap=True)
-    return int(any("failed" in row for row in rows))
-
-
-def _measure(requests: list[Request], threads: int, path: Path) -> list[dict[str, Any]]:
-    """A process a network, in shuffled order, so that drift, as a processor's heat, falls on none
-    by its place in the list; the file is renewed after each."""
-    found: dict[str, dict[str, Any]] = {}
-    for request in random.sample(requests, len(requests)):
-        found[request.model] = measure_apart(request, threads)
-        write_json(path, [found[r.model] for r in requests if r.model in found])
-        print(f"{request.model}: {found[request.model].get('failed', 'measured')}", flush=True)
-    return [found[request.model] for request in requests]
-
-
-def _again(folder: Path, threads: int) -> int:
-    finished = [result for result in read_results(folder) if result.done and result["cost"]]
-    if not finished:
-        raise ValueError(f"no finished trial in {folder}: run a comparison first")
-    for result in finished:
-        before, now = remeasure(result, threads)
-        print(f"{result['model']} seed {result['seed']}: {before:.1f} ms before, {now:.1f} now")
-    return 0
+    common = (args.classes, size, args.precision, args.batch)
+    requests = [MeasurementRequest(model, *common) for model in models]
+    answers = measure_all(requests, args.threads, args.out / "measured.json")
+    console.print(measured_table(answers))
+    return int(any(isinstance(answer, MeasurementFailure) for answer in answers))
 
 
 def _once(text: str) -> list[str]:

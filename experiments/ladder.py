@@ -9,20 +9,11 @@ import argparse
 import sys
 from pathlib import Path
 
-from rich.console import Console
-
-from datamodules import open_data
-from experiments.costs.ladder_figure import draw
-from experiments.reporting.plots import save_figure, write_ceiling
-from experiments.reporting.tables import ceiling_table
-from experiments.scoring.stride_ceiling import measure
 from experiments.trials.overrides import parse_size
-from experiments.trials.trial import slug
 from models import parse_model
 
 
-def main(argv: list[str] | None = None) -> int:
-    """0 with the files written, 2 for a request that cannot be served."""
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m experiments.ladder",
         description="Draw networks' resolutions; measure what a grid keeps of labels.",
@@ -38,13 +29,19 @@ def main(argv: list[str] | None = None) -> int:
     add("--data-root", type=Path, help="folder that holds the data set")
     add("--ceiling", type=Path, help="writes .json and .png (default: ceiling-DATA-SPLIT)")
     add("--workers", type=int, help="processes that measure (default: one a core)")
-    args = parser.parse_args(argv)
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """0 with the files written, 2 for a request that cannot be served."""
+    args = _parser().parse_args(argv)
     try:
         if not args.models and not args.data:
             raise ValueError("nothing to show: name networks with --models or data with --data")
-        # What takes seconds comes first, so that what is wrong is said before minutes of work.
-        written = _draw(args.models, parse_size(args.size), args.output) if args.models else []
-        written += _measure(args) if args.data else []
+        models = [name.strip() for name in args.models.split(",")] if args.models else []
+        for model in models:
+            parse_model(model)
+        written = _serve(models, parse_size(args.size), args)
     except (OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2
@@ -52,26 +49,34 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def _measure(args: argparse.Namespace) -> list[Path]:
-    data = open_data(args.data, args.split, args.data_root)
-    record = measure(data, args.workers).record(args.data, args.split, data)
-    Console(highlight=False).print(ceiling_table(record))
-    return write_ceiling(record, args.ceiling or Path(f"ceiling-{slug(args.data)}-{args.split}"))
+def _serve(models: list[str], size: tuple[int, int], args: argparse.Namespace) -> list[Path]:
+    # torch, SciPy and OpenCV take seconds to import, which --help and a wrong request are spared.
+    from rich.console import Console
 
-
-def _draw(names: str, size: tuple[int, int], stem: Path) -> list[Path]:
-    models = [name.strip() for name in names.split(",")]
-    for name in models:
-        parse_model(name)
+    from datamodules import open_data
+    from experiments.costs.ladder_figure import draw
     from experiments.costs.layer_trace import trace_ancestors, trace_model
+    from experiments.reporting.plots import save_figure, write_ceiling
+    from experiments.reporting.tables import ceiling_table
+    from experiments.scoring.stride_ceiling import measure
+    from experiments.trials.trial import slug
 
-    networks = {name: trace_model(name, size) for name in models}
-    stem = stem.with_suffix("") if stem.suffix in (".png", ".svg") else stem
-    figure = draw(trace_ancestors(), networks)
-    paths = [stem.with_name(f"{stem.name}.{kind}") for kind in ("svg", "png")]
-    for path in paths:
-        save_figure(figure, path)
-    return paths
+    written: list[Path] = []
+    # What takes seconds comes first, so that what is wrong is said before minutes of work.
+    if models:
+        figure = draw(trace_ancestors(), {model: trace_model(model, size) for model in models})
+        stem = args.output
+        stem = stem.with_suffix("") if stem.suffix in (".png", ".svg") else stem
+        written = [stem.with_name(f"{stem.name}.{kind}") for kind in ("svg", "png")]
+        for path in written:
+            save_figure(figure, path)
+    if args.data:
+        data = open_data(args.data, args.split, args.data_root)
+        record = measure(data, args.workers).record(args.data, args.split, data)
+        Console(highlight=False).print(ceiling_table(record))
+        stem = args.ceiling or Path(f"ceiling-{slug(args.data)}-{args.split}")
+        written += write_ceiling(record, stem)
+    return written
 
 
 if __name__ == "__main__":

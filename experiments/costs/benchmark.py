@@ -1,30 +1,34 @@
 """What a network takes in seconds and memory, measured here: nothing else may run beside it.
 
-`experiments.cost --measure` starts this file as a process for each network.
+`measurement.measure_isolated` starts this file as a process for each network.
 """
 
 import json
-import os
-import platform
-import re
-import resource
-import signal
 import statistics
-import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from experiments.trials.atomic_io import write_json
-from experiments.trials.environment import ALLOCATOR
-from experiments.trials.results import TrialResult
+from experiments.costs.device import autocast, hardware, peak_memory, synchronise, this_device
+from experiments.costs.measurement import (
+    Measurement,
+    MeasurementFailure,
+    MeasurementRequest,
+    Timing,
+    TrainingStep,
+    measure_isolated,
+)
+from experiments.trials.result_types import FinishedTrial
+from experiments.trials.results import finished, read_results, write_result
 from models import build_model
+
+WARM_UP, FEWEST, SECONDS = 3, 3, 5.0  # calls that do not count; that do at least; time for more
 
 
 def latency(
@@ -35,18 +39,18 @@ def latency(
     *,
     batch: int = 1,
     runs: int = 20,
-) -> dict[str, float]:
-    """Milliseconds of a forward pass: median, 10th and 90th percentile."""
+) -> Timing:
+    """A forward pass of `batch` black images of (height, width)."""
     model = model.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
     image = torch.zeros(batch, *size, 3, device=device).permute(0, 3, 1, 2)  # channels-last
     with torch.inference_mode(), autocast(device, precision):
-        return _timed(lambda: model(image), device, "latency_ms", runs)
+        return time_calls(lambda: model(image), device, runs)
 
 
 def train_step(
     model: nn.Module, size: tuple[int, int], precision: str, device: torch.device, *, batch: int
-) -> dict[str, float]:
-    """Milliseconds of a step of SGD on the mean cross-entropy: median and percentiles."""
+) -> Timing:
+    """A step of SGD on the mean cross-entropy of `batch` images of (height, width)."""
     model = model.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     image = torch.rand(batch, *size, 3, device=device).permute(0, 3, 1, 2)
     mask = torch.zeros(batch, *size, dtype=torch.long, device=device)
@@ -59,147 +63,103 @@ def train_step(
         F.cross_entropy(logits.float(), mask).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
 
-    return _timed(step, device, "train_step_ms", runs=10)
+    return time_calls(step, device, runs=10)
 
 
-def autocast(device: torch.device, precision: str) -> torch.autocast:
-    return torch.autocast(device.type, torch.bfloat16, precision != "32-true")
-
-
-def _timed(
-    call: Callable[[], object], device: torch.device, name: str, runs: int
-) -> dict[str, float]:
+def time_calls(call: Callable[[], object], device: torch.device, runs: int) -> Timing:
     """Three calls warm up; more follow until `runs` are timed or five seconds have passed."""
     times: list[float] = []
     start = time.perf_counter()
-    while len(times) < 3 + 3 or (len(times) < 3 + runs and time.perf_counter() - start < 5.0):
+    while len(times) < WARM_UP + FEWEST or (
+        len(times) < WARM_UP + runs and time.perf_counter() - start < SECONDS
+    ):
         synchronise(device)
         before = time.perf_counter()
         call()
         synchronise(device)
         times.append(1000 * (time.perf_counter() - before))
-    low, *_, high = statistics.quantiles(times[3:], n=10, method="inclusive")
-    return {name: statistics.median(times[3:]), f"{name}_p10": low, f"{name}_p90": high}
+    timed = times[WARM_UP:]
+    low, *_, high = statistics.quantiles(timed, n=10, method="inclusive")
+    return Timing(statistics.median(timed), low, high)
 
 
-def synchronise(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-
-
-def peak_memory(device: torch.device) -> dict[str, Any]:
-    """Gigabytes at the highest point of this process so far."""
-    if device.type == "cuda":
-        peak, kind = torch.cuda.max_memory_allocated(device), "allocated on the GPU"
-    else:
-        peak, kind = _peak_resident(), "resident set of the process, 0.5 GB of it libraries"
-    return {"peak_memory_gb": peak / 1e9, "peak_memory_kind": kind}
-
-
-def _peak_resident() -> int:
-    """Bytes. Linux hands a parent's `ru_maxrss` on to its children, but not this line of /proc."""
-    status = Path("/proc/self/status")
-    line = re.search(r"VmHWM:\s+(\d+) kB", status.read_text()) if status.is_file() else None
-    if line:
-        return int(line[1]) * 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak * (1 if sys.platform == "darwin" else 1024)
-
-
-def this_device() -> torch.device:
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def hardware(device: torch.device) -> str:
-    """The model of the GPU, or of the processor where the system tells."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    cpus = Path("/proc/cpuinfo")
-    line = re.search(r"model name\s*:\s*(.+)", cpus.read_text()) if cpus.is_file() else None
-    return line[1].strip() if line else platform.machine()
-
-
-class Request(NamedTuple):
-    """What a process is asked to measure."""
-
-    model: str
-    num_classes: int
-    size: tuple[int, int]
-    precision: str
-    batch: int = 1
-    train: bool = True
-
-
-def measure(request: Request) -> dict[str, Any]:
+def measure(request: MeasurementRequest) -> Measurement:
     """Inference and a training step, here; inference first, as a peak of memory only grows."""
     device = this_device()
     network = build_model(request.model, request.num_classes)
     common = (network, request.size, request.precision, device)
-    found = {**request._asdict(), **latency(*common, batch=request.batch)}
-    memory = peak_memory(device)
-    found["inference_memory_gb"] = memory["peak_memory_gb"]
+    inference, memory = latency(*common, batch=request.batch), peak_memory(device)
+    training = None
     if request.train:
-        found["train_batch"] = max(request.batch, int(getattr(network, "min_train_batch", 1)))
-        found |= train_step(*common, batch=found["train_batch"])
-        found["train_memory_gb"] = peak_memory(device)["peak_memory_gb"]
-    return {
-        **found,
-        "memory_kind": memory["peak_memory_kind"],
-        "threads": torch.get_num_threads(),
-        "device": device.type,
-        "hardware": hardware(device),
-        "torch": torch.__version__,
-    }
-
-
-def measure_apart(request: Request, threads: int) -> dict[str, Any]:
-    """`measure` in a process of its own, as a trial has one; `failed` says why it could not."""
-    done = subprocess.run(
-        [sys.executable, "-m", "experiments.costs.benchmark", json.dumps(request)],
-        env={"OMP_NUM_THREADS": str(threads), **ALLOCATOR, **os.environ},
-        capture_output=True,
-        text=True,
+        batch = max(request.batch, int(getattr(network, "min_train_batch", 1)))
+        step = train_step(*common, batch=batch)
+        training = TrainingStep(batch, step, peak_memory(device).gigabytes)
+    return Measurement(
+        request,
+        inference,
+        memory.gigabytes,
+        training,
+        memory_kind=memory.kind,
+        threads=torch.get_num_threads(),
+        device=device.type,
+        hardware=hardware(device),
+        torch=torch.__version__,
     )
-    if done.returncode == 0:
-        answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-        return answer
-    if done.returncode < 0:
-        name = signal.Signals(-done.returncode).name
-        reason = f"ended by {name}{' (out of memory?)' if name == 'SIGKILL' else ''}"
-    else:
-        reason = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
-    return {"model": request.model, "failed": reason}
 
 
-def remeasure(result: TrialResult, threads: int) -> tuple[float, float]:
+@dataclass(frozen=True)
+class Remeasurement:
+    """Milliseconds of a trial's network as they were and as they are."""
+
+    model: str
+    seed: int
+    before: float
+    now: float
+
+
+def remeasure_all(folder: Path, threads: int) -> Iterator[Remeasurement]:
+    """Time the networks of a folder's finished trials again, one after the other.
+
+    Raises:
+        ValueError: no finished trial there, or one that cannot be measured here.
+    """
+    trials = [trial for trial in finished(read_results(folder)) if trial.cost]
+    if not trials:
+        raise ValueError(f"no finished trial in {folder}: run a comparison first")
+    for trial in trials:
+        yield remeasure(trial, threads)
+
+
+def remeasure(trial: FinishedTrial, threads: int) -> Remeasurement:
     """Time a finished trial's network again, alone, and renew its result file.
-
-    Returns:
-        Milliseconds as they were and as they are.
 
     Raises:
         ValueError: the trial ran on another kind of device, or the network cannot be measured.
     """
-    cost, classes = result["cost"], len(result["data"]["classes"])
-    if cost["device"] != this_device().type:
-        raise ValueError(f"{result.path} was measured on {cost['device']}: measure it there again")
-    request = Request(result["model"], classes, cost["size"], cost["precision"], train=False)
-    again = measure_apart(request, threads)
-    if "failed" in again:
-        raise ValueError(f"{result['model']} cannot be measured: {again['failed']}")
-    renewed = {k: v for k, v in again.items() if k.startswith("latency_ms") or k == "threads"}
-    write_json(result.path, {**result.record, "cost": {**cost, **renewed}})
-    return cost["latency_ms"], again["latency_ms"]
+    cost = trial.cost
+    assert cost is not None  # predictions from elsewhere have none, nor a network
+    if cost.device != this_device().type:
+        raise ValueError(f"{trial.path} was measured on {cost.device}: measure it there again")
+    request = MeasurementRequest(
+        trial.model, len(trial.data.classes), cost.size, cost.precision, train=False
+    )
+    again = measure_isolated(request, threads)
+    if isinstance(again, MeasurementFailure):
+        raise ValueError(f"{trial.model} cannot be measured: {again.reason}")
+    renewed = {**again.latency.to_json("latency_ms"), "threads": again.threads}
+    write_result(trial.model_copy(update={"cost": cost.model_copy(update=renewed)}))
+    return Remeasurement(trial.model, trial.seed, cost.latency_ms, again.latency.median)
 
 
 def main(text: str) -> int:
     """The answer as one line of JSON, which says in one sentence what went wrong, if it did."""
-    model, classes, size, *rest = json.loads(text)
+    request = MeasurementRequest.from_json(json.loads(text))
+    answer: Measurement | MeasurementFailure
     try:
-        answer = measure(Request(model, classes, tuple(size), *rest))
+        answer = measure(request)
     except (RuntimeError, ValueError, ArithmeticError) as error:  # out of memory is a RuntimeError
-        answer = {"model": model, "failed": str(error).strip().split("\n")[0]}
-    print(json.dumps(answer))
+        answer = MeasurementFailure(request.model, str(error).strip().split("\n")[0])
+    print(json.dumps(answer.to_json()))
     return 0
 
 

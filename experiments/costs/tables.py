@@ -1,19 +1,21 @@
 """Costs as tables for a terminal."""
 
-from typing import Any
+from collections.abc import Sequence
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from experiments.costs.width_search import KINDS, MatchBudget, digits
+from experiments.costs.match_budget import FigureName, MatchBudget, MatchedNetwork, digits
+from experiments.costs.measurement import Measurement, MeasurementFailure, Timing
+from experiments.costs.network_cost import NetworkCost
 from experiments.trials.reference import PAPER_COLUMNS
 
 
-def cost_table(profiles: list[dict[str, Any]], size: tuple[int, int], classes: int) -> Table:
-    """A row a network of `cost.profile`, and below it what was published of it, if anything."""
+def cost_table(costs: Sequence[NetworkCost], size: tuple[int, int], num_classes: int) -> Table:
+    """A row a network, and below it what was published of it, if anything."""
     table = Table(
-        title=f"Cost at {size[0]}x{size[1]}, {classes} classes",
+        title=f"Cost at {size[0]}x{size[1]}, {num_classes} classes",
         box=box.SIMPLE,
         pad_edge=False,
         caption="Trunk: parameters before the head. GMACs: multiply-adds of convolutions and "
@@ -24,76 +26,93 @@ def cost_table(profiles: list[dict[str, Any]], size: tuple[int, int], classes: i
     table.add_column("model", overflow="fold")
     for name in ("params M", "trunk", "GMACs", "GFLOPs", "stride"):
         table.add_column(name, justify="right", no_wrap=True)
-    for p in profiles:
+    for cost in costs:
         table.add_row(
-            p["model"],
-            f"{p['params'] / 1e6:.2f}",
-            f"{p['params_trunk'] / 1e6:.2f}",
-            f"{p['gmacs']:.1f}",
-            f"{p['paper_gflops']:.1f}",
-            f"{p['deepest_stride']}, {p['classifier_stride']}",
+            cost.model,
+            f"{cost.params / 1e6:.2f}",
+            f"{cost.params_trunk / 1e6:.2f}",
+            f"{cost.gmacs:.1f}",
+            f"{cost.paper_gflops:.1f}",
+            f"{cost.deepest_stride}, {cost.classifier_stride}",
         )
-        theirs, differs = p["published"], p["difference_percent"]
-        ours = dict(zip(PAPER_COLUMNS, (p["params"] / 1e6, p["paper_gflops"]), strict=True))
         cells = {
-            k: f"{v:.1f} {'=' if round(ours[k], 1) == v else f'{differs[k]:+.1f} %'}"
-            for k, v in theirs.items()
+            f.metric: f"{f.value:.1f} {'=' if f.same_digits else f'{f.difference_percent:+.1f} %'}"
+            for f in cost.published
         }
         if cells:
-            params, gflops = (cells.get(k, "") for k in PAPER_COLUMNS)
+            params, gflops = (cells.get(metric, "") for metric in PAPER_COLUMNS)
             table.add_row("  published", params, "", "", gflops, "")
     return table
 
 
-def measured_table(measured: list[dict[str, Any]]) -> Table:
-    """A row a network of `measure.measure_apart`."""
-    done = next((m for m in measured if "failed" not in m), None)
+def measured_table(answers: Sequence[Measurement | MeasurementFailure]) -> Table:
+    """A row a network."""
+    done = next((answer for answer in answers if isinstance(answer, Measurement)), None)
     table = Table(title="Measured here", box=box.SIMPLE, pad_edge=False, collapse_padding=True)
     table.add_column("model", overflow="fold")
     for name in ("infer ms", "10-90 %", "train ms", "10-90 %", "infer GB", "train GB"):
         table.add_column(name, justify="right")
     if done is not None:
-        size = "x".join(map(str, done["size"]))
+        request = done.request
         table.caption = (
-            f"{size}, {done['precision']}, {done['hardware']}, {done['threads']} threads; batch "
-            f"{done['batch']}, in training at least what batch norm needs; medians; memory: "
-            f"{done['memory_kind']}"
+            f"{request.size[0]}x{request.size[1]}, {request.precision}, {done.hardware}, "
+            f"{done.threads} threads; batch {request.batch}, in training at least what batch norm "
+            f"needs; medians; memory: {done.memory_kind}"
         )
-    for m in measured:
-        if "failed" in m:  # the reason was printed when it happened
-            table.add_row(m["model"], "failed")
+    for answer in answers:
+        if isinstance(answer, MeasurementFailure):  # the reason was printed when it happened
+            table.add_row(answer.model, "failed")
             continue
-        cells = []
-        for name in ("latency_ms", "train_step_ms"):
-            cells += [f"{m[name]:.0f}", f"{m[f'{name}_p10']:.0f}-{m[f'{name}_p90']:.0f}"]
-        memory = (f"{m[f'{name}_memory_gb']:.2f}" for name in ("inference", "train"))
-        table.add_row(m["model"], *cells, *memory)
+        step = answer.training
+        table.add_row(
+            answer.model,
+            *_time_cells(answer.latency),
+            *(_time_cells(step.time) if step else ("", "")),
+            f"{answer.memory_gb:.2f}",
+            f"{step.memory_gb:.2f}" if step else "",
+        )
     return table
 
 
-COLUMNS = {"params_m": "params M", "gmacs": "GMACs", "latency_ms": "lat ms", "train_s": "train s"}
+def _time_cells(time: Timing) -> tuple[str, str]:
+    return f"{time.median:.0f}", f"{time.p10:.0f}-{time.p90:.0f}"
 
 
-def print_match(rows: list[dict[str, Any]], terms: MatchBudget, console: Console) -> None:
-    """The plan as a table that fits 80 columns, then what it needs words for."""
-    keys = [key for key in COLUMNS if any(key in row for row in rows)]
-    size, counts = "x".join(map(str, terms.size)), KINDS[terms.kind][2]
-    title = f"Matched to {terms.budget:g} {counts}: {size}, {terms.num_classes} classes"
+COLUMNS: dict[FigureName, str] = {
+    "params_m": "params M",
+    "gmacs": "GMACs",
+    "latency_ms": "lat ms",
+    "train_s": "train s",
+}
+
+
+def match_table(rows: Sequence[MatchedNetwork], budget: MatchBudget) -> Table:
+    """A row a network at its width, within 80 columns."""
+    figures = [row.figures for row in rows]
+    shown = [name for name in COLUMNS if any(known[name] is not None for known in figures)]
+    size = f"{budget.size[0]}x{budget.size[1]}"
+    title = f"Matched to {budget.value:g} {budget.counted}: {size}, {budget.num_classes} classes"
     table = Table(title=title, box=box.SIMPLE, pad_edge=False)
-    timed = {"latency_ms": "lat: one image", "train_s": f"train: a step of {terms.batch} images"}
-    if said := [timed[key] for key in keys if key in timed]:
-        where = f"{terms.precision}, {terms.hardware}, {terms.threads} CPU threads; medians"
+    timed = {"latency_ms": "lat: one image", "train_s": f"train: a step of {budget.batch} images"}
+    if said := [timed[name] for name in shown if name in timed]:
+        where = f"{budget.precision}, {budget.hardware}, {budget.threads} CPU threads; medians"
         table.caption = "; ".join([*said, where])
     table.add_column("model", overflow="fold")
-    for name in (*(COLUMNS[key] for key in keys), "off %"):
+    for name in (*(COLUMNS[name] for name in shown), "off %"):
         table.add_column(name, justify="right", no_wrap=True)
+    for row, known in zip(rows, figures, strict=True):
+        values = (known[name] for name in shown)
+        cells = ("failed" if value is None else digits(value) for value in values)
+        table.add_row(row.model, *cells, f"{row.off_percent:+.1f}")
+    return table
+
+
+def print_match(rows: Sequence[MatchedNetwork], budget: MatchBudget, console: Console) -> None:
+    """The plan as a table, then what it needs words for."""
+    console.print(match_table(rows, budget))
     for row in rows:
-        figures = (digits(row[key]) if key in row else "failed" for key in keys)
-        table.add_row(row["model"], *figures, f"{row['off_percent']:+.1f}")
-    console.print(table)
-    for row in rows:
-        if row["note"]:
-            console.print(f"{row['family']}: {row['note']}", markup=False)
-        if "kept" in row:
-            note = f"{row['family']}: as measured before; to measure anew, delete {row['kept']}"
+        if row.note:
+            console.print(f"{row.family}: {row.note}", markup=False)
+        if row.kept_in is not None:
+            note = f"{row.family}: as measured before; to measure anew, delete {row.kept_in}"
             console.print(note, markup=False, soft_wrap=True)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from experiments.costs import flops
+from experiments.costs.network_cost import OperationCount
 from experiments.recipes import smoke
 from experiments.training.trainer import check_batch
 from models import build_model, model_options, parse_model
@@ -82,10 +83,10 @@ class Published(NamedTuple):
     macs: float | None
     unit: float = 2**30  # "GFLOPs" of the HRNet paper
 
-    def check(self, counted: dict[str, int | float]) -> None:
-        assert counted["params"] / 1e6 == pytest.approx(self.params, abs=0.005)
+    def check(self, counted: OperationCount) -> None:
+        assert counted.params / 1e6 == pytest.approx(self.params, abs=0.005)
         if self.macs is not None:
-            assert counted["gmacs"] * 1e9 / self.unit == pytest.approx(self.macs, abs=0.05)
+            assert counted.gmacs * 1e9 / self.unit == pytest.approx(self.macs, abs=0.05)
 
 
 PUBLISHED = {
@@ -150,7 +151,7 @@ def test_parameters_and_operations(name: str, monkeypatch: pytest.MonkeyPatch) -
     if name in PUBLISHED:  # a network of one's own has no published size
         PUBLISHED[name].check(counted)
     assert len(by_hand[0]) > 10
-    assert counted["gmacs"] == pytest.approx(sum(by_hand[0]) / 1e9, rel=1e-12)
+    assert counted.gmacs == pytest.approx(sum(by_hand[0]) / 1e9, rel=1e-12)
 
 
 def test_unet_costs_what_its_figure_adds_up_to() -> None:
@@ -163,7 +164,7 @@ def test_unet_costs_what_its_figure_adds_up_to() -> None:
         macs += pixels // 4 ** (level + 1) * 2 * width * 4 * width  # 2x2 up
         macs += pixels // 4**level * 9 * (2 * width * width + width * width)
     macs += pixels * 64 * 2
-    assert flops.count("unet", 2, (64, 96))["gmacs"] * 1e9 == pytest.approx(macs, rel=1e-12)
+    assert flops.count("unet", 2, (64, 96)).gmacs * 1e9 == pytest.approx(macs, rel=1e-12)
 
 
 def test_deeplab_at_both_strides_has_the_same_tensors() -> None:
