@@ -68,7 +68,8 @@ def _matched(models: list[str], recipe: Recipe, args: argparse.Namespace) -> lis
     """The networks at the widths that --match chooses for them, which it prints."""
     from rich.console import Console
 
-    from experiments.costs import tables, width_search
+    from experiments.costs.tables import print_match
+    from experiments.costs.width_search import match_networks, parse_match
 
     if not args.match:
         raise ValueError("--at is the size for --match: give that too, as --match gmacs=2.7")
@@ -79,10 +80,8 @@ def _matched(models: list[str], recipe: Recipe, args: argparse.Namespace) -> lis
         )
     classes = open_data(recipe.data, recipe.train_split, args.data_root).labels.num_classes
     size = parse_size(args.at, "--at") if args.at else recipe.crop
-    terms = width_search.parse_match(
-        args.match, size, classes, recipe.precision, threads=threads(args)
-    )
-    if terms.measured:
+    budget = parse_match(args.match, size, classes, recipe.precision, threads=threads(args))
+    if budget.measured:
         if args.num_nodes > 1:
             raise ValueError(
                 f"each machine may measure another width: match gmacs or params over "
@@ -90,10 +89,10 @@ def _matched(models: list[str], recipe: Recipe, args: argparse.Namespace) -> lis
             )
         data_hash(recipe, args.data_root)  # what it refuses is refused before minutes of measuring
         check_writable(args.out)
-    rows = width_search.plan(models, terms, kept=args.out / slug(recipe.name) / "match.json")
+    rows = match_networks(models, budget, kept=args.out / slug(recipe.name) / "match.json")
     if is_main_node():
-        tables.print_match(rows, terms, Console(highlight=False))
-    return [row["model"] for row in rows]
+        print_match(rows, budget, Console(highlight=False))
+    return [row.model for row in rows]
 
 
 def threads(args: argparse.Namespace) -> int:

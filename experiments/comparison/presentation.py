@@ -11,9 +11,10 @@ from experiments.trials.atomic_io import write_json
 from experiments.trials.comparability import separate, titles
 from experiments.trials.data_check import data_hash
 from experiments.trials.recipe import Recipe
-from experiments.trials.results import PRIOR, TrialResult, read_result, read_results
-from experiments.trials.staleness import stale_results
+from experiments.trials.result_types import TrialResult
+from experiments.trials.results import PRIOR, read_result, read_results
 from experiments.trials.trial import State, Trial, slug
+from experiments.trials.verification import stale_results
 
 
 def scored(trial: Trial) -> list[TrialResult]:
@@ -98,7 +99,7 @@ def dry_run(trials: list[Trial], args: argparse.Namespace) -> int:
     """What would run, and what it would cost by one timed step of each network here."""
     from rich.console import Console
 
-    from experiments.costs import flops
+    from experiments.costs.training_estimate import estimate_training
     from experiments.reporting import tables
 
     recipe, console = trials[0].recipe, Console()
@@ -108,7 +109,7 @@ def dry_run(trials: list[Trial], args: argparse.Namespace) -> int:
     trials += [replace(trial, recipe=tuned[trial.model]) for trial in trials if studies]
     console.print("counting operations and timing one training step of each network ...")
     classes = open_data(recipe.data, recipe.train_split, args.data_root).labels.num_classes
-    estimates = {m: flops.estimate(m, recipe, classes) for m in {t.model: 0 for t in trials}}
+    estimates = {m: estimate_training(m, recipe, classes) for m in {t.model: 0 for t in trials}}
     states = [(trial, trial.state(data)) for trial in trials]
     console.print(tables.plan_table([(t, s.value, estimates[t.model]) for t, s in states]))
     if studies:
@@ -117,7 +118,7 @@ def dry_run(trials: list[Trial], args: argparse.Namespace) -> int:
         data = data_hash(short[0].recipe, args.data_root)
         states += [(trial, trial.state(data)) for trial in short]
     left = sum(
-        estimates[t.model]["train_hours"] * t.recipe.steps / recipe.steps
+        estimates[t.model].hours * t.recipe.steps / recipe.steps
         for t, s in states
         if s not in (State.DONE, State.STALE)
     )

@@ -1,8 +1,8 @@
 """The comparison as tables for a terminal or a README."""
 
 import statistics
-from collections.abc import Callable, Set
-from typing import Any
+from collections.abc import Callable, Sequence, Set
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.table import Table
@@ -11,8 +11,11 @@ from experiments.analysis.evidence_types import BAND, Evidence, ModelEvidence
 from experiments.analysis.intervals import Interval, Target
 from experiments.analysis.model_summary import COLUMNS, NO_PATHS, diverged, rows
 from experiments.trials.reference import published_cost
-from experiments.trials.results import TrialResult
+from experiments.trials.result_types import TrialResult
 from experiments.trials.trial import Trial
+
+if TYPE_CHECKING:  # it brings torch
+    from experiments.costs.training_estimate import TrainingEstimate
 
 TARGETS: dict[Target, str] = {
     "checkpoints": "for these trained networks on other such images",
@@ -219,19 +222,19 @@ def tables(
     return [table for table in shown if table is not None]
 
 
-def plan_table(plan: list[tuple[Trial, str, dict[str, float]]]) -> Table:
-    """Trials to come: state, and the estimates of `cost.estimate`."""
+def plan_table(plan: Sequence[tuple[Trial, str, "TrainingEstimate"]]) -> Table:
+    """Trials to come: state, and what each would take."""
     table = Table(title="plan", box=box.SIMPLE, pad_edge=False)
     table.add_column("trial", overflow="fold")
     for name in ("state", "params M", "GMACs a crop", "hours"):
         table.add_column(name, justify="right")
-    for trial, state, cost in plan:
+    for trial, state, estimate in plan:
         table.add_row(
             trial.name,
             state,
-            f"{cost['params'] / 1e6:.2f}",
-            f"{cost['gmacs']:.2f}",
-            f"{cost['train_hours']:.2g}",
+            f"{estimate.crop.params / 1e6:.2f}",
+            f"{estimate.crop.gmacs:.2f}",
+            f"{estimate.hours:.2g}",
         )
     return table
 

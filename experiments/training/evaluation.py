@@ -144,7 +144,7 @@ def _predict(job: EvaluationRequest, data: Dataset, network: "nn.Module") -> Non
     """Write a palette PNG for each image that has none yet, each whole or not at all."""
     import torch
 
-    from experiments.costs.benchmark import autocast, this_device
+    from experiments.costs.device import autocast, this_device
     from lightning_modules.inference import predict
     from lightning_modules.normalisation import Normalisation
 

@@ -118,16 +118,22 @@ def _finish(
     import torch
 
     from datamodules import dataset_info
-    from experiments.costs import benchmark, flops
+    from experiments.costs.benchmark import latency
+    from experiments.costs.device import peak_memory, this_device
+    from experiments.costs.flops import count, paper_count
     from experiments.scoring.metrics import score_folder
 
     test = splits[2]
-    recipe, device = trial.recipe, benchmark.this_device()
+    recipe, device = trial.recipe, this_device()
     found = check_data(recipe, root)
-    memory = benchmark.peak_memory(device)
+    memory = peak_memory(device)
     scores = score_folder(trial.folder / "predictions", test)
     write_arrays(trial.folder / "per_image.npz", scores.arrays())
-    known, size = dataset_info(recipe.data), test.mask(0).shape
+    known = dataset_info(recipe.data)
+    height, width = test.mask(0).shape
+    counted = count(trial.model, test.labels.num_classes, (height, width))
+    papers = paper_count(trial.model)
+    passes = latency(module.model, (height, width), recipe.precision, device)
     return {
         "data": {
             "name": recipe.data,
@@ -141,11 +147,14 @@ def _finish(
         "confusion": scores.confusion.tolist(),
         "metrics": scores.metrics(),
         "cost": {
-            **flops.count(trial.model, test.labels.num_classes, (size[0], size[1])),
-            **flops.paper_row(trial.model),
-            "size": list(size),
-            **benchmark.latency(module.model, (size[0], size[1]), recipe.precision, device),
-            **memory,
+            "params": counted.params,
+            "gmacs": counted.gmacs,
+            "params_paper": papers.params,
+            "paper_gflops_1024x2048": papers.paper_gflops,
+            "size": [height, width],
+            **passes.to_json("latency_ms"),
+            "peak_memory_gb": memory.gigabytes,
+            "peak_memory_kind": memory.kind,
             "threads": torch.get_num_threads(),
             "device": device.type,
             "precision": recipe.precision,
