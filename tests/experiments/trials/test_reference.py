@@ -6,9 +6,10 @@ import re
 
 import pytest
 
+from experiments.trials.protocols import parse_protocol
 from experiments.trials.reference import PAPER_COLUMNS, REFERENCE, Published, published
 
-COLUMNS = "model,method,metric,value,data,split,protocol,source,locator"
+COLUMNS = "model,method,metric,value,data,split,scales,flip,conditions,source,locator"
 NETWORKS = (  # those that are here or come; `model` joins a row to one of them
     r"hrnetv2_w(18|32|40|48|18_small_v1|18_small_v2)|hrnetv1_\w+|unet|deeplabv3p|deeplabv3p_os8"
     r"|dilated_resnet|deconvnet|segnet|dilatednet|deeplabv1|deeplabv3|deeplabv3p_x65|unetpp|pspnet"
@@ -153,3 +154,24 @@ def test_numbers_typed_by_hand(
         return (r.method, r.metric, r.data, r.split, r.protocol, r.source)
 
     assert [row.value for row in ROWS if key(row) == expected] == [value]
+
+
+@pytest.mark.parametrize(
+    ("protocol", "ours"),
+    [
+        (SINGLE, ["single", "window=96x96"]),
+        (MULTI, ["multi-scale", "multi-scale-7"]),
+        ("flip", ["flip", "multi-scale", "multi-scale-7"]),  # of how many scales is not said
+        ("", ["single", "flip", "scales=0.5", "multi-scale", "multi-scale-7", "window=96x96"]),
+        ("no CRF", []),
+    ],
+)
+def test_published_protocols_are_matched_by_what_they_say(protocol: str, ours: list[str]) -> None:
+    row = next(row for row in ROWS if row.protocol == protocol and row.metric in ACCURACIES)
+    names = ("single", "flip", "scales=0.5", "multi-scale", "multi-scale-7", "window=96x96")
+    assert [name for name in names if row.predicted_by(parse_protocol(name))] == ours
+    assert row.predicted_by(None) == (not protocol)
+
+
+def test_the_file_is_read_once() -> None:
+    assert published() is published()
