@@ -4,7 +4,6 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +25,16 @@ from experiments.scoring.counts import (
 )
 from experiments.scoring.miou_variants import miou_variants
 from experiments.scoring.prediction_files import open_predictions
+from experiments.trials.result_types import (
+    BandMiou,
+    BoundaryIou,
+    GroupMetrics,
+    ImageMiou,
+    Metrics,
+    ObjectBins,
+    ObjectMetrics,
+)
+from experiments.trials.results import Arrays
 
 
 @dataclass(frozen=True)
@@ -45,22 +54,29 @@ class Scores:
     fp: Counts
     fn: Counts
 
-    def metrics(self) -> dict[str, Any]:
+    def metrics(self) -> Metrics:
         """mIoU over the whole split, per class, pixel accuracy, and the same for each group."""
-        whole = np.stack([self.tp, self.fp, self.fn])
-        iou = class_iou(*whole.sum(1))
+        of_image = np.stack([self.tp, self.fp, self.fn])
+        whole = of_image.sum(1)
+        iou = class_iou(*whole)
         groups = {}
         for group in dict.fromkeys(self.groups):
             rows = np.array([g == group for g in self.groups])
-            groups[group] = {**_summary(whole[:, rows].sum(1)), "num_images": int(rows.sum())}
-        return {
-            **_summary(whole.sum(1)),
-            "num_classes_counted": int(np.isfinite(iou).sum()),
-            "iou": dict(zip(self.names, _fractions(iou), strict=True)),
-            "groups": groups,
-        }
+            counts = of_image[:, rows].sum(1)
+            groups[group] = GroupMetrics(
+                miou=finite_mean(class_iou(*counts)),
+                pixel_accuracy=_pixel_accuracy(counts),
+                num_images=int(rows.sum()),
+            )
+        return Metrics(
+            miou=finite_mean(iou),
+            pixel_accuracy=_pixel_accuracy(whole),
+            num_classes_counted=int(np.isfinite(iou).sum()),
+            iou=dict(zip(self.names, _fractions(iou), strict=True)),
+            groups=groups,
+        )
 
-    def arrays(self) -> dict[str, Any]:
+    def arrays(self) -> Arrays:
         """What `per_image.npz` holds."""
         names = {"ids": np.array(self.ids), "groups": np.array(self.groups)}
         return names | {"tp": self.tp, "fp": self.fp, "fn": self.fn}
@@ -85,37 +101,37 @@ class FullScores(Scores):
     width: Counts
     quarter: Counts
 
-    def metrics(self) -> dict[str, Any]:
+    def metrics(self) -> Metrics:
         """Those of whole images, those of their parts, and what wrong definitions would give."""
         images = image_miou(self.tp, self.fp, self.fn)
         images = np.sort(images[np.isfinite(images)])
         within = self.band.sum(0)
         beyond = boundary.interior(outcomes(self.confusion), within)
         boundaries = boundary.boundary_iou(self.boundary.sum(0))
-        return {
-            **super().metrics(),
-            "image_miou": {
-                "mean": finite_mean(images),
-                "worst_decile": finite_mean(images[: math.ceil(len(images) / 10)]),
-            },
-            "boundary_iou": {
-                "fraction": FRACTION,
-                "mean": finite_mean(boundaries),
-                "iou": dict(zip(self.names, _fractions(boundaries), strict=True)),
-            },
-            "bands": {
-                "pixels": list(boundary.WIDTHS),
-                "within": [finite_mean(class_iou(*counts)) for counts in within],
-                "beyond": [finite_mean(class_iou(*counts)) for counts in beyond],
-            },
-            "objects": {
-                "area": _objects(self.area.sum(0), objects.AREAS),
-                "width": _objects(self.width.sum(0), objects.WIDTHS),
-            },
-            "audit": miou_variants(self.tp, self.fp, self.fn, self.quarter),
+        of_parts = {
+            "image_miou": ImageMiou(
+                mean=finite_mean(images),
+                worst_decile=finite_mean(images[: math.ceil(len(images) / 10)]),
+            ),
+            "boundary_iou": BoundaryIou(
+                fraction=FRACTION,
+                mean=finite_mean(boundaries),
+                iou=dict(zip(self.names, _fractions(boundaries), strict=True)),
+            ),
+            "bands": BandMiou(
+                pixels=boundary.WIDTHS,
+                within=tuple(finite_mean(class_iou(*counts)) for counts in within),
+                beyond=tuple(finite_mean(class_iou(*counts)) for counts in beyond),
+            ),
+            "objects": ObjectMetrics(
+                area=_object_bins(self.area.sum(0), objects.AREAS),
+                width=_object_bins(self.width.sum(0), objects.WIDTHS),
+            ),
+            "miou_variants": miou_variants(self.tp, self.fp, self.fn, self.quarter),
         }
+        return super().metrics().model_copy(update=of_parts)
 
-    def arrays(self) -> dict[str, Any]:
+    def arrays(self) -> Arrays:
         return super().arrays() | {
             "widths": np.array(boundary.WIDTHS),
             "band": self.band,
@@ -127,28 +143,25 @@ class FullScores(Scores):
         }
 
 
-def _summary(whole: Counts) -> dict[str, float | None]:
-    tp, _, fn = whole
+def _pixel_accuracy(counts: Counts) -> float | None:
+    tp, _, fn = counts
     pixels = int((tp + fn).sum())
-    return {
-        "miou": finite_mean(class_iou(*whole)),
-        "pixel_accuracy": float(tp.sum() / pixels) if pixels else None,
-    }
+    return float(tp.sum() / pixels) if pixels else None
 
 
 def _fractions(values: npt.NDArray[np.float64]) -> list[float | None]:
     return [float(value) if np.isfinite(value) else None for value in values]
 
 
-def _objects(counts: Counts, edges: tuple[float, ...]) -> dict[str, Any]:
+def _object_bins(counts: Counts, edges: tuple[float, ...]) -> ObjectBins:
     """Recall and IoU of each bin: of each class over all its objects, then the classes' mean."""
-    found, pixels, hits, union = np.moveaxis(counts, -1, 0)  # each (K, bins)
+    number, pixels, hits, union = np.moveaxis(counts, -1, 0)  # each (K, bins)
     ratios = {}
     for name, whole in (("recall", pixels), ("iou", union)):
-        of_class = np.full(found.shape, np.nan)
-        np.divide(hits, whole, out=of_class, where=found > 0)
-        ratios[name] = [finite_mean(bin) for bin in of_class.T]
-    return {"edges": list(edges), "objects": found.sum(0).tolist(), **ratios}
+        of_class = np.full(number.shape, np.nan)
+        np.divide(hits, whole, out=of_class, where=number > 0)
+        ratios[name] = tuple(finite_mean(bin) for bin in of_class.T)
+    return ObjectBins(edges=edges, objects=tuple(number.sum(0).tolist()), **ratios)
 
 
 def full_scores(data: Dataset, images: Iterable[ImageCounts]) -> FullScores:

@@ -4,11 +4,12 @@ import numpy as np
 
 from datamodules.dataset import Dataset
 from datamodules.labels import UInt8
-from experiments.scoring.metrics import Scores, score
+from experiments.scoring.metrics import score
+from experiments.trials.result_types import Metrics
 
 
-def position_prior(train: Dataset, test: Dataset) -> Scores:
-    """Score the most frequent training class at each position: what needs no image at all.
+def position_prior(train: Dataset, test: Dataset) -> Metrics:
+    """Scores of the most frequent training class at each position: what needs no image at all.
 
     Positions are relative to the image's size, on a grid of the first training label's size.
     """
@@ -19,7 +20,7 @@ def position_prior(train: Dataset, test: Dataset) -> Scores:
         for k in range(len(counts)):
             counts[k] += mask == k
     prior = counts.argmax(0).astype(np.uint8)
-    return score(test, lambda i: _resample(prior, *test.mask(i).shape))
+    return score(test, lambda i: _resample(prior, *test.mask(i).shape)).metrics()
 
 
 def _resample(mask: UInt8, height: int, width: int) -> UInt8:
