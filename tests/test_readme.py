@@ -1,29 +1,55 @@
-"""The README: its examples run, its commands exist, its tree is the tree."""
+"""The READMEs: their examples run, their commands exist, their lists name every file."""
 
 import json
 import re
+import shlex
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
-from experiments.trials.overrides import load_recipe
+from experiments.trials.overrides import load
+from experiments.trials.recipe import RecipeRequest
+from experiments.trials.results import read_prior, read_results
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "experiments/results/camvid-quick"
 README = (ROOT / "README.md").read_text()
+ROOMS = [
+    "models",
+    "datamodules",
+    "lightning_modules",
+    *(f"experiments/{path.parent.name}" for path in sorted(ROOT.glob("experiments/*/__init__.py"))),
+]
+PAGES = [path for path in ROOT.rglob("*.md") if not {".venv", "runs"} & set(path.parts)]
 
 
-def _examples() -> dict[str, str]:
-    blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+def examples(page: str) -> dict[str, str]:
+    """Python blocks of a README whose first line names a file, by that name."""
+    blocks = re.findall(r"```python\n(# .*?)```", (ROOT / page).read_text(), re.DOTALL)
     return {block.splitlines()[0].removeprefix("# "): block for block in blocks}
+
+
+def commands(page: Path) -> list[list[str]]:
+    """Every `python -m experiments...` of a page's code blocks, continued lines joined."""
+    found = []
+    for block in re.findall(r"```\w*\n(.*?)```", page.read_text(), re.DOTALL):
+        for line in block.replace("\\\n", " ").splitlines():
+            if line.strip().startswith("python -m experiments."):
+                found.append(shlex.split(line, comments=True)[2:])
+    return found
+
+
+def test_it_is_short() -> None:
+    assert README.count("\n") <= 160
 
 
 def test_the_example_network_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 
     monkeypatch.syspath_prepend(str(tmp_path))
-    (tmp_path / "readme_tiny.py").write_text(_examples()["models/tiny.py"])
+    (tmp_path / "readme_tiny.py").write_text(examples("models/README.md")["models/tiny.py"])
     monkeypatch.setitem(sys.modules["models.registry"].MODELS, "tiny", "readme_tiny:tiny")
     from models import build_model
 
@@ -35,46 +61,60 @@ def test_the_example_data_set_works(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     from experiments.scoring.metrics import score
 
     monkeypatch.syspath_prepend(str(tmp_path))
-    (tmp_path / "readme_checker.py").write_text(_examples()["datamodules/checker.py"])
+    example = examples("datamodules/README.md")["datamodules/datasets/checker.py"]
+    (tmp_path / "readme_checker.py").write_text(example)
     monkeypatch.setitem(
         sys.modules["datamodules.registry"].DATASETS, "checker", "readme_checker:Checker"
     )
     data = open_data("checker:size=32", "test")
     image, mask = data[2]
     assert (image.shape, mask.shape) == ((32, 32, 3), (32, 32))
-    assert score(data, data.mask).metrics()["miou"] == 1.0
+    assert score(data, data.mask).metrics().miou == 1.0
 
 
 def test_the_example_recipe_works(tmp_path: Path) -> None:
-    (tmp_path / "mine.py").write_text(_examples()["mine.py"])
-    assert load_recipe(f"{tmp_path / 'mine.py'}:longer").name == "longer"
+    (tmp_path / "mine.py").write_text(examples("README.md")["mine.py"])
+    assert load(RecipeRequest(f"{tmp_path / 'mine.py'}:longer")).name == "longer"
 
 
-def test_the_tree_names_every_file() -> None:
-    tree = README[README.index("## The tree") :]
-    for package in ("models", "datamodules", "lightning_modules", "experiments"):
-        for path in (ROOT / package).glob("*.py"):
-            known_elsewhere = path.name == "__init__.py" or path.name == "table.py"
-            assert known_elsewhere or f"  {path.name}" in tree, path
+@pytest.mark.parametrize("room", ROOMS)
+def test_no_file_is_missing_from_its_readme(room: str) -> None:
+    text = (ROOT / room / "README.md").read_text()
+    for path in (ROOT / room).rglob("*.py"):
+        if path.name != "__init__.py":
+            assert re.search(rf"\b{path.name}\b", text), path
+    for name in re.findall(r"^\s*`?(\w+\.py)\b", text, re.MULTILINE):  # of a list of files
+        assert list((ROOT / room).rglob(name)) or name in ("tiny.py", "checker.py"), name
 
 
-def test_the_commands_name_flags_that_exist() -> None:
-    from experiments.compare import parser
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_link_is_dead(page: Path) -> None:
+    for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+        if not link.startswith("http"):
+            assert (page.parent / link.partition("#")[0]).exists(), link
 
-    known = {flag for action in parser()._actions for flag in action.option_strings}
-    for line in README.splitlines():
-        if "experiments.compare" in line:
-            assert set(re.findall(r"--[a-z-]+", line)) <= known, line
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_commands_name_flags_that_exist(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for module, *args in commands(page):
+        main = import_module(module).main
+        words = [args[0]] if module == "experiments.data" else []
+        with pytest.raises(SystemExit):
+            main([*words, "--help"])
+        known = set(re.findall(r"--[a-z-]+", capsys.readouterr().out))
+        named = {arg.partition("=")[0] for arg in args if arg.startswith("--")}
+        assert named <= known, (module, named - known)
 
 
 def test_the_results_table_is_what_the_result_files_say() -> None:
+    from experiments.analysis.evidence import evidence
     from experiments.reporting.export import renew, summary
-    from experiments.trials.results import read_prior, read_results
 
     results = read_results(RESULTS)
-    (name,) = {result["recipe"]["name"] for result in results}
-    assert renew(README, name, summary(results, read_prior(RESULTS, results))) == README
-    assert {result["model"] for result in results} == {
+    prior = read_prior(RESULTS, results)
+    found = evidence(results, prior=prior.metrics.miou if prior else None)
+    assert renew(README, "camvid-quick", summary(results, prior, found)) == README
+    assert {result.model for result in results} == {
         "hrnetv2_w18_small_v1",
         "deeplabv3p:trunk=mobilenetv2_100",
         "unet:width=9",
@@ -84,34 +124,39 @@ def test_the_results_table_is_what_the_result_files_say() -> None:
 def test_the_matched_networks_are_what_the_result_file_says() -> None:
     from experiments.costs.flops import count
 
+    page = (ROOT / "experiments/costs/README.md").read_text()
     rows = json.loads((RESULTS.parent / "match/gmacs-2.7.json").read_text())
     assert len(rows) == 6
     for row in rows:
         figures = (row["params_m"], row["gmacs"], row["train_s"])
         cells = " | ".join(f"{figure:.2f}" for figure in figures)
-        assert f"| `{row['model']}` | {cells} |" in README
+        assert f"| `{row['model']}` | {cells} |" in page
         assert abs(row["gmacs"] / 2.7 - 1) < 0.1
         now = count(row["model"], row["terms"]["num_classes"], tuple(row["terms"]["size"]))
-        assert now == {"params": row["params_m"] * 1e6, "gmacs": row["gmacs"]}
+        assert (now.params, now.gmacs) == (row["params_m"] * 1e6, row["gmacs"])
 
 
 def test_the_speeds_of_reading_are_what_the_result_file_says() -> None:
+    page = " ".join((ROOT / "datamodules/README.md").read_text().split())
     readers = json.loads((RESULTS.parent / "reading/2cores.json").read_text())["readers"]
     speed = {name: row["images_per_second"] for name, row in readers.items()}
-    assert f"reads {speed['cache']:.0f} crops a second" in README
-    assert f"{speed['files']:.1f} from the files, where albumentations and" in README
     usual = max(speed["albumentations"], speed["torchvision"])
-    assert f"torchvision read {usual:.1f};" in README
+    for name, number in (("cache", f"{speed['cache']:.0f}"), ("files", f"{speed['files']:.1f}")):
+        assert number in page, name
+    assert f"{usual:.1f}" in page
     assert speed["cache"] >= 10 * usual and speed["files"] >= usual
 
 
 def test_the_published_results_are_of_the_recipe_as_it_is() -> None:
-    from experiments.trials.results import read_results
-
-    recipe = load_recipe("camvid-quick")
-    assert {result["hashes"]["recipe"] for result in read_results(RESULTS)} == {recipe.hash()}
+    recipe = load(RecipeRequest("camvid-quick"))
+    assert {result.hashes.recipe for result in read_results(RESULTS)} == {recipe.hash()}
 
 
-def test_every_linked_file_exists() -> None:
-    for link in re.findall(r"\]\(([^)]+)\)", README):
-        assert link.startswith("http") or (ROOT / link).is_file(), link
+def test_versions_agree() -> None:
+    from experiments import __version__
+
+    assert f"## {__version__}\n" in (ROOT / "CHANGELOG.md").read_text()
+    assert f"version: {__version__}\n" in (ROOT / "CITATION.cff").read_text()
+    lock = (ROOT / "requirements.lock").read_text()
+    (ruff,) = re.findall(r"^ruff==(.*)$", lock, re.MULTILINE)
+    assert f"rev: v{ruff}\n" in (ROOT / ".pre-commit-config.yaml").read_text()
