@@ -1,4 +1,7 @@
-"""Data sets by name. Listing, checking names and scoring import no torch."""
+"""Data sets by name: `open_data` opens a split, `dataset_info` says where one comes from.
+
+Neither imports torch, so that listing, checking and scoring do not either.
+"""
 
 import difflib
 import importlib
@@ -8,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from datamodules.dataset import Dataset, DatasetInfo
-from datamodules.holdout import SIGN, part_of
+from datamodules.holdout import HOLDOUT_SIGN, select_part
 from datamodules.labels import DataError
 from datamodules.registry import DATASETS
 
@@ -16,34 +19,34 @@ from datamodules.registry import DATASETS
 def open_data(spec: str, split: str, root: Path | None = None) -> Dataset:
     """Open a split of the data set that `spec` names, with its options (`streets:height=96`).
 
-    A part of a split is named after it, as `train~held` (see `datamodules.holdout`).
+    Part of a split is named after it, as `train~held` (see `datamodules.holdout`).
 
     Raises:
         DataError: an unknown data set, option or split, or files that are not there.
     """
     name, *parts = spec.split(":")
     constructor = _constructor(name)
-    known = {
+    types = {
         p.name: p.annotation
         for p in inspect.signature(constructor).parameters.values()
         if p.kind is p.KEYWORD_ONLY
     }
     options: dict[str, object] = {}
-    for part in parts:
-        key, equals, value = part.partition("=")
-        if not equals or key not in known:
+    for text in parts:
+        key, equals, value = text.partition("=")
+        if not equals or key not in types:
             raise DataError(
-                f"data set {name} has no option {part!r} (key=value); known: {', '.join(known)}"
+                f"data set {name} has no option {text!r} (key=value); known: {', '.join(types)}"
             )
         try:
-            options[key] = known[key](value)
+            options[key] = types[key](value)
         except ValueError:
             raise DataError(
-                f"{name}:{key} takes a value of type {known[key].__name__}, got {value!r}"
+                f"{name}:{key} takes a value of type {types[key].__name__}, got {value!r}"
             ) from None
-    whole, sign, which = split.partition(SIGN)
+    whole, sign, part = split.partition(HOLDOUT_SIGN)
     dataset: Dataset = constructor(whole, root, **options)
-    return part_of(dataset, whole, which) if sign else dataset
+    return select_part(dataset, whole, part) if sign else dataset
 
 
 @cache
@@ -57,12 +60,11 @@ def _constructor(name: str) -> Any:
 
 
 def dataset_info(spec: str) -> DatasetInfo | None:
-    """What a published data set says of itself; None for one that is made, not read.
+    """The module constant `INFO` of a data set that is read; None for one that is made.
 
     Raises:
         DataError: an unknown data set.
     """
-    found: DatasetInfo | None = getattr(
-        importlib.import_module(_constructor(spec.split(":")[0]).__module__), "ABOUT", None
-    )
-    return found
+    module = importlib.import_module(_constructor(spec.split(":")[0]).__module__)
+    info: DatasetInfo | None = getattr(module, "INFO", None)
+    return info

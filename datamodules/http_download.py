@@ -11,9 +11,9 @@ from typing import Any
 from datamodules.dataset import Progress
 from datamodules.labels import DataError
 
-_WAITS = (1.0, 2.0, 4.0, 8.0, 16.0)  # seconds, after failures in a row that brought no byte
+RETRY_WAITS = (1.0, 2.0, 4.0, 8.0, 16.0)  # seconds, after failures in a row that brought no byte
 _TIMEOUT = 30.0  # seconds without a byte
-_CHUNK = 1 << 18
+CHUNK_BYTES = 1 << 18
 _PASSING = {408, 429, 500, 502, 503, 504}  # answers of servers that may have another one later
 
 
@@ -62,12 +62,12 @@ def grow(part: Path, url: str, size: int, meter: Meter) -> None:
             _receive(part, url, size, meter)
         except _DroppedError as error:
             failures = failures + 1 if part.stat().st_size <= have else 1
-            if failures > len(_WAITS):
+            if failures > len(RETRY_WAITS):
                 raise DataError(
                     f"{url} cannot be fetched ({error}): what came of it is kept, so give the same "
                     "command later, or name a copy with --mirror"
                 ) from None
-            meter.wait(_WAITS[failures - 1])
+            meter.wait(RETRY_WAITS[failures - 1])
         have = part.stat().st_size
 
 
@@ -114,7 +114,7 @@ def _connect(url: str, have: int) -> Any:
 
 def _chunks(response: Any) -> Iterator[bytes]:
     try:
-        while chunk := response.read1(_CHUNK):  # what is there, so that little is lost
+        while chunk := response.read1(CHUNK_BYTES):  # what is there, so that little is lost
             yield chunk
     except (OSError, http.client.HTTPException) as error:
         raise _DroppedError(error) from None

@@ -1,4 +1,4 @@
-"""Data sets that lie on disk as image and label files: what they say of themselves, and reading."""
+"""Data sets that lie on disk as image and label files: their samples, and reading them."""
 
 import hashlib
 import os
@@ -18,7 +18,7 @@ _ORIENTATION = 0x0112  # the EXIF tag
 
 
 def cache_home() -> Path:
-    """Where decoded copies and outcomes of checks are kept: SEGMENTATION_LAB_CACHE, if set."""
+    """Where decoded copies and reports of checks are kept: SEGMENTATION_LAB_CACHE, if set."""
     named = os.environ.get("SEGMENTATION_LAB_CACHE")
     return Path(named) if named else platformdirs.user_cache_path("segmentation-lab")
 
@@ -59,22 +59,22 @@ class ImageFileDataset:
     """One split of a data set whose images and labels are files, read when asked for.
 
     Args:
-        raw: reads the labels of a sample; has to be picklable, for the processes that read.
+        read_labels: reads those of a sample; has to be picklable, for the processes that read.
         notes: what was found out on opening and a user should know, as the kind of labels.
-        also: files beside those of the samples that decide over the labels.
+        annotation_files: those beside the samples' own that decide over labels, as COCO's JSON.
     """
 
     def __init__(
         self,
         labels: LabelSet,
         samples: Sequence[Sample],
-        raw: Callable[[Sample], RawLabels] = read_ids,
+        read_labels: Callable[[Sample], RawLabels] = read_ids,
         *,
         notes: Sequence[str] = (),
-        also: Sequence[Path] = (),
+        annotation_files: Sequence[Path] = (),
     ) -> None:
-        self.labels, self.samples, self.raw = labels, list(samples), raw
-        self.notes, self.also = list(notes), list(also)
+        self.labels, self.samples, self.read_labels = labels, list(samples), read_labels
+        self.notes, self.annotation_files = list(notes), list(annotation_files)
         self.ids = [sample.id for sample in samples]
         self.groups = [sample.group for sample in samples]
 
@@ -100,7 +100,7 @@ class ImageFileDataset:
         sample = self.samples[index]
         if sample.mask is None:
             return np.full(read_image(sample.image).shape[:2], IGNORE, np.uint8)
-        return self.labels.to_train(self.raw(sample))
+        return self.labels.to_train(self.read_labels(sample))
 
     def fingerprint(self) -> str:
         """A hash of the label table and of each id with the bytes of its files."""
@@ -115,7 +115,8 @@ class ImageFileDataset:
         Args:
             rows: one a sample, in their order.
         """
-        facts = (self.labels.labels, list(rows), [file_hash(path) for path in self.also])
+        annotations = [file_hash(path) for path in self.annotation_files]
+        facts = (self.labels.labels, list(rows), annotations)
         return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
 
 
@@ -152,7 +153,7 @@ def read_image(path: Path) -> UInt8:
     return _rgb(read_pixels(path, upright=True))
 
 
-def read_pixels(path: Path, *, upright: bool = False) -> "UInt8 | np.ndarray":
+def read_pixels(path: Path, *, upright: bool = False) -> np.ndarray:
     """The pixels of a file as they are: (H, W) or (H, W, channels), 8 or 16 bits; ids of palettes.
 
     Raises:

@@ -22,9 +22,10 @@ from datamodules.datasets.folder import draft_labels
 from datamodules.download import fetch
 from datamodules.image_files import ImageFileDataset, check_root
 from datamodules.labels import DataError
-from datamodules.loading.cache import build, folder_of, open_decoded
+from datamodules.loading.cache import folder_of, open_decoded
+from datamodules.loading.cache_writer import build
 from datamodules.validation.check import check, checked
-from experiments.reporting.check_tables import print_findings, print_outcome, verdict
+from experiments.reporting.check_tables import print_check_report, print_findings, verdict
 from experiments.reporting.contact_sheet import write_sheet
 from experiments.reporting.progress_bar import shown_progress
 
@@ -54,11 +55,11 @@ def parser() -> argparse.ArgumentParser:
     def command(
         name: str, run: Callable[[argparse.Namespace], int], what: str, stopped: str
     ) -> Callable[..., argparse.Action]:
-        one = commands.add_parser(name, help=what, description=what)
-        one.set_defaults(run=run, stopped=stopped)
-        one.add_argument("name", help="data set with its options, as camvid")
-        one.add_argument("--data-root", type=Path, help="folder that holds the data set")
-        return one.add_argument
+        subparser = commands.add_parser(name, help=what, description=what)
+        subparser.set_defaults(run=run, stopped=stopped)
+        subparser.add_argument("name", help="data set with its options, as camvid")
+        subparser.add_argument("--data-root", type=Path, help="folder that holds the data set")
+        return subparser.add_argument
 
     add = command("check", _check, "read all of it and say what is wrong", "what was read is kept")
     add("--split", action="append", help="only this one (repeatable; default: all that are there)")
@@ -86,12 +87,12 @@ def _check(args: argparse.Namespace) -> int:
     if args.jobs is not None and args.jobs < 1:
         raise ValueError(f"--jobs is {args.jobs}: at least one process has to read")
     with shown_progress("images") as progress:
-        how = {"jobs": args.jobs, "progress": progress}
-        outcome = checked(args.name, args.data_root, args.split, again=args.again, **how)
-        if not outcome.inspected:
-            outcome = check(args.name, args.data_root, args.split, **how)
-    print_outcome(outcome, _console())
-    return int(outcome.refused)
+        options = {"jobs": args.jobs, "progress": progress}
+        report = checked(args.name, args.data_root, args.split, again=args.again, **options)
+        if not report.inspected:
+            report = check(args.name, args.data_root, args.split, **options)
+    print_check_report(report, _console())
+    return int(report.refused)
 
 
 def _show(args: argparse.Namespace) -> int:
@@ -105,13 +106,13 @@ def _show(args: argparse.Namespace) -> int:
 
 def _cache(args: argparse.Namespace) -> int:
     with shown_progress("images") as progress:
-        found = checked(args.name, args.data_root, args.split, progress=progress)
-    if found.refused:
-        print_findings("errors", found.errors, _console())
-        print(verdict(found))
+        report = checked(args.name, args.data_root, args.split, progress=progress)
+    if report.refused:
+        print_findings("errors", report.errors, _console())
+        print(verdict(report))
         return 1
     status = 0
-    for name, split in found.splits.items():
+    for name, split in report.splits.items():
         data = open_data(args.name, name, args.data_root)
         if not isinstance(data, ImageFileDataset):
             print(f"{args.name} is made, not read: there is nothing to decode")
@@ -152,25 +153,25 @@ def _labels(args: argparse.Namespace) -> int:
 
 
 def _fetch(args: argparse.Namespace) -> int:
-    known, root = dataset_info(args.name), args.data_root
-    if known is None:
+    info, root = dataset_info(args.name), args.data_root
+    if info is None:
         print(f"{args.name} is made, not read: there is nothing to fetch")
         return 0
-    downloads = known.downloads()
+    downloads = info.downloads()
     if not downloads:
-        print(f"{known.title} ({known.licence}) is not to be had without you: {known.steps}")
-        print(f"\nThe folder has to hold:\n{indent(known.tree.rstrip(), '  ')}")
+        print(f"{info.title} ({info.licence}) is not to be had without you: {info.steps}")
+        print(f"\nThe folder has to hold:\n{indent(info.tree.rstrip(), '  ')}")
         return 0
     root = check_root(args.name, root, "name the folder to put it into with --data-root")
-    print(f"{known.title}, licence: {known.licence}", flush=True)
+    print(f"{info.title}, licence: {info.licence}", flush=True)
     with shown_progress("bytes") as progress:
         fetch(downloads, root, mirror=args.mirror, progress=progress)
     with shown_progress("images") as progress:
-        outcome = checked(args.name, root, progress=progress)
-    if outcome.refused:
-        print_findings("errors", outcome.errors, _console())
-    print(verdict(outcome))
-    return int(outcome.refused)
+        report = checked(args.name, root, progress=progress)
+    if report.refused:
+        print_findings("errors", report.errors, _console())
+    print(verdict(report))
+    return int(report.refused)
 
 
 def _console() -> Console:

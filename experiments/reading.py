@@ -35,7 +35,8 @@ from rich.table import Table
 from datamodules.datasets.cityscapes import CITYSCAPES
 from datamodules.image_files import ImageFileDataset, Sample
 from datamodules.imagenet_statistics import MEAN, STD
-from datamodules.loading.cache import build, open_decoded
+from datamodules.loading.cache import open_decoded
+from datamodules.loading.cache_writer import build
 from datamodules.loading.sampling import permutation
 from datamodules.loading.transforms import Augmentation
 from experiments.trials.atomic_io import write_json

@@ -26,7 +26,7 @@ _CONTEXTS = {  # Table 1: outputs of these layers, in units of the classes
     "basic": (1, 1, 1, 1, 1, 1, 1),
     "large": (2, 2, 4, 8, 16, 32, 32),
 }
-_NOISE = 1e-3  # of a weight of the identity; the paper asks for much less than 1
+NOISE = 1e-3  # of a weight of the identity; the paper asks for much less than 1
 
 
 def dilatednet(
@@ -49,7 +49,7 @@ class DilatedNet(nn.Module):
         self.trunk = vgg16(width, norm, [*pools, nn.Identity(), nn.Identity()], dilation=2)
         hidden = 64 * width
         self.head = nn.Sequential(
-            activated(_Polyphase(8 * width, hidden, 7, padding=12, dilation=4), norm),
+            activated(Polyphase(8 * width, hidden, 7, padding=12, dilation=4), norm),
             nn.Dropout(0.5),
             activated(nn.Conv2d(hidden, hidden, 1), norm),
             nn.Dropout(0.5),
@@ -67,7 +67,7 @@ class DilatedNet(nn.Module):
         return logits[..., :height, :width]  # each cell stays over the pixels that it saw
 
 
-class _Polyphase(nn.Conv2d):
+class Polyphase(nn.Conv2d):
     """A dilated convolution that keeps the size, as a plain one on each phase of the map.
 
     Cells that a kernel of dilation d relates are d apart: taken in steps of d, the map is d x d
@@ -108,7 +108,7 @@ def _identity(conv: nn.Conv2d, num_classes: int) -> nn.Conv2d:
     share = num_classes / outputs
     to, of = (torch.arange(maps) * num_classes // maps for maps in (outputs, inputs))
     centre = conv.kernel_size[0] // 2
-    nn.init.normal_(conv.weight, std=_NOISE * share if max(inputs, outputs) > num_classes else 0)
+    nn.init.normal_(conv.weight, std=NOISE * share if max(inputs, outputs) > num_classes else 0)
     assert conv.bias is not None
     nn.init.zeros_(conv.bias)
     with torch.no_grad():

@@ -25,7 +25,7 @@ from torch import nn
 from models import build_model
 from models.weights import HEADS, Report, fill
 
-_SECONDS = 10  # without an answer, after which a server is given up
+TIMEOUT_SECONDS = 10.0  # without an answer, after which a server is given up
 
 
 def load_imagenet(model: nn.Module, name: str = "this network") -> Report:
@@ -52,7 +52,7 @@ def load_imagenet(model: nn.Module, name: str = "this network") -> Report:
         raise ValueError(
             f"{path} is damaged or not {network}'s: delete it, and it is fetched anew"
         ) from None
-    note = _fold_colours(full, config)
+    note = fold_colours(full, config)
     theirs = full.state_dict()
     # timm's feature networks, which many trunks are, write `stem_0` for its `stem.0`.
     known = {tensor.replace("_", "."): tensor for tensor in theirs}
@@ -156,7 +156,10 @@ def _download(url: str, place: Path) -> Path:
     place.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=place.parent) as folder:
         draft = Path(folder, place.name)
-        with urllib.request.urlopen(url, timeout=_SECONDS) as answer, draft.open("wb") as file:
+        with (
+            urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as answer,
+            draft.open("wb") as file,
+        ):
             shutil.copyfileobj(answer, file)
             if answer.length:
                 raise OSError(f"the connection ended {answer.length} bytes too early")
@@ -164,7 +167,7 @@ def _download(url: str, place: Path) -> Path:
     return place
 
 
-def _fold_colours(network: nn.Module, config: Any) -> str:
+def fold_colours(network: nn.Module, config: Any) -> str:
     """Make a network of input (p - mean) / std take our (p - ours) / our std instead.
 
     Its input is scale * x + shift of ours. The scale goes into the first convolution; what the

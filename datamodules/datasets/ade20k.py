@@ -173,7 +173,7 @@ ADE20K = LabelSet(
     )
 )
 
-ABOUT = DatasetInfo(
+INFO = DatasetInfo(
     title="ADE20K",
     source="Zhou et al.: Scene Parsing through ADE20K Dataset, CVPR 2017",
     licence="images for non-commercial research and education, annotations BSD-3",
@@ -212,20 +212,20 @@ def ade20k(split: str, root: Path | None = None) -> ImageFileDataset:
         DataError: no root, no folder of the split, or nothing in it.
     """
     check_split("ade20k", split, list(FOLDERS))
-    root = check_root("ade20k", root, ABOUT.steps)
+    root = check_root("ade20k", root, INFO.steps)
     if (root / "ADEChallengeData2016").is_dir():
         root = root / "ADEChallengeData2016"
     images = _folder(root, f"images/{FOLDERS[split]}")
     masks = _folder(root, f"annotations/{FOLDERS[split]}")
-    # What only one of both has is kept: the checker names the other, which is missing.
+    # What only one of both has is kept: the check names the other, which is missing.
     ids = {path.stem for path in (*images.glob("*.jpg"), *masks.glob("*.png"))}
     if not ids:
-        raise DataError(f"{images} holds no images (*.jpg): {ABOUT.steps}")
+        raise DataError(f"{images} holds no images (*.jpg): {INFO.steps}")
     samples = [Sample(id, id, images / f"{id}.jpg", masks / f"{id}.png") for id in sorted(ids)]
     return ImageFileDataset(ADE20K, samples)
 
 
 def _folder(root: Path, name: str) -> Path:
     if not (root / name).is_dir():
-        raise AbsentError(f"no ADE20K at {root.absolute()} (looked for {name}): {ABOUT.steps}")
+        raise AbsentError(f"no ADE20K at {root.absolute()} (looked for {name}): {INFO.steps}")
     return root / name

@@ -92,7 +92,7 @@ ORIGINAL = LabelSet(
 # The tutorial's id of each of the 32, so that both layouts are mapped by CAMVID alone.
 _TUTORIAL_ID = np.array([min(label.train_id, 11) for label in ORIGINAL.labels], np.uint8)
 
-ABOUT = DatasetInfo(
+INFO = DatasetInfo(
     title="CamVid",
     source="Brostow, Fauqueur, Cipolla: Semantic object classes in video, PRL 2008",
     licence="research use",
@@ -130,11 +130,11 @@ def camvid(split: str, root: Path | None = None) -> ImageFileDataset:
         DataError: no root, neither a list nor the original's folders, or a list of another form.
     """
     check_split("camvid", split, SPLITS)
-    root = check_root("camvid", root, ABOUT.steps)
+    root = check_root("camvid", root, INFO.steps)
     if (root / STILLS).is_dir() and not (root / "train.txt").is_file():
         return _original(split, root)
     listing = root / f"{split}.txt"
-    lines = listed(listing, f"CamVid, neither a list nor {STILLS},", ABOUT.steps)
+    lines = listed(listing, f"CamVid, neither a list nor {STILLS},", INFO.steps)
     return ImageFileDataset(CAMVID, [_pair(root, line, listing) for line in lines])
 
 
@@ -152,7 +152,7 @@ def _original(split: str, root: Path) -> ImageFileDataset:
             f"no labels of CamVid at {root.absolute()} (looked for {PAINTED}): unpack "
             f"{PAINTED}.zip into a folder of that name beside {STILLS}"
         )
-    # What only one of both has is kept: the checker names the other, which is missing.
+    # What only one of both has is kept: the check names the other, which is missing.
     stills = {path.stem for path in (root / STILLS).glob("[!.]*.png")}
     painted = {path.stem.removesuffix("_L") for path in (root / PAINTED).glob("[!.]*_L.png")}
     samples = [

@@ -80,7 +80,7 @@ TRAIN_IDS = LabelSet(
 _LABEL_IDS = np.zeros(256, np.uint8)
 _LABEL_IDS[: CITYSCAPES.num_classes] = [label.id for label in CITYSCAPES.classes]
 
-ABOUT = DatasetInfo(
+INFO = DatasetInfo(
     title="Cityscapes",
     source="Cordts et al.: The Cityscapes Dataset for Semantic Urban Scene Understanding, 2016",
     licence="own terms: non-commercial research, no redistribution, login",
@@ -122,20 +122,20 @@ def cityscapes(split: str, root: Path | None = None) -> ImageFileDataset:
         DataError: no root, no folder of the split, or nothing in it.
     """
     check_split("cityscapes", split, SPLITS)
-    root = check_root("cityscapes", root, ABOUT.steps)
+    root = check_root("cityscapes", root, INFO.steps)
     images, labels = root / "leftImg8bit" / split, root / "gtFine" / split
     for folder in (images,) if split == "test" else (images, labels):
         if not folder.is_dir():
             raise AbsentError(
                 f"no Cityscapes at {root.absolute()} (looked for {folder.relative_to(root)}): "
-                f"{ABOUT.steps}"
+                f"{INFO.steps}"
             )
     labelled = {kind: _ids(labels, f"gtFine_{kind}") for kind in _KINDS}
     kind = next((kind for kind in _KINDS if labelled[kind]), "labelIds")
-    # What only one of both has is kept: the checker names the other, which is missing.
+    # What only one of both has is kept: the check names the other, which is missing.
     ids = sorted(_ids(images, "leftImg8bit") | labelled[kind])
     if not ids:
-        raise DataError(f"{images} holds no */*_leftImg8bit.png: {ABOUT.steps}")
+        raise DataError(f"{images} holds no */*_leftImg8bit.png: {INFO.steps}")
     unlabelled = split == "test" and not labelled[kind]
     samples = []
     for id in ids:
@@ -199,4 +199,5 @@ def _label_ids(path: Path) -> UInt8:
             f"{path} has {wrong.size} pixels above {last}, up to {wrong.max()}: class indices "
             f"0 to {last} are needed everywhere"
         )
-    return _LABEL_IDS[indices]
+    label_ids: UInt8 = _LABEL_IDS[indices]
+    return label_ids

@@ -24,7 +24,7 @@ from datamodules.datasets.coco_json import Picture, Row, is_panoptic, read_listi
 from datamodules.image_files import ImageFileDataset, Sample, check_root, check_split, read_pixels
 from datamodules.labels import DataError, RawLabels
 
-ABOUT = DatasetInfo(
+INFO = DatasetInfo(
     title="COCO, or data in its form",
     source="Lin et al.: Microsoft COCO, ECCV 2014; Kirillov et al.: Panoptic Segmentation, 2019",
     licence="COCO: photos under Flickr's terms of use, annotations CC BY 4.0; else its owner's",
@@ -45,7 +45,7 @@ train2017/000000000009.jpg
         "cocodataset.org has them, and name it with --data-root"
     ),
     test_split="val",
-    splits=lambda root: list(_found(root)),
+    splits=lambda root: list(_listings(root)),
     nested=frozenset({("train", "train_all"), ("val", "train_all")}),
 )
 
@@ -60,7 +60,7 @@ def coco(split: str, root: Path | None = None) -> ImageFileDataset:
         DataError: no root, JSON or images; several JSONs of the split; one that is damaged, refers
             to what it does not list, or has other categories than the next split's.
     """
-    root = check_root("coco", root, ABOUT.steps)
+    root = check_root("coco", root, INFO.steps)
     path = _path(root, split)
     labels, pictures = read_listing(path)
     images = _images(root, split, path, next(iter(pictures.values())))
@@ -76,37 +76,38 @@ def coco(split: str, root: Path | None = None) -> ImageFileDataset:
     note = f"labels are drawn from the annotations of {path.name}"
     if not labelled:
         note = f"{path.name} has no annotations: no pixel of {split} is scored"
-    raw = partial(read_segments, path) if is_panoptic(path) else draw
-    return ImageFileDataset(labels, samples, raw, notes=[note], also=[path])
+    read = partial(read_segments, path) if is_panoptic(path) else draw
+    return ImageFileDataset(labels, samples, read, notes=[note], annotation_files=[path])
 
 
-def _found(root: Path) -> dict[str, list[Path]]:
+def _listings(root: Path) -> dict[str, list[Path]]:
     """The JSONs of each split; train, val and test come first."""
-    found: dict[str, list[Path]] = {}
+    listings: dict[str, list[Path]] = {}
     for path in sorted(root.glob("[!.]*.json")):
-        found.setdefault(path.stem, []).append(path)
+        listings.setdefault(path.stem, []).append(path)
     for path in sorted((root / "annotations").glob("*.json")):
         if name := re.fullmatch(r"(?:instances|panoptic)_(.+?)(?:\d{4})?", path.stem):
-            found.setdefault(name[1], []).append(path)
+            listings.setdefault(name[1], []).append(path)
     first = ["train", "val", "test"]
-    return {name: found[name] for name in sorted(found, key=lambda n: ([*first, n].index(n), n))}
+    order = sorted(listings, key=lambda name: ([*first, name].index(name), name))
+    return {name: listings[name] for name in order}
 
 
 def _path(root: Path, split: str) -> Path:
     """The JSON of a split, whose categories are those of the next split."""
-    found = _found(root)
-    if not found:
+    listings = _listings(root)
+    if not listings:
         raise DataError(
             f"no COCO annotations at {root.absolute()} (looked for <split>.json, "
             "annotations/instances_<split>*.json and annotations/panoptic_<split>*.json): "
-            f"{ABOUT.steps}"
+            f"{INFO.steps}"
         )
-    check_split("coco", split, list(found))
-    if len(found[split]) > 1:
-        names = ", ".join(str(path.relative_to(root)) for path in found[split])
+    check_split("coco", split, list(listings))
+    if len(listings[split]) > 1:
+        names = ", ".join(str(path.relative_to(root)) for path in listings[split])
         raise DataError(f"{root} has several files of the split {split} ({names}): keep one there")
-    path = found[split][0]
-    other = next((paths[0] for name, paths in found.items() if name != split), path)
+    path = listings[split][0]
+    other = next((paths[0] for name, paths in listings.items() if name != split), path)
     here, there = (
         {f"{row.id} {row.name}" for row in read_listing(p).labels.labels} for p in (path, other)
     )

@@ -87,8 +87,8 @@ def _rows(path: Path, content: object, name: str, *keys: str) -> list[Row]:
     return rows
 
 
-def _check(path: Path, what: str, used: set[Any], known: set[Any]) -> None:
-    if unknown := used - known:
+def _check(path: Path, what: str, used: set[Any], listed: set[Any]) -> None:
+    if unknown := used - listed:
         raise DataError(
             f"{path} has annotations of {len(unknown)} unknown {what} ids, such as "
             f"{min(unknown, key=str)}: list them in the file or remove what refers to them"

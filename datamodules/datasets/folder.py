@@ -78,7 +78,7 @@ def _split_folders(root: Path) -> dict[str, str]:
     return {split: found[split] for split in SPLITS if split in found}
 
 
-ABOUT = DatasetInfo(
+INFO = DatasetInfo(
     title="your own folder",
     source="yourself",
     licence="yours",
@@ -107,7 +107,7 @@ def folder(split: str, root: Path | None = None) -> ImageFileDataset:
         DataError: no root, images, masks or labels, or a table or list that cannot be used.
     """
     check_split("folder", split, SPLITS)
-    root = check_root("folder", root, ABOUT.steps)
+    root = check_root("folder", root, INFO.steps)
     images, others = _walk(root, "images", _IMAGES)
     masks = _masks(root)
     if not any(_name(image) in masks for image in images):
@@ -137,7 +137,7 @@ def _walk(root: Path, name: str, suffixes: frozenset[str]) -> tuple[list[str], i
     """Sorted paths below a folder, and the number of its files that have other suffixes."""
     top = root / name
     if not top.is_dir():
-        raise DataError(f"no {name}/ at {root.absolute()}: {ABOUT.steps}")
+        raise DataError(f"no {name}/ at {root.absolute()}: {INFO.steps}")
     found: list[str] = []
     others, seen = 0, {os.path.realpath(top)}
     for at, below, files in os.walk(top, followlinks=True):
@@ -154,7 +154,7 @@ def _walk(root: Path, name: str, suffixes: frozenset[str]) -> tuple[list[str], i
             elif not _is_clutter(f):
                 others += 1
     if not found:
-        raise DataError(f"{top.absolute()} holds nothing that is read, as PNG: {ABOUT.steps}")
+        raise DataError(f"{top.absolute()} holds nothing that is read, as PNG: {INFO.steps}")
     return sorted(found), others
 
 
@@ -234,7 +234,7 @@ def _source(root: Path, split: str) -> tuple[str, list[str]]:
 def _listed(root: Path, split: str, images: Sequence[str]) -> list[str]:
     """The images of a list, there or not."""
     path = root / "splits" / f"{split}.txt"
-    lines = [line.strip() for line in listed(path, "list of a split", ABOUT.steps)]
+    lines = [line.strip() for line in listed(path, "list of a split", INFO.steps)]
     wanted = [_line(line) for line in lines if line and not line.startswith("#")]
     if not wanted:
         raise DataError(f"{path} lists no images: list one a line")

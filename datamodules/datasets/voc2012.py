@@ -58,7 +58,7 @@ VOC2012 = LabelSet(
     )
 )
 
-ABOUT = DatasetInfo(
+INFO = DatasetInfo(
     title="PASCAL VOC 2012",
     source="Everingham et al.: The PASCAL VOC Challenge: A Retrospective, IJCV 2015; "
     "Hariharan et al.: Semantic Contours from Inverse Detectors, ICCV 2011 (trainaug)",
@@ -114,8 +114,8 @@ def voc2012(split: str, root: Path | None = None) -> ImageFileDataset:
     Raises:
         DataError: no root, list or folder; a list for training that names an image of `val`.
     """
-    check_split("voc2012", split, list(ABOUT.counts))
-    folder = _folder(check_root("voc2012", root, ABOUT.steps))
+    check_split("voc2012", split, list(INFO.counts))
+    folder = _folder(check_root("voc2012", root, INFO.steps))
     if split == "trainaug":
         return _trainaug(folder)
     ids = _ids(folder / LISTS / f"{split}.txt")
@@ -129,20 +129,20 @@ def _folder(root: Path) -> Path:
     if folder is None:
         raise AbsentError(
             f"no VOC 2012 at {root.absolute()} (looked for {LISTS} in it, in VOC2012 and in "
-            f"VOCdevkit/VOC2012): {ABOUT.steps}"
+            f"VOCdevkit/VOC2012): {INFO.steps}"
         )
     for name in ("JPEGImages", "SegmentationClass"):
         if not (folder / name).is_dir():
             raise DataError(
                 f"no images or labels of VOC 2012 at {folder.absolute()} (looked for {name}): "
-                f"{ABOUT.steps}"
+                f"{INFO.steps}"
             )
     return folder
 
 
 def _ids(listing: Path) -> list[str]:
     """The ids of a list, which may hold them as paths of images, and further columns."""
-    lines = listed(listing, f"list of VOC 2012's {listing.stem}", ABOUT.steps)
+    lines = listed(listing, f"list of VOC 2012's {listing.stem}", INFO.steps)
     return [Path(line.split()[0]).stem for line in lines if line.strip()]
 
 
@@ -197,7 +197,7 @@ def _release(folder: Path) -> Path:
             return place / RELEASE
     raise AbsentError(
         f"no labels of trainaug at {folder.absolute()} (looked for SegmentationClassAug there, and "
-        f"for {RELEASE}/cls there and in the two folders above): {ABOUT.steps}"
+        f"for {RELEASE}/cls there and in the two folders above): {INFO.steps}"
     )
 
 

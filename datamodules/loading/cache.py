@@ -3,57 +3,84 @@
 `images.bin` and `masks.bin` hold the pixels of one image after another, of whatever sizes, and are
 mapped into memory: a crop reads its own pages and nothing else, and processes share them.
 `index.json` says where each image lies, and holds a hash of each. Masks are class indices.
+`cache_writer` makes it.
 """
 
 import hashlib
 import json
 import os
 import re
-import shutil
-import signal
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from filelock import FileLock, Timeout
 
 from datamodules import open_data
-from datamodules.dataset import Dataset, Progress
-from datamodules.image_files import ImageFileDataset, cache_home
+from datamodules.dataset import Dataset
+from datamodules.image_files import cache_home
 from datamodules.labels import DataError, LabelSet, UInt8
 
-_VERSION = 1
-_FILES = {"images.bin": 3, "masks.bin": 1}  # bytes a pixel
+CACHE_VERSION = 1
+CACHE_FILES = {"images.bin": 3, "masks.bin": 1}  # bytes a pixel
 
 Place = tuple[int, int, int]  # of an image: height, width, and pixels before it
+
+
+@dataclass(frozen=True, kw_only=True)
+class CacheIndex:
+    """`index.json`: what a decoded copy holds; lists have an entry an image."""
+
+    version: int
+    fingerprint: str
+    """Of the files that were decoded."""
+    ids: list[str]
+    groups: list[str]
+    places: list[Place]
+    pixels: int
+    hashes: list[tuple[str, str]]
+    """Of the pixels of the image, and of those of the mask."""
+    stamps: dict[str, list[int]]
+    """Size and time of change of each file; pixels are hashed again only if these differ."""
+
+
+def read_index(folder: Path) -> CacheIndex:
+    """The index of a decoded copy.
+
+    Raises:
+        OSError, TypeError, ValueError: one that is damaged, or of another version.
+    """
+    return CacheIndex(**json.loads((folder / "index.json").read_text()))
+
+
+def write_index(folder: Path, index: CacheIndex) -> None:
+    path = folder / "index.json"
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.write_text(json.dumps(asdict(index)))
+    draft.replace(path)
 
 
 def folder_of(spec: str, split: str, root: Path) -> Path:
     """Where the decoded copy of a split is kept."""
     name = re.sub(r"[:/\s]+", "-", f"{spec}-{split}")
-    return cache_home() / "decoded" / f"{name}-{_digest(str(root.resolve()).encode())[:8]}"
+    return cache_home() / "decoded" / f"{name}-{content_hash(str(root.resolve()).encode())[:8]}"
 
 
-class Decoded:
+class DecodedCopy:
     """A split, read from its decoded copy; images and masks are views that cannot be written to."""
 
     def __init__(self, labels: LabelSet, folder: Path) -> None:
         self.labels, self.folder = labels, folder
-        index = json.loads((folder / "index.json").read_text())
-        self.ids: list[str] = index["ids"]
-        self.groups: list[str] = index["groups"]
-        self._places: list[Place] = index["places"]
-        self._fingerprint: str = index["fingerprint"]
+        index = read_index(folder)
+        self.ids, self.groups = index.ids, index.groups
+        self._places, self._fingerprint = index.places, index.fingerprint
 
     def __len__(self) -> int:
         return len(self.ids)
 
-    def __reduce__(self) -> tuple[type["Decoded"], tuple[LabelSet, Path]]:
-        return Decoded, (self.labels, self.folder)  # a pickled map would be a copy of the pixels
+    def __reduce__(self) -> tuple[type["DecodedCopy"], tuple[LabelSet, Path]]:
+        return DecodedCopy, (self.labels, self.folder)  # a pickled map would be a copy of pixels
 
     @cached_property
     def _images(self) -> UInt8:
@@ -77,7 +104,9 @@ class Decoded:
         return self._fingerprint
 
 
-def open_decoded(labels: LabelSet, folder: Path, fingerprint: str, rebuild: str) -> Decoded | None:
+def open_decoded(
+    labels: LabelSet, folder: Path, fingerprint: str, rebuild: str
+) -> DecodedCopy | None:
     """The decoded copy, or None where there is none.
 
     Args:
@@ -90,25 +119,24 @@ def open_decoded(labels: LabelSet, folder: Path, fingerprint: str, rebuild: str)
     if not folder.is_dir():
         return None
     try:
-        index = json.loads((folder / "index.json").read_text())
-        stamps = {name: _stamp(folder / name) for name in _FILES}
-    except (OSError, ValueError) as error:
+        index = read_index(folder)
+        stamps = {name: file_stamp(folder / name) for name in CACHE_FILES}
+    except (OSError, TypeError, ValueError) as error:
         raise DataError(f"the decoded copy {folder} is damaged ({error}): {rebuild}") from None
-    if index["version"] != _VERSION or index["fingerprint"] != fingerprint:
+    if index.version != CACHE_VERSION or index.fingerprint != fingerprint:
         raise DataError(
             f"the decoded copy {folder} is stale, the files have changed since it was made: "
             f"{rebuild}"
         )
-    if index["stamps"] != stamps:
+    if index.stamps != stamps:
         damaged = _damaged(folder, index)
         if damaged:
             raise DataError(
                 f"the decoded copy {folder} is damaged, in {len(damaged)} images, the first "
                 f"{damaged[0]}: {rebuild}"
             )
-        index["stamps"] = stamps  # moved or copied whole
-        _write(folder / "index.json", index)
-    return Decoded(labels, folder)
+        write_index(folder, replace(index, stamps=stamps))  # moved or copied whole
+    return DecodedCopy(labels, folder)
 
 
 def open_cached(spec: str, split: str, root: Path | None, fingerprint: str) -> Dataset:
@@ -128,178 +156,27 @@ def open_cached(spec: str, split: str, root: Path | None, fingerprint: str) -> D
     return copy or data
 
 
-def build(
-    data: ImageFileDataset,
-    sizes: Sequence[tuple[int, int]],
-    fingerprint: str,
-    folder: Path,
-    *,
-    jobs: int | None = None,
-    progress: Progress = lambda done, total: None,
-) -> None:
-    """Write the decoded copy; what was stopped goes on where it was, and appears whole or not.
-
-    Args:
-        sizes: height and width of each image.
-        progress: is called with the number of images done and to do.
-
-    Raises:
-        DataError: too little room, which says how much is needed; a file that cannot be decoded or
-            has changed; another process that builds the same.
-    """
-    draft = folder.with_name(folder.name + ".building")
-    try:
-        draft.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataError(
-            f"no decoded copy can be written to {draft} ({error.strerror}): name another folder "
-            "with the environment variable SEGMENTATION_LAB_CACHE"
-        ) from None
-    try:
-        with FileLock(folder.with_name(f".{folder.name}.lock"), timeout=0):
-            _build(data, _plan(data, sizes, fingerprint), draft, jobs, progress)
-            if folder.exists():
-                shutil.rmtree(folder)
-            draft.rename(folder)
-    except Timeout:
-        raise DataError(f"another process is writing {draft}: wait for it to end") from None
-
-
-def _plan(
-    data: ImageFileDataset, sizes: Sequence[tuple[int, int]], fingerprint: str
-) -> dict[str, Any]:
-    before = np.cumsum([0, *(height * width for height, width in sizes)]).tolist()
-    places = [[*size, start] for size, start in zip(sizes, before[:-1], strict=True)]
-    return {
-        "version": _VERSION,
-        "fingerprint": fingerprint,
-        "ids": data.ids,
-        "groups": data.groups,
-        "places": places,
-        "pixels": before[-1],
-    }
-
-
-def _build(
-    data: ImageFileDataset,
-    plan: dict[str, Any],
-    draft: Path,
-    jobs: int | None,
-    progress: Progress,
-) -> None:
-    _allocate(plan, draft)
-    hashes = _journal(draft / "done")
-    # After a loss of power, what was noted as done may not have reached the disk.
-    hashes = {i: pair for i, pair in hashes.items() if _is_whole(draft, plan["places"][i], pair)}
-    todo = [i for i in range(len(data)) if i not in hashes]
-    progress(len(hashes), len(data))
-    # Not forked: a progress display runs threads beside.
-    pool = ProcessPoolExecutor(jobs, get_context("spawn"), _Decoder.start, (data, draft))
-    with pool, (draft / "done").open("a") as journal:
-        try:
-            futures = [pool.submit(_Decoder.run, i, plan["places"][i]) for i in todo]
-            for future in as_completed(futures):
-                index, *pair = future.result()
-                hashes[index] = pair
-                journal.write(f"{index} {' '.join(pair)}\n")
-                journal.flush()
-                progress(len(hashes), len(data))
-        finally:
-            pool.shutdown(cancel_futures=True)
-    for name in _FILES:
-        with (draft / name).open("rb") as file:
-            os.fsync(file.fileno())
-    (draft / "done").unlink()
-    (draft / "plan.json").unlink()
-    stamps = {name: _stamp(draft / name) for name in _FILES}
-    ordered = [hashes[i] for i in range(len(data))]
-    _write(draft / "index.json", {**plan, "hashes": ordered, "stamps": stamps})
-
-
-def _allocate(plan: dict[str, Any], draft: Path) -> None:
-    """Files of their full size, or those of a build of the same plan that was stopped."""
-    record = draft / "plan.json"
-    if record.is_file() and json.loads(record.read_text()) == plan:
-        return
-    shutil.rmtree(draft)
-    draft.mkdir()
-    need, free = plan["pixels"] * sum(_FILES.values()), shutil.disk_usage(draft).free
-    if need > free:
-        draft.rmdir()
-        raise DataError(
-            f"the decoded copy takes {need / 1e9:.2f} GB and {free / 1e9:.2f} GB are free at "
-            f"{draft.parent}: make room, or name a folder on another disk with the environment "
-            "variable SEGMENTATION_LAB_CACHE"
-        )
-    for name, depth in _FILES.items():
-        with (draft / name).open("wb") as file:
-            os.posix_fallocate(file.fileno(), 0, max(1, plan["pixels"] * depth))
-    _write(record, plan)
-
-
-def _journal(path: Path) -> dict[int, list[str]]:
-    """Hashes of the image and the mask of what is decoded already, by index."""
-    lines = path.read_text().splitlines() if path.is_file() else []
-    parts = [line.split() for line in lines]
-    return {int(index): pair for index, *pair in parts if len(pair) == 2 and len(pair[1]) == 32}
-
-
-class _Decoder:
-    """What a process that decodes is told once, at its start, because it may be large."""
-
-    data: ImageFileDataset
-    draft: Path
-
-    @classmethod
-    def start(cls, data: ImageFileDataset, draft: Path) -> None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # who started it stops it
-        cls.data, cls.draft = data, draft
-
-    @classmethod
-    def run(cls, index: int, place: Place) -> tuple[int, str, str]:
-        height, width, before = place
-        image, mask = cls.data[index]
-        if mask.shape != (height, width):
-            raise DataError(
-                f"{cls.data.samples[index].image} is no longer {width}x{height}: let the data set "
-                "be, and check it again"
-            )
-        hashes = []
-        for (name, depth), pixels in zip(_FILES.items(), (image, mask), strict=True):
-            content = np.ascontiguousarray(pixels).tobytes()
-            with (cls.draft / name).open("rb+") as file:
-                os.pwrite(file.fileno(), content, before * depth)
-            hashes.append(_digest(content))
-        return index, hashes[0], hashes[1]
-
-
-def _damaged(folder: Path, index: dict[str, Any]) -> list[str]:
+def _damaged(folder: Path, index: CacheIndex) -> list[str]:
     """Ids of the images whose pixels are not those that were written."""
-    rows = zip(index["ids"], index["places"], index["hashes"], strict=True)
-    return [id for id, place, hashes in rows if not _is_whole(folder, place, hashes)]
+    rows = zip(index.ids, index.places, index.hashes, strict=True)
+    return [id for id, place, hashes in rows if not is_whole(folder, place, hashes)]
 
 
-def _is_whole(folder: Path, place: Place, hashes: Sequence[str]) -> bool:
+def is_whole(folder: Path, place: Place, hashes: Sequence[str]) -> bool:
     """Whether image and mask have the pixels that were written."""
     height, width, before = place
-    for (name, depth), expected in zip(_FILES.items(), hashes, strict=True):
+    for (name, depth), expected in zip(CACHE_FILES.items(), hashes, strict=True):
         with (folder / name).open("rb") as file:
             content = os.pread(file.fileno(), height * width * depth, before * depth)
-        if _digest(content) != expected:
+        if content_hash(content) != expected:
             return False
     return True
 
 
-def _digest(content: bytes) -> str:
+def content_hash(content: bytes) -> str:
     return hashlib.blake2b(content, digest_size=16).hexdigest()
 
 
-def _stamp(path: Path) -> list[int]:
+def file_stamp(path: Path) -> list[int]:
     stat = path.stat()
     return [stat.st_size, stat.st_mtime_ns]
-
-
-def _write(path: Path, value: object) -> None:
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_text(json.dumps(value))
-    draft.replace(path)

@@ -172,13 +172,13 @@ class SegmentationData(L.LightningDataModule):
             watched,
             num_workers=self.workers,
             multiprocessing_context=_fork_server() if safe else None,
-            collate_fn=default_collate if self._shares(batch_bytes) else _collate_arrays,
+            collate_fn=default_collate if self.fits_shared_memory(batch_bytes) else _collate_arrays,
             pin_memory=torch.cuda.is_available(),
             persistent_workers=False,
             **kwargs,
         )
 
-    def _shares(self, batch_bytes: int) -> bool:
+    def fits_shared_memory(self, batch_bytes: int) -> bool:
         """Whether the batches of all readers fit the memory that processes share.
 
         Containers have 64 MB of it by default, and who writes beyond dies of a bus error. Each

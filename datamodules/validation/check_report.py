@@ -1,4 +1,4 @@
-"""What the looks at all images of a data set amount to: its numbers, its faults and its leaks."""
+"""What the checks of all images of a data set amount to: its numbers, its faults and its leaks."""
 
 import os
 from collections import Counter
@@ -11,12 +11,12 @@ import numpy as np
 
 from datamodules.dataset import Dataset, DatasetInfo
 from datamodules.image_files import ImageFileDataset, Sample
-from datamodules.validation.image_checks import Finding, Record
-from datamodules.validation.leakage import Seen, Split, clips, leakage, num_views
+from datamodules.validation.image_checks import Finding, ImageCheck
+from datamodules.validation.leakage import CheckedImage, Split, clips, leakage, num_views
 
 
 @dataclass(frozen=True, kw_only=True)
-class Summary:
+class SplitSummary:
     """What a split holds; without what only a look at its images tells, where there was none."""
 
     images: int
@@ -47,11 +47,15 @@ class Summary:
 
 @dataclass(frozen=True)
 class CheckReport:
-    """What a check has found."""
+    """What the check of a data set has found.
+
+    It is of the files as they were: whoever needs it again in the same phase is handed it, and
+    whoever wants to know whether files have changed since makes another.
+    """
 
     spec: str
     classes: list[str]
-    splits: dict[str, Summary]
+    splits: dict[str, SplitSummary]
     findings: list[Finding]
     """Errors first."""
     inspected: bool
@@ -71,7 +75,7 @@ class CheckReport:
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "CheckReport":
         splits = {
-            name: Summary(**{**split, "sizes": [(h, w) for h, w in split["sizes"]]})
+            name: SplitSummary(**{**split, "sizes": [(h, w) for h, w in split["sizes"]]})
             for name, split in value["splits"].items()
         }
         findings = [Finding(**finding) for finding in value["findings"]]
@@ -79,7 +83,7 @@ class CheckReport:
 
 
 def unread(spec: str, data: Mapping[str, Dataset]) -> CheckReport:
-    """Of splits that are not files, what they say of themselves."""
+    """What splits that are not files say of themselves."""
     splits = {name: _unread(split, None, split.fingerprint()) for name, split in data.items()}
     return CheckReport(spec, _classes(data), splits, [], inspected=False)
 
@@ -87,22 +91,22 @@ def unread(spec: str, data: Mapping[str, Dataset]) -> CheckReport:
 def judge(
     spec: str,
     root: Path | None,
-    known: DatasetInfo | None,
+    info: DatasetInfo | None,
     data: Mapping[str, Dataset],
-    records: Mapping[str, Sequence[Record]],
+    checks: Mapping[str, Sequence[ImageCheck]],
 ) -> CheckReport:
-    """What the records of all images of some splits amount to."""
-    splits = [Split(name, _seen(data[name], records[name])) for name in data]
-    published = known.counts if known else {}
+    """What the checks of all images of some splits amount to."""
+    splits = [Split(name, _checked_images(data[name], checks[name])) for name in data]
+    published = info.counts if info else {}
     summaries = {
         split.name: _summarise(split, data[split.name], published.get(split.name))
         for split in splits
     }
-    findings = [found for split in splits for one in split.images for found in one.record.findings]
+    findings = [f for split in splits for image in split.images for f in image.check.findings]
     for split in splits:
         findings += _oddities(split, summaries[split.name])
     findings += _unseen_classes(_classes(data), summaries)
-    findings += leakage(splits, known.nested if known else frozenset())
+    findings += leakage(splits, info.nested if info else frozenset())
     # One label file may serve many images, and one image several splits.
     once = dict.fromkeys(_below(root, finding) for finding in findings)
     ordered = sorted(once, key=lambda finding: finding.level != "error")
@@ -120,17 +124,17 @@ def _below(root: Path | None, finding: Finding) -> Finding:
     return replace(finding, file=file, text=text)
 
 
-def _seen(data: Dataset, records: Sequence[Record]) -> list[Seen]:
+def _checked_images(data: Dataset, checks: Sequence[ImageCheck]) -> list[CheckedImage]:
     if isinstance(data, ImageFileDataset):
         samples = data.samples
     else:
         named = zip(data.ids, data.groups, strict=True)
         samples = [Sample(id, group, Path(id), Path(id)) for id, group in named]
-    return [Seen(sample, record) for sample, record in zip(samples, records, strict=True)]
+    return [CheckedImage(sample, check) for sample, check in zip(samples, checks, strict=True)]
 
 
-def _unread(data: Dataset, published: int | None, identity: str) -> Summary:
-    return Summary(
+def _unread(data: Dataset, published: int | None, identity: str) -> SplitSummary:
+    return SplitSummary(
         images=len(data.ids),
         published=published,
         groups=dict(Counter(data.groups)),
@@ -139,17 +143,17 @@ def _unread(data: Dataset, published: int | None, identity: str) -> Summary:
     )
 
 
-def _summarise(split: Split, data: Dataset, published: int | None) -> Summary:
-    records = [one.record for one in split.images]
+def _summarise(split: Split, data: Dataset, published: int | None) -> SplitSummary:
+    checks = [image.check for image in split.images]
     counts = np.zeros(data.labels.num_classes + 1, np.int64)
-    for record in records:
-        counts += record.pixels or 0
+    for check in checks:
+        counts += check.pixels or 0
     return replace(
         _unread(data, published, _identity(split, data)),
-        labelled=sum(one.sample.mask is not None for one in split.images),
+        labelled=sum(image.sample.mask is not None for image in split.images),
         pixels=counts[:-1].tolist(),
         ignored=int(counts[-1]),
-        sizes=[record.size for record in records if record.size],
+        sizes=[check.size for check in checks if check.size],
         views=num_views(split),
         stretches=[f"{clip}, at {clip.rate:.3g} Hz" for clip in clips(split) if clip.seconds],
     )
@@ -159,11 +163,11 @@ def _identity(split: Split, data: Dataset) -> str:
     """The fingerprint of the opened split, without reading its files a second time."""
     if not isinstance(data, ImageFileDataset):
         return data.fingerprint()
-    rows = [(one.sample.id, *one.record.files) for one in split.images if one.record.files]
+    rows = [(i.sample.id, *i.check.files) for i in split.images if i.check.files]
     return data.identity(rows) if len(rows) == len(split.images) else ""
 
 
-def _oddities(split: Split, summary: Summary) -> Iterator[Finding]:
+def _oddities(split: Split, summary: SplitSummary) -> Iterator[Finding]:
     """What a user should know of one split."""
 
     def warning(kind: str, text: str, file: str = "") -> Finding:
@@ -178,7 +182,7 @@ def _oddities(split: Split, summary: Summary) -> Iterator[Finding]:
     elif summary.labelled < images:
         text = f"{images - summary.labelled} of the {images} images of {name} have no labels"
         yield warning("no labels", text)
-    empty = [one for one in split.images if one.record.pixels and not any(one.record.pixels[:-1])]
+    empty = [i for i in split.images if i.check.pixels and not any(i.check.pixels[:-1])]
     if empty:
         text = (
             f"has no pixel that is scored, and {len(empty)} of {images} labels of {name} have none"
@@ -189,7 +193,7 @@ def _oddities(split: Split, summary: Summary) -> Iterator[Finding]:
         yield warning("few views", text + " is smaller than its count")
 
 
-def _unseen_classes(classes: list[str], splits: Mapping[str, Summary]) -> Iterator[Finding]:
+def _unseen_classes(classes: list[str], splits: Mapping[str, SplitSummary]) -> Iterator[Finding]:
     """Classes that training cannot learn."""
     train = splits.get("train")
     if train is None or not train.labelled:

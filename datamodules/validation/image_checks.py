@@ -8,7 +8,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import imagehash
 import numpy as np
@@ -18,9 +18,9 @@ from datamodules.dataset import Dataset
 from datamodules.image_files import ImageFileDataset, file_hash, read_pixels
 from datamodules.labels import IGNORE, DataError, LabelSet, UInt8
 
-_ALONE = 64  # pairs, below which starting processes takes longer than reading them here
+_FEW = 64  # pairs, below which starting processes takes longer than reading them here
 
-Place = tuple[int, int]  # a split, and an index in it
+Place = tuple[int, int]  # position of a split in a list of them, and an index in it
 T = TypeVar("T")
 
 
@@ -28,7 +28,7 @@ T = TypeVar("T")
 class Finding:
     """A fault, which refuses a data set (level error), or what its user should know (warning)."""
 
-    level: str
+    level: Literal["error", "warning"]
     kind: str
     file: str
     """Below the root; empty where it is about a whole split."""
@@ -40,8 +40,8 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Record:
-    """What one look at an image and its labels has found."""
+class ImageCheck:
+    """What is wrong with an image and its labels, and what to compare them with others by."""
 
     findings: list[Finding]
     size: tuple[int, int] | None = None
@@ -56,7 +56,7 @@ class Record:
     """Hashes of the image's and the labels' bytes, empty without labels; None if not readable."""
 
     @classmethod
-    def from_json(cls, value: dict[str, Any]) -> "Record":
+    def from_json(cls, value: dict[str, Any]) -> "ImageCheck":
         """From what `dataclasses.asdict` makes of one, through JSON, which has no tuples."""
         pairs = {name: value[name] and tuple(value[name]) for name in ("size", "files")}
         findings = [Finding(**finding) for finding in value["findings"]]
@@ -67,16 +67,16 @@ def inspect_all(
     data: Sequence[Dataset],
     places: Sequence[Place],
     jobs: int | None = None,
-) -> Iterator[Record]:
-    """A record for each place, in their order; what is not files is read in this process."""
+) -> Iterator[ImageCheck]:
+    """A check for each place, in their order; what is not files is read in this process."""
     if (
-        len(places) < _ALONE
+        len(places) < _FEW
         or jobs == 1
         or not all(isinstance(split, ImageFileDataset) for split in data)
     ):
         yield from (inspect(data[split], i) for split, i in places)
         return
-    workers = jobs or min(os.cpu_count() or 1, len(places) * 2 // _ALONE)
+    workers = jobs or min(os.cpu_count() or 1, len(places) * 2 // _FEW)
     # Not forked: a progress display runs threads beside.
     pool = ProcessPoolExecutor(workers, get_context("spawn"), _start, (list(data),))
     try:
@@ -93,11 +93,11 @@ def _start(data: list[Dataset]) -> None:
     _splits.extend(data)
 
 
-def _run(place: Place) -> Record:
+def _run(place: Place) -> ImageCheck:
     return inspect(_splits[place[0]], place[1])
 
 
-def inspect(data: Dataset, index: int) -> Record:
+def inspect(data: Dataset, index: int) -> ImageCheck:
     """Decode an image and its labels in full; one finding for each fault."""
     findings: list[Finding] = []
     if not isinstance(data, ImageFileDataset):
@@ -113,12 +113,12 @@ def inspect(data: Dataset, index: int) -> Record:
         (height, width), (rows, columns) = image.shape[:2], mask.shape
         text = f"is {width}x{height} but its label {sample.mask} is {columns}x{rows}: both must "
         findings.append(Finding("error", "size", str(sample.image), text + "have one size"))
-    record = _describe(image, mask, data.labels, findings)
+    check = _describe(image, mask, data.labels, findings)
     try:
         labels = file_hash(sample.mask) if sample.mask else ""
-        return replace(record, files=(file_hash(sample.image), labels))
+        return replace(check, files=(file_hash(sample.image), labels))
     except DataError:  # it has its finding
-        return record
+        return check
 
 
 def _pair(data: Dataset, index: int) -> tuple[UInt8, UInt8]:
@@ -177,7 +177,7 @@ def _present(path: Path) -> None:
 
 def _describe(
     image: UInt8 | None, mask: UInt8 | None, labels: LabelSet, findings: list[Finding]
-) -> Record:
+) -> ImageCheck:
     size = content = view = pixels = None
     if image is not None:
         size = image.shape[:2]
@@ -187,4 +187,4 @@ def _describe(
     if mask is not None:
         counts = np.bincount(mask.ravel(), minlength=256)
         pixels = [*counts[: labels.num_classes].tolist(), int(counts[IGNORE])]
-    return Record(findings, size, content, view, pixels)
+    return ImageCheck(findings, size, content, view, pixels)

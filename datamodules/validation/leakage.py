@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from datamodules.image_files import Sample
-from datamodules.validation.image_checks import Finding, Record
+from datamodules.validation.image_checks import Finding, ImageCheck
 
 # Bits of 64 by which perceptual hashes of one view may differ. At 8, all of CamVid's neighbours at
 # 15 Hz are one view, of those a second apart 15 %, of those ten seconds apart 6 % (the car waits),
@@ -20,21 +20,21 @@ from datamodules.validation.image_checks import Finding, Record
 NEAR = 8
 # Seconds between frames of one stretch of video: frames at 1 Hz make one, though one be left out.
 GAP = 2.0
-_CHUNK = 1 << 22  # pairs of hashes compared at a time, in 32 MB
+CHUNK_PAIRS = 1 << 22  # pairs of hashes compared at a time, in 32 MB
 
 Hashes = npt.NDArray[np.uint64]
 
 
-class Seen(NamedTuple):
-    """An image, and what a look at it has found."""
+class CheckedImage(NamedTuple):
+    """An image and what its check has found."""
 
     sample: Sample
-    record: Record
+    check: ImageCheck
 
 
 class Split(NamedTuple):
     name: str
-    images: Sequence[Seen]
+    images: Sequence[CheckedImage]
 
 
 class Clip(NamedTuple):
@@ -78,29 +78,33 @@ def leakage(splits: Sequence[Split], nested: frozenset[tuple[str, str]]) -> Iter
         parts = [{a for a, b in nested if b == split.name} for split in (earlier, later)]
         meant = earlier.name in parts[1] or later.name in parts[0]
         third = parts[0] & parts[1]  # two that hold it overlap by it
-        same = [one.sample for one in earlier.images] == [one.sample for one in later.images]
+        same = _samples(earlier) == _samples(later)
         if not (meant or third or same):  # the same: one serves as the other, which was not given
             yield from _shared(earlier, later)
             yield from _resembling(earlier, later)
             yield from _same_groups(earlier, later)
 
 
+def _samples(split: Split) -> list[Sample]:
+    return [image.sample for image in split.images]
+
+
 def _repeated(split: Split) -> Iterator[Finding]:
     """Names that occur twice, each an error, and pictures that do, in one warning."""
-    names: dict[str, Seen] = {}
-    pictures: dict[str, Seen] = {}
+    names: dict[str, CheckedImage] = {}
+    pictures: dict[str, CheckedImage] = {}
     copies = []
-    for one in split.images:
-        image, content = str(one.sample.image), one.record.content
-        other = names.setdefault(one.sample.id, one)
-        if other is not one:
+    for image in split.images:
+        path, content = str(image.sample.image), image.check.content
+        other = names.setdefault(image.sample.id, image)
+        if other is not image:
             text = (
-                f"is named {one.sample.id} in {split.name}, as {other.sample.image} is: "
+                f"is named {image.sample.id} in {split.name}, as {other.sample.image} is: "
                 "predictions are written by that name, so rename one or take it off the list"
             )
-            yield Finding("error", "same name", image, text)
-        if content and pictures.setdefault(content, one) is not one:
-            copies.append((image, pictures[content].sample.image))
+            yield Finding("error", "same name", path, text)
+        if content and pictures.setdefault(content, image) is not image:
+            copies.append((path, pictures[content].sample.image))
     if copies:
         text = (
             f"shows what {copies[0][1]} shows: {split.name} repeats {len(copies)} of its "
@@ -111,20 +115,20 @@ def _repeated(split: Split) -> Iterator[Finding]:
 
 def _shared(earlier: Split, later: Split) -> Iterator[Finding]:
     """Images whose decoded pixels are those of one of the earlier split, however encoded."""
-    pictures = {one.record.content: one.sample.image for one in earlier.images}
-    for one in later.images:
-        if one.record.content and one.record.content in pictures:
+    pictures = {image.check.content: image.sample.image for image in earlier.images}
+    for image in later.images:
+        if image.check.content and image.check.content in pictures:
             text = (
-                f"of {later.name} shows what {pictures[one.record.content]} of {earlier.name} "
+                f"of {later.name} shows what {pictures[image.check.content]} of {earlier.name} "
                 "shows: take it out of one of them"
             )
-            yield Finding("error", "shared image", str(one.sample.image), text)
+            yield Finding("error", "shared image", str(image.sample.image), text)
 
 
 def _resembling(earlier: Split, later: Split) -> Iterator[Finding]:
     """Images that are nearly, but not quite, one of the earlier split."""
-    pictures = {one.record.content for one in earlier.images}
-    these = [one for one in _comparable(later) if one.record.content not in pictures]
+    pictures = {image.check.content for image in earlier.images}
+    these = [image for image in _comparable(later) if image.check.content not in pictures]
     those = _comparable(earlier)
     if not these or not those:
         return
@@ -141,13 +145,13 @@ def _resembling(earlier: Split, later: Split) -> Iterator[Finding]:
 
 def _same_groups(earlier: Split, later: Split) -> Iterator[Finding]:
     """Clips, drives or scenes that both splits show, at most three of them named."""
-    known = {clip.name: clip for clip in clips(earlier)}
-    found = clips(later)
-    both = [clip for clip in found if clip.name in known]
+    others = {clip.name: clip for clip in clips(earlier)}
+    shown = clips(later)
+    both = [clip for clip in shown if clip.name in others]
     if both:
-        parts = [f"{clip}, of which {earlier.name} has {known[clip.name].things}" for clip in both]
+        parts = [f"{clip}, of which {earlier.name} has {others[clip.name].things}" for clip in both]
         more = f"; and {len(both) - 3} more" if len(both) > 3 else ""
-        verb = "is" if len(found) == 1 else "has"
+        verb = "is" if len(shown) == 1 else "has"
         text = f"{later.name} {verb} {'; '.join(parts[:3])}{more}"
         yield Finding("warning", "same group", "", text)
 
@@ -155,21 +159,21 @@ def _same_groups(earlier: Split, later: Split) -> Iterator[Finding]:
 def clips(split: Split) -> list[Clip]:
     """The groups of a split, by their names."""
     groups: dict[str, list[float | None]] = defaultdict(list)
-    for one in split.images:
-        groups[one.sample.group].append(one.sample.second)
-    found = []
+    for image in split.images:
+        groups[image.sample.group].append(image.sample.second)
+    all_clips = []
     for name, seconds in sorted(groups.items()):
         times = np.sort([second for second in seconds if second is not None])
         steps = np.diff(times)
         video = len(times) == len(seconds)
         stretches = 1 + int((steps > GAP).sum()) if video else 0
-        found.append(Clip(name, len(seconds), stretches, float(steps[steps <= GAP].sum())))
-    return found
+        all_clips.append(Clip(name, len(seconds), stretches, float(steps[steps <= GAP].sum())))
+    return all_clips
 
 
 def num_views(split: Split) -> int:
     """Images, clip by clip in order of time, that are near to none of the views before."""
-    order = sorted(_comparable(split), key=lambda one: (one.sample.group, one.sample.second or 0.0))
+    order = sorted(_comparable(split), key=lambda i: (i.sample.group, i.sample.second or 0.0))
     views = np.empty(len(order), np.uint64)
     num = 0
     for view in _hashes(order):
@@ -181,7 +185,7 @@ def num_views(split: Split) -> int:
 
 def nearest(these: Hashes, those: Hashes) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.intp]]:
     """For each of `these` the distance in bits to the nearest of `those`, and its index."""
-    rows = max(1, _CHUNK // len(those))
+    rows = max(1, CHUNK_PAIRS // len(those))
     distances = np.empty(len(these), np.uint8)
     indices = np.empty(len(these), np.intp)
     for start in range(0, len(these), rows):
@@ -192,9 +196,9 @@ def nearest(these: Hashes, those: Hashes) -> tuple[npt.NDArray[np.uint8], npt.ND
     return distances, indices
 
 
-def _comparable(split: Split) -> list[Seen]:
-    return [one for one in split.images if one.record.view is not None]
+def _comparable(split: Split) -> list[CheckedImage]:
+    return [image for image in split.images if image.check.view is not None]
 
 
-def _hashes(seen: Sequence[Seen]) -> Hashes:
-    return np.array([one.record.view for one in seen], np.uint64)
+def _hashes(images: Sequence[CheckedImage]) -> Hashes:
+    return np.array([image.check.view for image in images], np.uint64)

@@ -6,35 +6,35 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from datamodules.validation.check_report import CheckReport, Summary
+from datamodules.validation.check_report import CheckReport, SplitSummary
 from datamodules.validation.image_checks import Finding
 
 _CLIPS = 4  # of a split that are told apart; data sets of video have up to thousands
 
 
-def print_outcome(outcome: CheckReport, console: Console) -> None:
+def print_check_report(report: CheckReport, console: Console) -> None:
     """Splits, classes and findings, and the verdict last."""
-    console.print(split_table(outcome))
-    for name, split in outcome.splits.items():
+    console.print(split_table(report))
+    for name, split in report.splits.items():
         for text in (*split.notes, *split.stretches[:_CLIPS]):
             console.print(f"{name}: {text}")
         if len(split.stretches) > _CLIPS:
             console.print(f"{name}: and {len(split.stretches) - _CLIPS} more clips")
-    console.print(class_table(outcome))
-    console.print(_occurring(outcome))
+    console.print(class_table(report))
+    console.print(_occurring(report))
     for level in ("error", "warning"):
-        found = [finding for finding in outcome.findings if finding.level == level]
-        if found:
-            print_findings(f"{level}s", found, console)
-    console.print(verdict(outcome))
+        findings = [finding for finding in report.findings if finding.level == level]
+        if findings:
+            print_findings(f"{level}s", findings, console)
+    console.print(verdict(report))
 
 
-def _occurring(outcome: CheckReport) -> str:
+def _occurring(report: CheckReport) -> str:
     """How many classes the labels have, over all splits."""
-    splits = outcome.splits.values()
-    found = sum(any(split.pixels[k] for split in splits) for k in range(len(outcome.classes)))
+    splits = report.splits.values()
+    occurring = sum(any(split.pixels[k] for split in splits) for k in range(len(report.classes)))
     void = " and pixels that are not scored" if any(split.ignored for split in splits) else ""
-    return f"{found} of {len(outcome.classes)} classes occur{void}"
+    return f"{occurring} of {len(report.classes)} classes occur{void}"
 
 
 def print_findings(title: str, findings: Sequence[Finding], console: Console) -> None:
@@ -58,20 +58,21 @@ def print_findings(title: str, findings: Sequence[Finding], console: Console) ->
     console.width = width
 
 
-def verdict(outcome: CheckReport) -> str:
-    errors = sum(finding.level == "error" for finding in outcome.findings)
-    warnings = len(outcome.findings) - errors
-    state = "refused" if outcome.refused else "sound"
-    return f"{outcome.spec} is {state}: {errors} errors, {warnings} warnings"
+def verdict(report: CheckReport) -> str:
+    """Whether data can be used, in a sentence."""
+    errors = len(report.errors)
+    warnings = len(report.findings) - errors
+    state = "refused" if report.refused else "sound"
+    return f"{report.spec} is {state}: {errors} errors, {warnings} warnings"
 
 
-def split_table(outcome: CheckReport) -> Table:
+def split_table(report: CheckReport) -> Table:
     """A row a split; fits 80 columns."""
-    table = Table(title=outcome.spec, box=box.SIMPLE, pad_edge=False, collapse_padding=True)
+    table = Table(title=report.spec, box=box.SIMPLE, pad_edge=False, collapse_padding=True)
     table.add_column("split")
     for name in ("images", "published", "labelled", "size", "groups", "views", "fingerprint"):
         table.add_column(name, justify="right")
-    for name, split in outcome.splits.items():
+    for name, split in report.splits.items():
         table.add_row(
             name,
             str(split.images),
@@ -85,7 +86,7 @@ def split_table(outcome: CheckReport) -> Table:
     return table
 
 
-def _sizes(split: Summary) -> str:
+def _sizes(split: SplitSummary) -> str:
     """Widths and heights, from the fewest pixels to the most."""
     sizes = sorted(set(split.sizes), key=lambda size: (size[0] * size[1], size))
     shown = [f"{width}x{height}" for height, width in sizes]
@@ -94,14 +95,14 @@ def _sizes(split: Summary) -> str:
     return f"{len(shown)} sizes, {shown[0]} to {shown[-1]}"
 
 
-def class_table(outcome: CheckReport) -> Table:
+def class_table(report: CheckReport) -> Table:
     """Percent of the scored pixels, a row a class; a dash where a split has none."""
     table = Table(title="classes, % of scored pixels", box=box.SIMPLE, pad_edge=False)
     table.add_column("class", overflow="fold")
-    for name in outcome.splits:
+    for name in report.splits:
         table.add_column(name, justify="right")
-    splits = outcome.splits.values()
-    for index, name in enumerate(outcome.classes):
+    splits = report.splits.values()
+    for index, name in enumerate(report.classes):
         table.add_row(name, *(_share(s.pixels[index], sum(s.pixels)) for s in splits))
     table.add_section()
     totals = (_share(s.ignored, s.ignored + sum(s.pixels)) for s in splits)

@@ -21,8 +21,8 @@ from experiments.trials.comparability import check_comparable, separate
 from experiments.trials.results import read_prior, read_results
 from experiments.trials.trial import Trial, slug
 from tests.commands import ROOT, free_port, run, start
-from tests.datamodules.test_streets import colour_miou, pictures
-from tests.models.test_overfit import SMALL
+from tests.datamodules.pictures import colour_miou, pictures
+from tests.models.networks import LEARNERS
 
 SMOKE = ("--recipe", "smoke", "--wandb", "off")
 
@@ -310,11 +310,11 @@ def test_slugs_are_folders() -> None:
 
 @pytest.mark.slow
 def test_a_network_of_every_file_trains_and_is_scored(tmp_path: Path) -> None:
-    command = ("--models", ",".join(SMALL), "--set", "steps=5", "--jobs", "2", "--out", tmp_path)
+    command = ("--models", ",".join(LEARNERS), "--set", "steps=5", "--jobs", "2", "--out", tmp_path)
     status, text = run("experiments.compare", *SMOKE, *command)
     assert status == 0, text
     results = read_results(tmp_path)
-    assert {result["model"] for result in results} == set(SMALL)
+    assert {result["model"] for result in results} == set(LEARNERS)
     for result in results:
         assert result.done, result["reason"]
         assert result["timing"]["steps"] == 5

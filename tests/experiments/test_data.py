@@ -27,7 +27,7 @@ from datamodules import dataset_info, open_data
 from datamodules.dataset import DatasetInfo, Download
 from datamodules.datasets.camvid import CAMVID
 from datamodules.labels import DataError
-from datamodules.loading.cache import Decoded, open_cached
+from datamodules.loading.cache import DecodedCopy, open_cached
 from datamodules.validation.image_checks import Finding
 from experiments import data
 from experiments.reporting import progress_bar
@@ -354,7 +354,7 @@ def test_a_decoded_copy_is_what_training_reads(root: Path, home: Path, capsys: O
     assert capsys.readouterr().out.count("is decoded already") == 3
     fingerprint = open_data("camvid", "train", root).fingerprint()
     copy = open_cached("camvid", "train", root, fingerprint)
-    assert isinstance(copy, Decoded) and copy.folder.is_relative_to(home)
+    assert isinstance(copy, DecodedCopy) and copy.folder.is_relative_to(home)
 
     path = root / "train" / f"{camvid.NAMES['train'][0]}.png"
     with Image.open(path) as file:

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from experiments.training.trainer import TimmSyncBatchNorm
 from models import build_model
-from tests.models.test_models import SMALL
+from tests.models.networks import SMALL
 
 
 def _images() -> Tensor:

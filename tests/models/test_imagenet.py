@@ -253,13 +253,14 @@ def test_inside_the_image_the_maps_are_timms(
 
 
 def test_colours_are_folded_into_a_bias_where_there_is_one() -> None:
-    config = imagenet._config("xception41")
+    config = timm.get_pretrained_cfg("xception41")
+    assert config is not None
     config.first_conv = "0"
     network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
     ours, given = _inputs(9)
     with torch.no_grad():
         want = network(given)
-        assert imagenet._fold_colours(network, config)
+        assert imagenet.fold_colours(network, config)
         torch.testing.assert_close(network(ours), want)
 
 
@@ -343,7 +344,7 @@ def test_half_a_file_is_not_kept(hub: Path, server: list[str]) -> None:
 
 def test_a_server_that_is_silent_is_given_up(hub: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(imagenet, "_SECONDS", 0.2)
+    monkeypatch.setattr(imagenet, "TIMEOUT_SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"http://127.0.0.1:{silent.getsockname()[1]}/model"
         monkeypatch.setattr(imagenet, "hf_hub_url", lambda *_: address)

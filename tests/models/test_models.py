@@ -19,33 +19,13 @@ from experiments.recipes import smoke
 from experiments.training.trainer import check_batch
 from models import build_model, model_options, parse_model
 from models.registry import MODELS
+from tests.models.networks import SMALL
 
 REPOSITORY = Path(__file__).parents[2]
 CLASSES = 7
 
 # Names of one builder are one network: it is built once.
 NETWORKS = list({target: name for name, target in reversed(MODELS.items())}.values())[::-1]
-# One small network of every file, for what does not depend on the size.
-SMALL = [
-    "hrnetv2_w18_small_v1",
-    "hrnetv2_w18:width=4",
-    "hrnetv1_w18:width=4",
-    "unet:width=4",
-    "deeplabv3p:trunk=mobilenetv2_100",
-    "deeplabv3p_os8:trunk=mobilenetv2_100",
-    "deeplabv3p:trunk=resnet18:width=8",
-    "deeplabv3p_x65:width=4",
-    "dilated_resnet:trunk=resnet18:width=8",
-    "deeplabv3:trunk=resnet18:width=8",
-    "pspnet:trunk=resnet18d:width=8",
-    "unetpp:trunk=resnet18:width=8",
-    "resunet:width=4",
-    "resunet:width=4:stride=1",
-    "segnet:width=4",
-    "deconvnet:width=4",
-    "dilatednet:width=4",
-    "deeplabv1:width=4",
-]
 
 
 def _build(name: str, seed: int = 0) -> nn.Module:

@@ -6,32 +6,17 @@ import torch
 from torch.nn import functional as F
 
 from datamodules import open_data
+from datamodules.imagenet_statistics import MEAN, STD
 from datamodules.labels import IGNORE
 from experiments.scoring.counts import confusion
 from models import build_model
-
-SMALL = [
-    "hrnetv2_w18_small_v1",
-    "unet:width=16",
-    "deeplabv3p:trunk=mobilenetv2_100",
-    "dilated_resnet:trunk=resnet18:width=16",
-    "deeplabv3:trunk=resnet18:width=16",
-    "pspnet:trunk=resnet18d:width=16",
-    "unetpp:trunk=resnet18:width=16",
-    "resunet:width=16",
-    "segnet:width=16",
-    "deconvnet:width=16",
-    "dilatednet:width=16",
-    "deeplabv1:width=16",
-    "smp/fpn/resnet18",
-]
+from tests.models.networks import LEARNERS
 
 # A network whose last map is at 1/8 cannot draw what is thinner than 8 pixels. So the images are
 # windows of a large rendering, where even an ideal classifier at 1/8 reaches 0.95 (image, top and
 # left; the best of six images with six classes of 1 % and more).
 RENDERING, WINDOW = (768, 1024), (128, 192)
 WINDOWS = [(2, 576, 640), (5, 320, 128)]
-MEAN, STD = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
 
 
 def overfit(name: str, steps: int = 400, lr: float = 3e-3) -> tuple[float, int]:
@@ -45,7 +30,7 @@ def overfit(name: str, steps: int = 400, lr: float = 3e-3) -> tuple[float, int]:
         tuple(part[y : y + WINDOW[0], x : x + WINDOW[1]] for part in data[index])
         for index, y, x in WINDOWS
     ]
-    pixels = np.stack([(image / 255 - MEAN) / STD for image, _ in pairs])
+    pixels = np.stack([(image / 255 - np.array(MEAN)) / np.array(STD) for image, _ in pairs])
     truth = np.stack([mask for _, mask in pairs])
     images = torch.from_numpy(pixels).float().permute(0, 3, 1, 2)  # channels-last
     masks = torch.from_numpy(truth).long()
@@ -74,7 +59,7 @@ def overfit(name: str, steps: int = 400, lr: float = 3e-3) -> tuple[float, int]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", LEARNERS)
 def test_a_network_learns_two_images_by_heart(name: str) -> None:
     miou, _ = overfit(name)
     assert miou > 0.95
@@ -85,4 +70,4 @@ def test_every_file_has_a_network_here() -> None:
     from models.registry import FAMILIES, MODELS
 
     files = {entry.split(":")[0] for entry in (*MODELS.values(), *FAMILIES.values())}
-    assert {builder(parse_model(name)[0]).split(":")[0] for name in SMALL} == files
+    assert {builder(parse_model(name)[0]).split(":")[0] for name in LEARNERS} == files

@@ -164,7 +164,7 @@ def test_unpooling_equals_that_of_torch(size: tuple[int, int]) -> None:
 @pytest.mark.parametrize("size", [(5, 7), (8, 12), (9, 14), (3, 3)])
 def test_polyphase_is_the_dilated_convolution(size: tuple[int, int]) -> None:
     torch.manual_seed(0)
-    conv = dilated._Polyphase(6, 8, 7, padding=12, dilation=4)
+    conv = dilated.Polyphase(6, 8, 7, padding=12, dilation=4)
     x = torch.randn(2, 6, *size, requires_grad=True)
     by_phases = conv(x)
     plain = F.conv2d(x, conv.weight, conv.bias, padding=12, dilation=4)
@@ -250,7 +250,7 @@ def test_the_large_context_starts_as_the_identity(monkeypatch: pytest.MonkeyPatc
     maps = _maps(7)
     noisy = _context("large", 7)(maps)
     assert 0 < (noisy - maps).abs().max() < 0.1
-    monkeypatch.setattr(dilated, "_NOISE", 0)
+    monkeypatch.setattr(dilated, "NOISE", 0)
     torch.testing.assert_close(_context("large", 7)(maps), maps)
 
 

@@ -1,9 +1,18 @@
-"""A small CamVid in each of its two layouts, with random images of 64x48 pixels."""
+"""A small CamVid in each of its two layouts, of random 64x48 images, and where the real one is."""
 
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
+
+from tests.commands import ROOT
+
+REAL = ROOT.parent / "shared/data/CamVid"
+needs_real = pytest.mark.skipif(
+    not (REAL / "train.txt").is_file(),
+    reason="CamVid is not there (182 MB, research use, not redistributed): shared/data/CamVid",
+)
 
 # Real names, of which the rule of the splits puts each where the tutorial's lists have it.
 NAMES = {

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datamodules import open_data
-from datamodules.holdout import SHARE, held_groups
+from datamodules.holdout import HOLDOUT_SHARE, held_groups
 from datamodules.labels import DataError
 from datamodules.validation.check import checked
 from tests.trees import camvid
@@ -28,7 +28,7 @@ def test_held_groups_are_some_but_never_all(groups: list[str]) -> None:
 @given(st.integers(5, 200))
 def test_single_photos_come_to_a_fifth(images: int) -> None:
     held = held_groups([f"photo {i}" for i in range(images)])
-    assert abs(len(held) - SHARE * images) <= 0.5
+    assert abs(len(held) - HOLDOUT_SHARE * images) <= 0.5
 
 
 def test_both_parts_make_the_split() -> None:

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from datamodules.datasets.folder import ABOUT, SPLITS, draft_labels, folder, splits
+from datamodules.datasets.folder import INFO, SPLITS, draft_labels, folder, splits
 from datamodules.image_files import ImageFileDataset, read_image
 from datamodules.labels import IGNORE, DataError, UInt8
 from tests.trees.folder import COLOURS, SCENES, TABLE, TURNED, build, build_mixed, scene
@@ -370,7 +370,7 @@ def test_what_is_missing_is_said_with_the_remedy(root: Path, name: str) -> None:
     text = _refusal(root)
     assert str(root) in text and (name or "images") in text
     command = f"python -m experiments.data labels folder --data-root {root}"
-    assert (command if name == "labels.csv" else ABOUT.steps) in text
+    assert (command if name == "labels.csv" else INFO.steps) in text
     with pytest.raises(DataError, match="none was given.*--data-root"):
         folder("train")
     with pytest.raises(DataError, match="'dev'.*train, val, test"):

@@ -14,7 +14,8 @@ from PIL import Image
 from datamodules.datasets.camvid import CAMVID
 from datamodules.image_files import ImageFileDataset, Sample
 from datamodules.labels import DataError, UInt8
-from datamodules.loading.cache import Decoded, build, folder_of, open_decoded
+from datamodules.loading.cache import DecodedCopy, folder_of, open_decoded
+from datamodules.loading.cache_writer import build
 from datamodules.loading.transforms import sample_crop, warp_crop
 
 SIZES = [(40, 50), (33, 61), (40, 50), (70, 34), (36, 48)]
@@ -41,7 +42,7 @@ def copy(files: ImageFileDataset, tmp_path: Path) -> Path:
     return folder
 
 
-def _open(files: ImageFileDataset, folder: Path) -> Decoded:
+def _open(files: ImageFileDataset, folder: Path) -> DecodedCopy:
     found = open_decoded(files.labels, folder, files.fingerprint(), REBUILD)
     assert found is not None
     return found

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from scipy.io import loadmat, savemat
 
-from datamodules.datasets.voc2012 import ABOUT, LISTS, VOC2012, voc2012
+from datamodules.datasets.voc2012 import INFO, LISTS, VOC2012, voc2012
 from datamodules.labels import IGNORE, DataError, UInt8
 from tests.trees.voc2012 import FURTHER, TRAIN, VAL, build, build_png
 
@@ -52,7 +52,7 @@ def test_names_colours_and_border() -> None:
 
 
 def test_published_counts_add_up() -> None:
-    counts = ABOUT.counts
+    counts = INFO.counts
     assert counts["train"] + counts["val"] == counts["trainval"]
     assert counts["trainaug"] == 10582 < counts["train"] + 8498 + 2857
 

@@ -24,8 +24,8 @@ from tests.trees import camvid
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    monkeypatch.setattr(datamodules.http_download, "_WAITS", (0.01, 0.02, 0.03))
-    monkeypatch.setattr(datamodules.http_download, "_CHUNK", 1000)
+    monkeypatch.setattr(datamodules.http_download, "RETRY_WAITS", (0.01, 0.02, 0.03))
+    monkeypatch.setattr(datamodules.http_download, "CHUNK_BYTES", 1000)
     with serving() as server:
         yield server
 

@@ -8,11 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from datamodules.datasets.camvid import ABOUT, CAMVID, ORIGINAL, PAINTED, SPLITS, STILLS, camvid
+from datamodules.datasets.camvid import CAMVID, INFO, ORIGINAL, PAINTED, SPLITS, STILLS, camvid
 from datamodules.labels import IGNORE, DataError, UInt8
-from tests.trees.camvid import LABEL_COLOURS, NAMES, build, build_original
-
-REAL = Path(__file__).parents[3] / "shared/data/CamVid"
+from tests.trees.camvid import LABEL_COLOURS, NAMES, REAL, build, build_original, needs_real
 
 # The published grouping, by names; Void is the one that is none of the 11.
 GROUPS = {
@@ -87,10 +85,7 @@ def test_the_tutorial_has_the_same_splits(
         assert camvid(split, tutorial)[0][1].shape == (48, 64)
 
 
-@pytest.mark.skipif(
-    not (REAL / "train.txt").is_file(),
-    reason="CamVid's lists are not there (research use, not redistributed): shared/data/CamVid",
-)
+@needs_real
 def test_the_rule_gives_the_real_lists(tmp_path: Path) -> None:
     real = {split: camvid(split, REAL).ids for split in SPLITS}
     for folder in (STILLS, PAINTED):
@@ -101,7 +96,7 @@ def test_the_rule_gives_the_real_lists(tmp_path: Path) -> None:
     for split, names in real.items():
         data = camvid(split, tmp_path)
         assert data.ids == names
-        assert len(data) == ABOUT.counts[split]
+        assert len(data) == INFO.counts[split]
 
 
 def test_lists_come_first_where_both_layouts_lie(root: Path) -> None:

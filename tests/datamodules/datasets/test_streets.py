@@ -1,6 +1,5 @@
 """The generated streets: reproducible at any size, and not to be solved by colour or place."""
 
-import hashlib
 import subprocess
 import sys
 import time
@@ -8,25 +7,23 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 import pytest
 
 from datamodules.datasets.camvid import CAMVID
 from datamodules.datasets.streets import DRIVE, SPLITS, Streets
-from datamodules.labels import IGNORE, DataError, UInt8
+from datamodules.labels import IGNORE, DataError
+from tests.commands import ROOT
+from tests.datamodules.pictures import (
+    BINS,
+    Pair,
+    colour_miou,
+    colours,
+    content_hash,
+    miou,
+    pictures,
+)
 
 POLE, ROAD, PAVEMENT = (CAMVID.names.index(name) for name in ("Pole", "Road", "Pavement"))
-BINS = 32**3  # colours at five bits a channel
-REPOSITORY = Path(__file__).parents[2]
-
-Pair = tuple[UInt8, UInt8]
-
-
-def pictures(split: str, count: int) -> Pair:
-    """The first `count` images (N, H, W, 3) of a split, and their masks (N, H, W)."""
-    streets = Streets(split)
-    images, masks = zip(*(streets[i] for i in range(count)), strict=True)
-    return np.stack(images), np.stack(masks)
 
 
 @pytest.fixture(scope="module")
@@ -37,32 +34,6 @@ def train() -> Pair:
 @pytest.fixture(scope="module")
 def test() -> Pair:
     return pictures("test", 80)
-
-
-def _colours(images: UInt8) -> npt.NDArray[np.int64]:
-    """One number from 0 to BINS - 1 a pixel, (...)."""
-    number: npt.NDArray[np.int64] = (images >> 3).astype(np.int64) @ np.array([1024, 32, 1])
-    return number
-
-
-def colour_miou(train: Pair, test: Pair) -> float:
-    """What a table from a pixel's colour to the most frequent training class scores."""
-    scored = train[1] != IGNORE
-    votes = np.zeros((BINS, 11))
-    np.add.at(votes, (_colours(train[0][scored]), train[1][scored]), 1)
-    return _miou(votes.argmax(axis=1)[_colours(test[0])], test[1])
-
-
-def _miou(predicted: npt.NDArray[np.int64], mask: UInt8) -> float:
-    scored = mask != IGNORE
-    pairs = mask[scored].astype(np.int64) * 11 + predicted[scored]
-    matrix = np.bincount(pairs, minlength=121).reshape(11, 11)
-    hits = np.diag(matrix)
-    return float(np.mean(hits / (matrix.sum(0) + matrix.sum(1) - hits)))
-
-
-def _digest(streets: Streets, indices: range) -> str:
-    return hashlib.sha256(b"".join(a.tobytes() for i in indices for a in streets[i])).hexdigest()
 
 
 def test_shapes_types_and_mask_values(train: Pair) -> None:
@@ -91,13 +62,14 @@ def test_order_and_count_do_not_matter(train: Pair) -> None:
 def test_another_process_with_other_threads_paints_the_same() -> None:
     code = (
         "import cv2; cv2.setNumThreads(0)\n"
-        "from tests.datamodules.test_streets import Streets, _digest\n"
-        "print(_digest(Streets('test'), range(6)))"
+        "from datamodules.datasets.streets import Streets\n"
+        "from tests.datamodules.pictures import content_hash\n"
+        "print(content_hash(Streets('test'), range(6)))"
     )
     run = subprocess.run(
-        [sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    assert run.stdout.strip() == _digest(Streets("test"), range(6))
+    assert run.stdout.strip() == content_hash(Streets("test"), range(6))
 
 
 @pytest.mark.parametrize("split", SPLITS)
@@ -134,14 +106,14 @@ def test_colour_alone_says_little(train: Pair, test: Pair) -> None:
 def test_place_alone_says_little(train: Pair, test: Pair) -> None:
     votes = np.stack([(train[1] == c).sum(axis=0) for c in range(11)])
     place = np.broadcast_to(votes.argmax(axis=0), test[1].shape)
-    assert _miou(place, test[1]) < 0.25
+    assert miou(place, test[1]) < 0.25
 
 
 def test_colour_does_not_tell_road_from_pavement(train: Pair, test: Pair) -> None:
     kinds = ROAD, PAVEMENT
-    votes = [np.bincount(_colours(train[0][train[1] == k]), minlength=BINS) for k in kinds]
+    votes = [np.bincount(colours(train[0][train[1] == k]), minlength=BINS) for k in kinds]
     guess = np.argmax([vote / vote.sum() for vote in votes], axis=0)
-    right = [np.mean(guess[_colours(test[0][test[1] == k])] == j) for j, k in enumerate(kinds)]
+    right = [np.mean(guess[colours(test[0][test[1] == k])] == j) for j, k in enumerate(kinds)]
     assert np.mean(right) == pytest.approx(0.5, abs=0.07)
 
 

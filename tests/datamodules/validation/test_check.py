@@ -3,12 +3,11 @@
 import gzip
 import json
 import os
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
 
 import datamodules.validation.image_checks
@@ -17,13 +16,11 @@ from datamodules.dataset import Dataset
 from datamodules.datasets.camvid import CAMVID
 from datamodules.image_files import ImageFileDataset, Sample
 from datamodules.labels import DataError, UInt8
+from datamodules.registry import DATASETS
 from datamodules.validation.check import check, checked
 from datamodules.validation.check_report import CheckReport
-from datamodules.validation.image_checks import Record
-from datamodules.validation.leakage import NEAR, Seen, Split, clips, leakage, nearest, num_views
+from datamodules.validation.image_checks import ImageCheck
 from tests.trees import camvid, cityscapes, faults, folder, voc2012
-
-REAL = Path(__file__).parents[3] / "shared/data/CamVid"
 
 
 @pytest.fixture(autouse=True)
@@ -43,21 +40,21 @@ def _pixels(path: Path) -> UInt8:
         return np.array(file)
 
 
-def _texts(outcome: CheckReport, kind: str) -> list[str]:
-    return [str(finding) for finding in outcome.findings if finding.kind == kind]
+def _texts(report: CheckReport, kind: str) -> list[str]:
+    return [str(finding) for finding in report.findings if finding.kind == kind]
 
 
 def test_twelve_faults_are_twelve_errors(root: Path) -> None:
     expected = faults.plant(root)
-    outcome = check("camvid", root)
-    errors = [finding for finding in outcome.findings if finding.level == "error"]
-    assert outcome.refused
+    report = check("camvid", root)
+    errors = [finding for finding in report.findings if finding.level == "error"]
+    assert report.refused
     assert len(errors) == len(expected) == 12
     for finding in errors:
         assert expected.pop(finding.file) in finding.text
-    assert outcome.findings[:12] == errors  # before any warning
-    assert not any(str(root) in str(finding) for finding in outcome.findings)
-    whole = {name: bool(split.fingerprint) for name, split in outcome.splits.items()}
+    assert report.findings[:12] == errors  # before any warning
+    assert not any(str(root) in str(finding) for finding in report.findings)
+    whole = {name: bool(split.fingerprint) for name, split in report.splits.items()}
     assert whole == {"train": False, "val": False, "test": True}  # its files can all be read
 
 
@@ -80,10 +77,10 @@ def test_a_png_without_its_end_is_found(root: Path) -> None:
 
 
 def test_the_numbers_are_those_of_the_files(root: Path) -> None:
-    outcome = check("camvid", root)
-    assert not outcome.refused
-    assert outcome.classes == list(CAMVID.names)
-    for name, split in outcome.splits.items():
+    report = check("camvid", root)
+    assert not report.refused
+    assert report.classes == list(CAMVID.names)
+    for name, split in report.splits.items():
         names = camvid.NAMES[name]
         ids = np.stack([_pixels(root / f"{name}annot" / f"{n}.png") for n in names])
         counts = [int((ids == value).sum()) for value in range(12)]
@@ -92,16 +89,16 @@ def test_the_numbers_are_those_of_the_files(root: Path) -> None:
         assert split.sizes == [(48, 64)] * len(names)
         assert split.decoded_bytes == len(names) * 48 * 64 * 4
         assert split.fingerprint == open_data("camvid", name, root).fingerprint()
-    assert outcome.splits["train"].groups == {"0001TP": 2, "0006R0": 2, "0016E5": 3}
-    assert outcome.splits["train"].published == 367
+    assert report.splits["train"].groups == {"0001TP": 2, "0006R0": 2, "0016E5": 3}
+    assert report.splits["train"].published == 367
     count = "train has 7 images, published are 367: incomplete, or a part on purpose"
-    assert count in _texts(outcome, "count")
+    assert count in _texts(report, "count")
 
 
 def test_an_outcome_survives_json(root: Path) -> None:
     faults.plant(root)
-    outcome = check("camvid", root)
-    assert CheckReport.from_json(json.loads(json.dumps(outcome.to_json()))) == outcome
+    report = check("camvid", root)
+    assert CheckReport.from_json(json.loads(json.dumps(report.to_json()))) == report
 
 
 def test_processes_find_the_same(tmp_path: Path) -> None:
@@ -119,7 +116,7 @@ def test_processes_find_the_same(tmp_path: Path) -> None:
     assert any(record.findings for record in alone)
 
 
-def _no_reading(*args: object) -> Record:
+def _no_reading(*args: object) -> ImageCheck:
     raise AssertionError("a file was opened")
 
 
@@ -137,6 +134,25 @@ def test_a_kept_check_opens_no_file(root: Path, monkeypatch: pytest.MonkeyPatch)
         checked("camvid", root, ["train"])
 
 
+def test_each_call_looks_at_each_file_once(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Callers hand a report on, so that a phase of a command costs one look at thousands."""
+    checked("camvid", root)
+    looks: Counter[str] = Counter()
+    stat = os.stat
+
+    def spy(path: os.PathLike[str] | str, **options: bool) -> os.stat_result:
+        looks[os.fspath(path)] += 1
+        return stat(path, **options)
+
+    monkeypatch.setattr(os, "stat", spy)
+    for times in (1, 2):
+        checked("camvid", root)
+        counts = [looks[str(path)] for path in root.rglob("*.png")]
+        assert counts == [times] * 2 * sum(len(names) for names in camvid.NAMES.values())
+
+
 def test_one_changed_byte_is_noticed_and_nothing_else_read(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -148,7 +164,7 @@ def test_one_changed_byte_is_noticed_and_nothing_else_read(
     read: list[int] = []
     inspect = datamodules.validation.image_checks.inspect
 
-    def spy(data: Dataset, index: int) -> Record:
+    def spy(data: Dataset, index: int) -> ImageCheck:
         read.append(index)
         return inspect(data, index)
 
@@ -181,11 +197,11 @@ def test_a_changed_list_or_table_is_noticed(tmp_path: Path) -> None:
 def test_a_kept_check_that_cannot_be_read_is_made_again(
     root: Path, home: Path, content: bytes
 ) -> None:
-    outcome = checked("camvid", root)
+    report = checked("camvid", root)
     (kept,) = (home / "checks").iterdir()
     whole = kept.read_bytes()
     kept.write_bytes(content)
-    assert checked("camvid", root) == outcome
+    assert checked("camvid", root) == report
     assert kept.read_bytes() == whole
 
 
@@ -199,10 +215,10 @@ def test_a_home_that_cannot_be_written_costs_a_line(
 
 def test_splits_that_are_not_there(root: Path) -> None:
     (root / "test.txt").unlink()
-    outcome = check("camvid", root)
-    assert not outcome.refused
-    assert list(outcome.splits) == ["train", "val"]
-    (text,) = _texts(outcome, "no split")
+    report = check("camvid", root)
+    assert not report.refused
+    assert list(report.splits) == ["train", "val"]
+    (text,) = _texts(report, "no split")
     assert text.startswith("test cannot be opened: no CamVid")
     with pytest.raises(DataError, match="no CamVid"):
         check("camvid", root, ["train", "test"])
@@ -214,10 +230,10 @@ def test_splits_that_are_not_there(root: Path) -> None:
 
 def test_splits_that_are_parts_of_others_share_images(tmp_path: Path) -> None:
     voc2012.build(tmp_path)
-    outcome = check("voc2012", tmp_path)
-    assert list(outcome.splits) == ["train", "val", "trainval", "trainaug"]
-    assert not outcome.refused
-    assert not _texts(outcome, "same group")
+    report = check("voc2012", tmp_path)
+    assert list(report.splits) == ["train", "val", "trainval", "trainaug"]
+    assert not report.refused
+    assert not _texts(report, "same group")
 
 
 def test_a_check_that_is_stopped_goes_on(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -228,10 +244,10 @@ def test_a_check_that_is_stopped_goes_on(root: Path, monkeypatch: pytest.MonkeyP
     with pytest.raises(KeyboardInterrupt):
         checked("camvid", root, progress=stop)
     seen: list[tuple[int, int]] = []
-    outcome = checked("camvid", root, progress=lambda *at: seen.append(at))
+    report = checked("camvid", root, progress=lambda *at: seen.append(at))
     total = sum(len(names) for names in camvid.NAMES.values())
     assert seen == [(i + 1, total - 4) for i in range(total - 4)]
-    assert outcome == check("camvid", root)
+    assert report == check("camvid", root)
 
 
 def test_a_change_that_sets_its_time_back_is_seen(root: Path) -> None:
@@ -241,15 +257,15 @@ def test_a_change_that_sets_its_time_back_is_seen(root: Path) -> None:
     content[-13] ^= 1  # of the checksum of the last block of pixels: as long as before
     path.write_bytes(content)
     os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-    outcome = checked("camvid", root)
-    assert outcome.refused or outcome.splits["train"].fingerprint != before
+    report = checked("camvid", root)
+    assert report.refused or report.splits["train"].fingerprint != before
 
 
 def test_a_list_that_cannot_be_used_is_no_absent_split(root: Path) -> None:
     with (root / "val.txt").open("a") as list:
         list.write("only.png\n")
-    outcome = check("camvid", root)
-    assert [f.text for f in outcome.errors] == [
+    report = check("camvid", root)
+    assert [f.text for f in report.errors] == [
         f"val cannot be opened: {root / 'val.txt'} has the line 'only.png': an image and its label "
         "are needed"
     ]
@@ -259,24 +275,22 @@ def test_a_list_that_serves_as_two_splits(tmp_path: Path) -> None:
     root = tmp_path / "mine"
     folder.build(root)
     (root / "splits/test.txt").unlink()
-    outcome = check("folder", root, ["train", "val", "test"])
-    assert not outcome.refused
-    assert any("there is no split test" in note for note in outcome.splits["test"].notes)
+    report = check("folder", root, ["train", "val", "test"])
+    assert not report.refused
+    assert any("there is no split test" in note for note in report.splits["test"].notes)
 
 
 def test_labels_that_are_not_public(tmp_path: Path) -> None:
     """Cityscapes' test images have placeholders that are all ignore, or nothing."""
     cityscapes.build(tmp_path / "a")
-    outcome = check("cityscapes", tmp_path / "a")
-    (text,) = _texts(outcome, "all ignored")
+    report = check("cityscapes", tmp_path / "a")
+    (text,) = _texts(report, "all ignored")
     assert text.startswith("gtFine/test/") and "2 of 2 labels of test have none" in text
     cityscapes.build(tmp_path / "b", placeholders=False)
-    outcome = check("cityscapes", tmp_path / "b")
-    assert _texts(outcome, "no labels") == [
-        "test has no labels: it can be predicted but not scored"
-    ]
-    assert outcome.splits["test"].labelled == 0
-    assert not outcome.refused
+    report = check("cityscapes", tmp_path / "b")
+    assert _texts(report, "no labels") == ["test has no labels: it can be predicted but not scored"]
+    assert report.splits["test"].labelled == 0
+    assert not report.refused
 
 
 def test_classes_that_training_never_sees(root: Path) -> None:
@@ -309,19 +323,19 @@ def _save(root: Path, images: dict[str, UInt8]) -> None:
 def test_what_resembles_another_image(root: Path) -> None:
     lighter = np.clip(_scene(0).astype(int) + 9, 0, 255).astype(np.uint8)
     _save(root, {"train/4": _scene(0), "test/1": lighter, "val/0": _scene(1)})
-    outcome = check("camvid", root)
-    assert not outcome.refused
-    (text,) = _texts(outcome, "resemblance")
+    report = check("camvid", root)
+    assert not report.refused
+    (text,) = _texts(report, "resemblance")
     names = [f"{split}/{camvid.NAMES[split][i]}.png" for split, i in (("test", 1), ("train", 4))]
     assert text.startswith(f"{names[0]} resembles {names[1]}: 1 of the 4 images of test ")
 
 
 def test_what_a_split_repeats(root: Path) -> None:
     _save(root, {"val/0": _scene(0), "val/2": _scene(0), "val/1": 255 - _scene(1)})
-    outcome = check("camvid", root)
-    assert not outcome.refused
-    assert outcome.splits["val"].views == 2
-    (text,) = _texts(outcome, "repeated image")
+    report = check("camvid", root)
+    assert not report.refused
+    assert report.splits["val"].views == 2
+    (text,) = _texts(report, "repeated image")
     assert text.startswith(f"val/{camvid.NAMES['val'][2]}.png shows what val/")
     assert text.endswith(": val repeats 1 of its 3 images")
 
@@ -329,127 +343,43 @@ def test_what_a_split_repeats(root: Path) -> None:
 def test_images_of_one_colour_are_no_copies(root: Path) -> None:
     grey = np.full((48, 64, 3), 9, np.uint8)
     _save(root, {"train/0": grey, "test/0": grey, "test/1": grey})
-    outcome = check("camvid", root)
-    assert not outcome.refused
-    assert not _texts(outcome, "repeated image") + _texts(outcome, "resemblance")
-
-
-def _split(name: str, *images: tuple[str, float | None, int]) -> Split:
-    """Images of a clip, a second and a perceptual hash."""
-    return Split(
-        name,
-        [
-            Seen(
-                Sample(f"{name}{i}", clip, Path(f"{name}{i}.png"), None, second),
-                Record([], content=f"{name}{i}", view=view),
-            )
-            for i, (clip, second, view) in enumerate(images)
-        ],
-    )
-
-
-def test_stretches_of_video_by_hand() -> None:
-    seconds = [0.0, 1.0, 3.0, 5.5, 6.0, 20.0]
-    split = _split("train", *(("a", s, 0) for s in reversed(seconds)), ("b", None, 0))
-    first, second = clips(split)
-    assert first[:3] == ("a", 6, 3)  # 0 to 3, 5.5 to 6, and 20 alone
-    assert first.seconds == pytest.approx(3.5)
-    assert str(first) == "6 frames of 3 stretches of clip a, 3.5 s in all"
-    assert first.rate == pytest.approx(3 / 3.5)
-    assert str(second) == "1 image of group b"
-
-
-def test_groups_that_span_splits() -> None:
-    train = _split("train", *((name, None, 0) for name in "abcdee"))
-    val = _split("val", *((name, None, 2**64 - 1) for name in "eedcbx"))
-    (finding,) = leakage([train, val], frozenset())
-    assert finding.text == (
-        "val has 1 image of group b, of which train has 1 image; 1 image of group c, of which train"
-        " has 1 image; 1 image of group d, of which train has 1 image; and 1 more"
-    )
-    assert not list(leakage([train, val], frozenset({("val", "train")})))
-
-
-hashes = st.lists(st.integers(0, 2**64 - 1), min_size=1, max_size=12)
-
-
-@given(hashes, hashes, st.integers(1, 40))
-def test_the_nearest_hash_is_that_of_a_slow_loop(
-    these: list[int], those: list[int], chunk: int
-) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("datamodules.validation.leakage._CHUNK", chunk)
-        found = nearest(np.array(these, np.uint64), np.array(those, np.uint64))
-    for a, distance, index in zip(these, *found, strict=True):
-        slow = [bin(a ^ b).count("1") for b in those]
-        assert distance == min(slow) == slow[index]
-
-
-@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2**20 - 1)), max_size=20))
-def test_views_are_counted_as_a_slow_loop_does(frames: list[tuple[int, int]]) -> None:
-    split = _split("val", *(("clip", float(second), view) for second, view in frames))
-    views: list[int] = []
-    for _, view in sorted(frames, key=lambda frame: frame[0]):
-        if all(bin(view ^ other).count("1") > NEAR for other in views):
-            views.append(view)
-    assert num_views(split) == len(views)
-
-
-class _Own:
-    """A data set that is not files, with a label too high."""
-
-    labels = CAMVID
-
-    def __init__(self, split: str, root: Path | None = None) -> None:
-        self.ids, self.groups = [f"{split}{i}" for i in range(3)], ["x"] * 3
-        self.rng = np.random.default_rng(len(split))
-        self.images = self.rng.integers(256, size=(3, 8, 8, 3), dtype=np.uint8)
-
-    def __getitem__(self, index: int) -> tuple[UInt8, UInt8]:
-        return self.images[index], self.mask(index)
-
-    def mask(self, index: int) -> UInt8:
-        return np.full((8, 8), 11 if self.ids[index] == "val1" else 2, np.uint8)
-
-    def fingerprint(self) -> str:
-        return f"own {self.ids[0]}"
+    report = check("camvid", root)
+    assert not report.refused
+    assert not _texts(report, "repeated image") + _texts(report, "resemblance")
 
 
 def test_what_is_not_files_is_read_only_by_a_check(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("datamodules._constructor", lambda name: _Own)
-    outcome = checked("own", None)
-    assert not outcome.inspected and not outcome.findings
-    assert outcome.splits["test"].fingerprint == "own test0"
-    outcome = check("own", None)
-    errors = [finding for finding in outcome.findings if finding.level == "error"]
+    monkeypatch.setitem(DATASETS, "own", "tests.datamodules.own:Own")
+    report = checked("own", None)
+    assert not report.inspected and not report.findings
+    assert report.splits["test"].fingerprint == "own test0"
+    report = check("own", None)
+    errors = [finding for finding in report.findings if finding.level == "error"]
     assert [f"{e.file} {e.text}" for e in errors] == [
         "val1 has the label 11, which is no class: map it in data[i]"
     ]
-    assert outcome.splits["train"].pixels[2] == 3 * 64
+    assert report.splits["train"].pixels[2] == 3 * 64
 
 
 def test_generated_streets_are_sound() -> None:
-    outcome = check("streets:train=3:val=2:test=2:height=48:width=64", None)
-    assert not outcome.refused
-    assert [split.images for split in outcome.splits.values()] == [3, 2, 2]
+    report = check("streets:train=3:val=2:test=2:height=48:width=64", None)
+    assert not report.refused
+    assert [split.images for split in report.splits.values()] == [3, 2, 2]
 
 
-@pytest.mark.skipif(
-    not (REAL / "train.txt").is_file(),
-    reason="CamVid is not there (182 MB, research use, not redistributed): shared/data/CamVid",
-)
+@camvid.needs_real
 def test_what_camvid_shares_and_repeats() -> None:
-    outcome = checked("camvid", REAL)
-    assert not outcome.refused
-    splits = outcome.splits
+    report = checked("camvid", camvid.REAL)
+    assert not report.refused
+    splits = report.splits
     assert {name: split.images for name, split in splits.items()} == {
         "train": 367,
         "val": 101,
         "test": 233,
     }
-    assert len(outcome.classes) + bool(splits["train"].ignored) == 12
+    assert len(report.classes) + bool(splits["train"].ignored) == 12
     assert all(all(split.pixels) for split in splits.values())
-    assert _texts(outcome, "same group") == [
+    assert _texts(report, "same group") == [
         "val is 101 frames of one 6.7-second stretch of clip 0016E5, of which train has 204 frames",
         "test has 62 frames of one 61-second stretch of clip 0001TP, of which train has 62 frames",
     ]
@@ -460,5 +390,5 @@ def test_what_camvid_shares_and_repeats() -> None:
         "171 frames of one 170-second stretch of clip Seq05VD, at 1 Hz"
     )
     assert splits["val"].views < 30 and splits["train"].views > 250
-    assert "effective size" in _texts(outcome, "few views")[0]
-    assert not _texts(outcome, "count") + _texts(outcome, "classes")
+    assert "effective size" in _texts(report, "few views")[0]
+    assert not _texts(report, "count") + _texts(report, "classes")

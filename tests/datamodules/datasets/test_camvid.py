@@ -13,16 +13,11 @@ from PIL import Image
 from datamodules import open_data
 from datamodules.datasets.camvid import camvid
 from datamodules.labels import IGNORE, DataError, UInt8
+from tests.commands import ROOT
+from tests.trees.camvid import REAL, needs_real
 
-REPOSITORY = Path(__file__).parents[2]
-REAL = REPOSITORY.parent / "shared/data/CamVid"
 IDS = ["0001TP_000001", "0001TP_000002", "Seq05VD_f00030"]
 LINE = "/SegNet/CamVid/train/{0}.png /SegNet/CamVid/trainannot/{0}.png"
-
-needs_real = pytest.mark.skipif(
-    not (REAL / "train.txt").is_file(),
-    reason="CamVid is not there (182 MB, research use, not redistributed): shared/data/CamVid",
-)
 
 
 @pytest.fixture
@@ -226,7 +221,7 @@ def test_reading_needs_no_torch(root: Path) -> None:
         "print(data[0][0].shape, streets[0][0].shape, 'torch' in sys.modules)"
     )
     run = subprocess.run(
-        [sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert run.stdout.strip() == "(6, 8, 3) (96, 128, 3) False"
 

@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from datamodules.imagenet_statistics import MEAN_COLOUR
 from datamodules.labels import IGNORE, UInt8
 from datamodules.loading.sampling import sample_seed
 from datamodules.loading.transforms import (
-    MEAN_COLOUR,
     CropGeometry,
     photometric,
     sample_crop,

@@ -116,7 +116,7 @@ def test_what_counts_is_what_all_readers_hold(monkeypatch: pytest.MonkeyPatch) -
     need = 12 * 512 * 1024 * 4
     for gigabytes, shares in ((0.0625, False), (1, False), (2, True)):
         monkeypatch.setattr("os.statvfs", lambda path, g=gigabytes: statvfs(int(g * 2**30), 1))
-        assert module._shares(need) is shares
+        assert module.fits_shared_memory(need) is shares
 
 
 def test_crops_on_the_device_come_from_the_same_stream() -> None:

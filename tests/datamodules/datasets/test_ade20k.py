@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from datamodules.datasets.ade20k import ABOUT, ADE20K, ade20k
+from datamodules.datasets.ade20k import ADE20K, INFO, ade20k
 from datamodules.labels import IGNORE, DataError, UInt8
 from tests.trees.ade20k import SIZES, build
 
@@ -135,8 +135,8 @@ def test_no_root_unknown_splits_and_empty_folders(root: Path) -> None:
 
 
 def test_what_it_says_of_itself() -> None:
-    assert ABOUT.counts == {"train": 20210, "val": 2000}
-    assert ABOUT.test_split == "val"
-    (archive,) = ABOUT.downloads()
+    assert INFO.counts == {"train": 20210, "val": 2000}
+    assert INFO.test_split == "val"
+    (archive,) = INFO.downloads()
     assert archive.url.endswith("/ADEChallengeData2016.zip")
     assert len(archive.digest.removeprefix("sha1:")) == 40

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from pycocotools import mask as rle
 
-from datamodules.datasets.coco import ABOUT, coco
+from datamodules.datasets.coco import INFO, coco
 from datamodules.image_files import ImageFileDataset
 from datamodules.labels import IGNORE, DataError
 from tests.trees.coco import (
@@ -247,13 +247,13 @@ def test_panoptic_segments_that_the_json_lacks(tmp_path: Path) -> None:
 
 def test_a_competition_tree(tmp_path: Path) -> None:
     build(tmp_path)
-    assert ABOUT.splits is not None
-    assert ABOUT.splits(tmp_path) == ["train", "val", "test", "train_all"]
-    data = {split: coco(split, tmp_path) for split in ABOUT.splits(tmp_path)}
+    assert INFO.splits is not None
+    assert INFO.splits(tmp_path) == ["train", "val", "test", "train_all"]
+    data = {split: coco(split, tmp_path) for split in INFO.splits(tmp_path)}
     assert data["train"].labels.names == ("background", *TRASH)
     assert data["train"].ids[:2] == ["batch_01_vt-0003", "batch_01_vt-0004"]
     assert set(data["train"].groups) == {"batch_01_vt", "batch_02_vt"}
-    for smaller, larger in ABOUT.nested:
+    for smaller, larger in INFO.nested:
         assert {*data[smaller].ids} < {*data[larger].ids}
     for split in ("train", "val", "train_all"):
         for index in range(len(data[split])):
@@ -295,7 +295,7 @@ def test_where_images_may_lie(tmp_path: Path, listing: str, folder: str) -> None
     with pytest.raises(DataError, match=r"lists the image 0\.png, which is in none of"):
         coco("train", tmp_path)
     Image.new("RGB", (WIDTH, HEIGHT)).save(tmp_path / folder / "0.png")
-    data = coco("train", tmp_path)  # the first alone decides; the checker names the others
+    data = coco("train", tmp_path)  # the first alone decides; the check names the others
     assert [sample.image for sample in data.samples] == [
         tmp_path / folder / f"{n}.png" for n in range(3)
     ]

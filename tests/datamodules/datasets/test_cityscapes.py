@@ -12,7 +12,7 @@ from cityscapesscripts.evaluation import evalPixelLevelSemanticLabeling as evalu
 from cityscapesscripts.helpers.labels import id2label, labels, trainId2label
 from PIL import Image
 
-from datamodules.datasets.cityscapes import ABOUT, CITYSCAPES, cityscapes, export
+from datamodules.datasets.cityscapes import CITYSCAPES, INFO, cityscapes, export
 from datamodules.image_files import ImageFileDataset
 from datamodules.labels import IGNORE, DataError, UInt8
 from experiments.scoring.metrics import score_folder
@@ -173,9 +173,9 @@ def test_no_root_unknown_splits_and_empty_folders(root: Path) -> None:
 
 
 def test_what_it_says_of_itself() -> None:
-    assert ABOUT.counts == {"train": 2975, "val": 500, "test": 1525}
-    assert ABOUT.test_split == "val"
-    assert not ABOUT.downloads()  # it needs a login
+    assert INFO.counts == {"train": 2975, "val": 500, "test": 1525}
+    assert INFO.test_split == "val"
+    assert not INFO.downloads()  # it needs a login
 
 
 def _predict(folder: Path, ids: Sequence[str], classes: Sequence[int], seed: int = 0) -> None:
@@ -209,12 +209,12 @@ def test_the_authors_score_what_is_exported_as_we_do(
     theirs = evaluator.evaluateImgLists(found, truths, args)
 
     ours = score_folder(tmp_path / "ours", data).metrics()
-    assert ours["num_classes_counted"] == 19 - len(absent)
-    for name, iou in ours["iou"].items():
+    assert ours.num_classes_counted == 19 - len(absent)
+    for name, iou in ours.iou.items():
         their_iou = theirs["classScores"][name]
         assert iou == (None if np.isnan(their_iou) else their_iou)
     # The order of the sum differs.
-    assert ours["miou"] == pytest.approx(theirs["averageScoreClasses"], rel=1e-12, abs=0)
+    assert ours.miou == pytest.approx(theirs["averageScoreClasses"], rel=1e-12, abs=0)
 
 
 def test_an_export_holds_the_ids_and_nothing_else(tmp_path: Path) -> None:

@@ -1,0 +1,40 @@
+"""Small networks of every file of `models`, by name, for tests of several folders."""
+
+# One small network of every file, for what does not depend on the size.
+SMALL = [
+    "hrnetv2_w18_small_v1",
+    "hrnetv2_w18:width=4",
+    "hrnetv1_w18:width=4",
+    "unet:width=4",
+    "deeplabv3p:trunk=mobilenetv2_100",
+    "deeplabv3p_os8:trunk=mobilenetv2_100",
+    "deeplabv3p:trunk=resnet18:width=8",
+    "deeplabv3p_x65:width=4",
+    "dilated_resnet:trunk=resnet18:width=8",
+    "deeplabv3:trunk=resnet18:width=8",
+    "pspnet:trunk=resnet18d:width=8",
+    "unetpp:trunk=resnet18:width=8",
+    "resunet:width=4",
+    "resunet:width=4:stride=1",
+    "segnet:width=4",
+    "deconvnet:width=4",
+    "dilatednet:width=4",
+    "deeplabv1:width=4",
+]
+
+# One of every file that is wide enough to learn two images by heart.
+LEARNERS = [
+    "hrnetv2_w18_small_v1",
+    "unet:width=16",
+    "deeplabv3p:trunk=mobilenetv2_100",
+    "dilated_resnet:trunk=resnet18:width=16",
+    "deeplabv3:trunk=resnet18:width=16",
+    "pspnet:trunk=resnet18d:width=16",
+    "unetpp:trunk=resnet18:width=16",
+    "resunet:width=16",
+    "segnet:width=16",
+    "deconvnet:width=16",
+    "dilatednet:width=16",
+    "deeplabv1:width=16",
+    "smp/fpn/resnet18",
+]
