@@ -5,11 +5,13 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from experiments.analysis import replicates
-from experiments.analysis.bootstrap import Block
+from experiments.analysis.block_draws import Block
 from experiments.analysis.evidence import evidence
+from experiments.trials.result_types import TrialResult
 from experiments.trials.results import read_prior, read_results
 
 
@@ -38,26 +40,36 @@ def main(argv: list[str] | None = None) -> int:
 
     args = _parser().parse_args(argv)
     try:
-        if (args.block or 0) < 0 or args.margin <= 0:
-            raise ValueError("--block is 0 or more and --margin above 0: give others")
+        _check_request(args.block, args.margin)
         block: Block = "auto" if args.block is None else args.block or None
         comparisons = {folder: read_results(folder) for folder in args.folders}
-        priors = {folder: read_prior(folder, some) for folder, some in comparisons.items()}
-        found = {
+        evidence_of = {
             folder: evidence(
                 results,
-                prior=prior["miou"] if (prior := priors[folder]) else None,
+                prior=_prior_miou(folder, results),
                 block=block,
                 margin=args.margin / 100,
                 target=args.target,
             )
             for folder, results in comparisons.items()
         }
-        show(found, replicates.together(list(comparisons.values()), block), args.json)
+        show(evidence_of, replicates.together(list(comparisons.values()), block), args.json)
     except (OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2
     return 0
+
+
+def _check_request(block: int | None, margin: float) -> None:
+    if block is not None and block < 0:
+        raise ValueError(f"--block is {block}: give a number of images, or 0 for whole groups")
+    if not 0 < margin < 100:  # nan neither
+        raise ValueError(f"--margin is {margin:g}: give points of mIoU above 0 and below 100")
+
+
+def _prior_miou(folder: Path, results: Sequence[TrialResult]) -> float | None:
+    prior = read_prior(folder, results)
+    return prior.metrics.miou if prior else None
 
 
 if __name__ == "__main__":

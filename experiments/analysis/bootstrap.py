@@ -1,29 +1,26 @@
 """Scores on resampled images: what else the test set could have said about the same networks.
 
-Neighbouring frames of a clip are not independent, so blocks of frames are resampled (Carlstein
-1986; Lahiri, "Resampling Methods for Dependent Data", 2003, chapter 2), the same blocks for all
-models and seeds. What follows from the draws alone is here too: the multiplier of compute and the
-Pareto front. Intervals of scores and of their differences are in `analysis.intervals`.
+Which images a draw holds is in `analysis.block_draws`; intervals of scores and of their
+differences are in `analysis.intervals`.
 """
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
-from datamodules import dataset_info
-from experiments.trials.results import TrialResult
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-Weights = npt.NDArray[np.int16]
-Counts = tuple[Ints, Ints, Ints]  # tp, fp, fn of one model, each (seeds, images, K)
+from experiments.analysis.block_draws import (
+    Floats,
+    Ints,
+    Weights,
+    blocks,
+    chunks,
+    draw_weights,
+)
+from experiments.trials.result_types import FinishedTrial
+from experiments.trials.results import Arrays, per_image
 
 MIN_BLOCKS = 6  # with fewer, a variance has under 5 degrees of freedom and its interval says little
-CHUNK = 500  # draws at a time: 20 MB of weights with 5000 independent images
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,127 +54,6 @@ class Resampled:
         )
 
 
-def blocks(groups: Sequence[str], length: int) -> Ints:
-    """Block index of each image, (images,): runs of `length` images of one group.
-
-    The order of images within a group is that of time. What is left at a group's end is a block
-    of its own from half a length on, and joins the block before it below that. A length of 1
-    takes the images as independent photos. A block of l frames misses the covariance across its
-    ends: if the lag-1 correlation is .7, blocks of 20 give a standard error 7 % too small.
-    """
-    sizes, seen = Counter(groups), Counter[str]()
-    index: dict[tuple[str, int], int] = {}
-    block = []
-    for group in groups:
-        full, rest = divmod(sizes[group], length)
-        num_runs = max(1, full + (2 * rest >= length))
-        run = min(seen[group] // length, num_runs - 1)
-        seen[group] += 1
-        block.append(index.setdefault((group, run), len(index)))
-    return np.array(block, np.int64)
-
-
-def bootstrap(
-    counts: Mapping[str, Counts], block: Ints, num_draws: int = 10_000, seed: int = 0
-) -> dict[str, Resampled]:
-    """Dataset mIoU of every model and seed, on the images and on resampled blocks of them.
-
-    mIoU = mean over classes of (sum of tp) / (sum of tp + fp + fn) over the images drawn, without
-    the classes that neither truth nor prediction has. One class alone gives its IoU, and counts
-    within a band give the mIoU of the band. Blocks are drawn from all groups together: a group of
-    one block would have no variance in a stratified draw, and groups of one photo none at all.
-    Where groups differ, the variance holds a part of that too. No draw brings a new clip or city.
-    Draws without a labelled pixel, which happen with a rare class alone, are left out.
-
-    Args:
-        block: (images,), as `blocks` gives it.
-
-    Raises:
-        ValueError: models or seeds whose true classes differ, image by image.
-    """
-    labelled = np.unique(block[_truth(counts).any(1)])
-    num_blocks = int(block.max()) + 1
-    sums = {name: _block_sums(block, num_blocks, *parts) for name, parts in counts.items()}
-    draws: dict[str, list[Floats]] = {name: [] for name in counts}
-    weights = draw_weights(num_blocks, num_draws, seed)
-    weights = weights[weights[:, labelled].any(1)]
-    for chunk in chunks(weights):
-        for name, part in sums.items():
-            draws[name].append(mean_iou(np.tensordot(chunk, part, 1)))
-    return {
-        name: Resampled(mean_iou(part.sum(0)), np.concatenate(draws[name]), len(labelled))
-        for name, part in sums.items()
-    }
-
-
-def draw_weights(num_blocks: int, num_draws: int, seed: int = 0) -> Weights:
-    """How often each draw has each block, (draws, blocks)."""
-    rng, uniform = np.random.default_rng(seed), np.full(num_blocks, 1 / num_blocks)
-    sizes = (min(CHUNK, num_draws - start) for start in range(0, num_draws, CHUNK))
-    drawn = [rng.multinomial(num_blocks, uniform, size).astype(np.int16) for size in sizes]
-    return np.concatenate(drawn)
-
-
-def chunks(weights: Weights) -> Iterator[Floats]:
-    """Some draws at a time, as floats: matrix products of integers are slow."""
-    for start in range(0, len(weights), CHUNK):
-        yield weights[start : start + CHUNK].astype(np.float64)
-
-
-def _truth(counts: Mapping[str, Counts]) -> Ints:
-    """Pixels of each class in each image, (images, K), which all models and seeds must share."""
-    truths = {name: tp + fn for name, (tp, _, fn) in counts.items()}
-    first = next(iter(truths))
-    truth: Ints = truths[first][0]
-    for name, other in truths.items():
-        if other.shape[1:] != truth.shape or (other != truth).any():
-            raise ValueError(
-                f"{name} and {first} were scored on other images or in another order: "
-                "score all models and seeds on the same images"
-            )
-    return truth
-
-
-def _block_sums(block: Ints, num_blocks: int, tp: Ints, fp: Ints, fn: Ints) -> Floats:
-    """Sums of tp and of the union over each block, (blocks, 2, seeds, K), exact in float64."""
-    stacked = np.stack([tp, tp + fp + fn])
-    sums = np.zeros((num_blocks, *stacked.shape[:2], stacked.shape[3]))
-    np.add.at(sums, block, np.moveaxis(stacked, 2, 0))
-    return sums
-
-
-def mean_iou(sums: Floats) -> Floats:
-    """Of tp and union, (..., 2, seeds, K) to (..., seeds); NaN where no class has a pixel."""
-    tp, union = sums[..., 0, :, :], sums[..., 1, :, :]
-    total = np.divide(tp, union, out=np.zeros_like(tp), where=union > 0).sum(-1)
-    num_classes = (union > 0).sum(-1)
-    miou: Floats = np.full_like(total, np.nan)
-    np.divide(total, num_classes, out=miou, where=num_classes > 0)
-    return miou
-
-
-Arrays = Mapping[str, Any]  # of per_image.npz
-Block = int | Literal["auto"] | None  # images resampled together: the data set's, or whole groups
-
-
-def counts_of(result: TrialResult) -> Arrays | None:
-    """The per-image counts of a finished trial; None where it has kept none."""
-    if not result.done or not (result.path.parent / "per_image.npz").is_file():
-        return None
-    arrays = result.per_image()
-    return arrays if "tp" in arrays else None
-
-
-def block_of(result: TrialResult) -> int | None:
-    """Neighbouring images that resemble each other, as the data set knows; None: whole groups."""
-    data = result["data"]
-    if "block" in data:
-        block: int | None = data["block"]
-        return block
-    known = dataset_info(data["name"])  # an older result does not say
-    return known.block if known else None
-
-
 @dataclass(frozen=True)
 class Columns:
     """Which column holds which score: mIoU, then IoU by class, then mIoU of bands by width."""
@@ -202,8 +78,8 @@ class Columns:
 
 
 @dataclass(frozen=True, eq=False)
-class Drawn:
-    """Scores of a model.
+class ModelScores:
+    """Scores of a model, a column each, on the images as they are and on resampled ones.
 
     Attributes:
         values: (1 + draws, seeds, columns), first on the images as they are; NaN where no image of
@@ -227,12 +103,12 @@ class Drawn:
         """One column over all seeds; None where no image has a labelled pixel of it."""
         return resampled(self.values[..., column], int(self.num_blocks[column]))
 
-    def of(self, seeds: Sequence[int]) -> "Drawn":
+    def of(self, seeds: Sequence[int]) -> "ModelScores":
         """The same of some seeds, in their order."""
         rows = [self.seeds.index(seed) for seed in seeds]
         return replace(self, seeds=tuple(seeds), values=self.values[:, rows])
 
-    def minus(self, other: "Drawn") -> "Drawn":
+    def minus(self, other: "ModelScores") -> "ModelScores":
         """Differences to another model of the same seeds; without bands that only one has."""
         assert self.seeds == other.seeds
         shared = self.columns
@@ -255,8 +131,19 @@ def resampled(values: Floats, num_blocks: int) -> Resampled | None:
     return Resampled(point, draws[~np.isnan(draws).any(1)], num_blocks)
 
 
-class Draws:
-    """Draws of blocks of the images that all trials of a comparison share.
+def counts_of(result: FinishedTrial) -> Arrays | None:
+    """The per-image counts of a trial; None where it has kept none."""
+    arrays = per_image(result)
+    return arrays if arrays is not None and "tp" in arrays else None
+
+
+class BlockBootstrap:
+    """Resamples blocks of the images that all trials of a comparison share, all scores in one pass.
+
+    The mIoU of a draw is the mean over classes of (sum of tp) / (sum of tp + fp + fn) over its
+    images, without the classes that neither truth nor prediction has; within and beyond bands it is
+    the same of their pixels alone. Draws without a labelled pixel are left out, those of a class or
+    band that has none in its own column.
 
     Args:
         first: arrays of one trial, which all others have to be like.
@@ -265,7 +152,7 @@ class Draws:
 
     def __init__(self, first: Arrays, length: int | None, num_draws: int, seed: int = 0) -> None:
         groups = [str(group) for group in first["groups"]]
-        self.block = blocks(groups, length or len(groups))
+        self.block = blocks(groups, length)
         self._ids, self._truth = first["ids"], first["tp"] + first["fn"]
         size = int(self.block.max()) + 1
         labelled = np.unique(self.block[self._truth.any(1)])
@@ -273,7 +160,7 @@ class Draws:
         weights = weights[weights[:, labelled].any(1)]
         self._weights: Weights = np.concatenate([np.ones((1, size), np.int16), weights])
 
-    def model(self, seeds: Mapping[int, Arrays]) -> Drawn:
+    def model(self, seeds: Mapping[int, Arrays]) -> ModelScores:
         """Scores of a model of the counts of its seeds; with bands where all of these have them.
 
         Raises:
@@ -281,10 +168,11 @@ class Draws:
         """
         widths = {tuple(map(int, arrays.get("widths", ()))) for arrays in seeds.values()}
         pixels = widths.pop() if len(widths) == 1 else ()
-        drawn = [self._trial(arrays, bool(pixels)) for arrays in seeds.values()]
+        trials = [self._trial(arrays, bool(pixels)) for arrays in seeds.values()]
         columns = Columns(self._truth.shape[1], pixels)
-        values = np.stack([values for values, _ in drawn], axis=1)
-        return Drawn(columns, tuple(seeds), values, drawn[0][1], len(self.block))
+        values = np.stack([values for values, _ in trials], axis=1)
+        _, num_blocks = trials[0]
+        return ModelScores(columns, tuple(seeds), values, num_blocks, len(self.block))
 
     def _trial(self, arrays: Arrays, bands: bool) -> tuple[Floats, Ints]:
         """(1 + draws, columns), and the blocks of each column."""
@@ -297,11 +185,11 @@ class Draws:
             )
         within = arrays["band"].astype(np.int64) if bands else whole[:, None][:, :0]
         sums = self._sums(np.concatenate([whole[:, None], within], axis=1))
-        drawn = [_columns(np.tensordot(chunk, sums, 1)) for chunk in chunks(self._weights)]
+        values = [_columns(np.tensordot(chunk, sums, 1)) for chunk in chunks(self._weights)]
         truths = sums[:, :, 2]  # (blocks, 1 + widths, K)
         labelled = [truths[:, :1].any(2), truths[:, 0] > 0, truths[:, 1:].any(2)]
         labelled.append((truths[:, :1] > truths[:, 1:]).any(2))
-        return np.concatenate(drawn), np.concatenate(labelled, axis=1).sum(0)
+        return np.concatenate(values), np.concatenate(labelled, axis=1).sum(0)
 
     def _sums(self, parts: Ints) -> Floats:
         """(n, parts, 3, K) of tp, fp and fn to (blocks, parts, 3, K) of tp, union and truth."""
@@ -315,10 +203,18 @@ class Draws:
 def _columns(sums: Floats) -> Floats:
     """(draws, 1 + widths, 3, K) to (draws, columns)."""
     whole, within = sums[:, :1], sums[:, 1:]
-    miou, inside, outside = (
-        mean_iou(part[:, :, :2, None])[..., 0] for part in (whole, within, whole - within)
-    )
+    miou, inside, outside = (_mean_iou(part[:, :, :2]) for part in (whole, within, whole - within))
     tp, union, truth = np.moveaxis(whole[:, 0], 1, 0)
     iou = np.full_like(tp, np.nan)  # a class that is only predicted in a draw says nothing
     np.divide(tp, union, out=iou, where=truth > 0)
     return np.concatenate([miou, iou, inside, outside], axis=1)
+
+
+def _mean_iou(sums: Floats) -> Floats:
+    """mIoU of tp and union, (..., 2, K) to (...); NaN where no class has a pixel."""
+    tp, union = sums[..., 0, :], sums[..., 1, :]
+    total = np.divide(tp, union, out=np.zeros_like(tp), where=union > 0).sum(-1)
+    num_classes = (union > 0).sum(-1)
+    miou: Floats = np.full_like(total, np.nan)
+    np.divide(total, num_classes, out=miou, where=num_classes > 0)
+    return miou

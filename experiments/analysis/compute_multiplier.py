@@ -7,7 +7,8 @@ import numpy as np
 from scipy.stats import norm
 from scipy.stats import t as student
 
-from experiments.analysis.bootstrap import Floats, Resampled
+from experiments.analysis.block_draws import Floats
+from experiments.analysis.bootstrap import Resampled
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from experiments.analysis.evidence_types import ModelEvidence, PairEvidence
 from experiments.analysis.intervals import Interval, Target, points
-from experiments.trials.results import TrialResult
+from experiments.trials.result_types import TrialResult
 
 _NAMED = 3  # models that a sentence names; of more it gives the number
 
@@ -18,7 +18,7 @@ class Ranking:
         models: those that trained, best first.
         pairs: of these.
         not_trained, not_counted: names of models that are not ranked.
-        fixed: what all seeds share, as `repeats.fixed_seeds` names it.
+        fixed: what all seeds share, as `replicates.fixed_seeds` names it.
     """
 
     models: Sequence[ModelEvidence]
@@ -32,13 +32,12 @@ class Ranking:
 
 def question(results: Sequence[TrialResult]) -> str:
     """What the comparison asks, as far as its results name recipe and data."""
-    models = list(dict.fromkeys(result["model"] for result in results))
+    models = list(dict.fromkeys(result.model for result in results))
     if not models:
         return "Which network segments best?"
-    known = [r["recipe"] for r in results if r["recipe"]["name"] != "unknown"]
-    recipe = (known or [results[0]["recipe"]])[0]
-    under = f" under recipe {recipe['name']}" if known else ""
-    data = f"{recipe['data'].split(':')[0]} {recipe['test_split']}"
+    first = next((result for result in results if result.recipe is not None), results[0])
+    under = f" under recipe {first.recipe.name}" if first.recipe is not None else ""
+    data = f"{first.data_name.split(':')[0]} {first.protocol.split}"
     if len(models) == 1:
         return f"How well does {models[0]} segment {data}{under}?"
     return f"Which of these {len(models)} networks segments {data} best{under}?"
@@ -111,20 +110,20 @@ def _but(rest: Sequence[PairEvidence], ranking: Ranking) -> str:
     of_kind: dict[str, list[PairEvidence]] = {}
     for pair in rest:
         of_kind.setdefault(pair.verdict.kind, []).append(pair)
-    said = [
+    clauses = [
         f"on the seeds that both have, {pair.b} is better by {_points(_turned(pair.difference))} "
         f"points ({_range(_turned(pair.difference))})"
         for pair in of_kind.get("worse", [])
     ]
     if untold := of_kind.get("cannot be told apart"):  # the one that differs most speaks for all
         names = _shortened(untold, ranking)
-        said.append(f"{names} cannot be told apart from it: {untold[-1].verdict.reason}")
+        clauses.append(f"{names} cannot be told apart from it: {untold[-1].verdict.reason}")
     if equal := of_kind.get("equivalent"):
         far, (edge,) = equal[-1], points(ranking.margin)
         most = f"{far.a} - {far.b} is {_points(far.difference)} points ({_range(far.difference)})"
         names = f"{_shortened(equal, ranking)} {_be(equal)}"
-        said.append(f"{names} equivalent to it within {edge} points: {most}")
-    return "; ".join(said)
+        clauses.append(f"{names} equivalent to it within {edge} points: {most}")
+    return "; ".join(clauses)
 
 
 def _turned(difference: Interval) -> Interval:

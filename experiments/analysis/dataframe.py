@@ -3,12 +3,28 @@
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from pandas import DataFrame
 
 from experiments.analysis.evidence_types import BAND
-from experiments.trials.results import TrialResult, read_results
+from experiments.trials.result_types import FailedTrial, FinishedTrial, TrialResult
+from experiments.trials.results import read_results
+
+_NUMBERS = (
+    "miou",
+    "pixel_accuracy",
+    "image_miou_mean",
+    "image_miou_worst_decile",
+    "boundary_iou",
+    f"miou_within_{BAND}px",
+    f"miou_beyond_{BAND}px",
+    "recall_thin",
+    "params_m",
+    "gmacs",
+    "latency_ms",
+    "train_s",
+    "peak_memory_gb",
+)
 
 
 def results_frame(results: Sequence[TrialResult]) -> DataFrame:
@@ -31,54 +47,53 @@ def results_frame(results: Sequence[TrialResult]) -> DataFrame:
     return frame[sorted(frame.columns, key=lambda name: name.startswith("iou/"))]
 
 
-def _flat(result: TrialResult) -> dict[str, Any]:
-    record = result.record
-    metrics = record.get("metrics") or {}
-    near = metrics["bands"]["pixels"].index(BAND) if "bands" in metrics else 0
+def _flat(result: TrialResult) -> dict[str, object]:
+    recipe = result.recipe
+    numbers = _numbers(result) if isinstance(result, FinishedTrial) else {}
     return {
         "model": result.label,
-        "seed": record["seed"],
-        "repeat": record.get("repeat", 0),
-        "status": record["status"],
-        "reason": record["reason"],
-        "recipe": record["recipe"]["name"],
-        "data": record["recipe"]["data"],
-        "split": record["recipe"]["test_split"],
-        "protocol": record.get("protocol", {}).get("mode"),
-        "miou": _inside(metrics, "miou"),
-        "pixel_accuracy": _inside(metrics, "pixel_accuracy"),
-        "image_miou_mean": _inside(metrics, "image_miou", "mean"),
-        "image_miou_worst_decile": _inside(metrics, "image_miou", "worst_decile"),
-        "boundary_iou": _inside(metrics, "boundary_iou", "mean"),
-        f"miou_within_{BAND}px": _inside(metrics, "bands", "within", near),
-        f"miou_beyond_{BAND}px": _inside(metrics, "bands", "beyond", near),
-        "recall_thin": _inside(metrics, "objects", "width", "recall", 0),
-        "params_m": _inside(record, "cost", "params") / 1e6,
-        "gmacs": _inside(record, "cost", "gmacs"),
-        "latency_ms": _inside(record, "cost", "latency_ms"),
-        "train_s": _inside(record, "timing", "train_seconds"),
-        "peak_memory_gb": _inside(record, "cost", "peak_memory_gb"),
-        **{f"hash_{part}": value for part, value in record["hashes"].items()},
+        "seed": result.seed,
+        "repeat": result.repeat,
+        "status": "done" if result.done else "failed",
+        "reason": result.failure.reason if isinstance(result, FailedTrial) else None,
+        "recipe": recipe.name if recipe else "unknown",
+        "data": result.data_name,
+        "split": result.protocol.split,
+        "protocol": result.protocol.mode if result.protocol.passes else None,
+        **dict.fromkeys(_NUMBERS, math.nan),
+        **{name: math.nan if value is None else value for name, value in numbers.items()},
+        **{f"hash_{part}": value for part, value in result.hashes},
         "path": str(result.path),
-        **{f"iou/{name}": _inside(metrics, "iou", name) for name in metrics.get("iou", ())},
     }
 
 
-def _inside(value: Any, *keys: str | int) -> Any:
-    """A number inside nested mappings and lists; NaN where a key or the number is missing."""
-    for key in keys:
-        if value is None or (isinstance(key, str) and key not in value):
-            return math.nan
-        value = value[key]
-    return math.nan if value is None else value
+def _numbers(result: FinishedTrial) -> dict[str, float | None]:
+    """Scores and costs by column, those that the result has."""
+    metrics, cost = result.metrics, result.cost
+    numbers = {"miou": metrics.miou, "pixel_accuracy": metrics.pixel_accuracy}
+    if images := metrics.image_miou:
+        numbers["image_miou_mean"] = images.mean
+        numbers["image_miou_worst_decile"] = images.worst_decile
+    if metrics.boundary_iou:
+        numbers["boundary_iou"] = metrics.boundary_iou.mean
+    if bands := metrics.bands:
+        near = bands.pixels.index(BAND)
+        numbers[f"miou_within_{BAND}px"] = bands.within[near]
+        numbers[f"miou_beyond_{BAND}px"] = bands.beyond[near]
+    if metrics.objects:
+        numbers["recall_thin"] = metrics.objects.width.recall[0]
+    if cost:
+        numbers |= {"params_m": cost.params / 1e6, "gmacs": cost.gmacs}
+        numbers |= {"latency_ms": cost.latency_ms, "peak_memory_gb": cost.peak_memory_gb}
+    if result.timing:
+        numbers["train_s"] = result.timing.train_seconds
+    return numbers | {f"iou/{name}": value for name, value in metrics.iou.items()}
 
 
-def load_results(folder: Path | str) -> "DataFrame":
+def load_results(folder: Path | str) -> DataFrame:
     """Every result below a folder as one row, with the columns that `results_frame` lists.
 
     Raises:
         ValueError: as `read_results`.
     """
-    from experiments.analysis.dataframe import results_frame
-
     return results_frame(read_results(folder))

@@ -77,8 +77,8 @@ def interval(score: Resampled, target: Target) -> Interval:
     s^2 / S holds the interaction of seeds and images, and V_image a part of it too, which is left
     in: to subtract it saves about a tenth of the width, and what is left can be far too small.
     Simulated on frames like CamVid's, with 3 to 10 seeds of SD 0 to 2 points, it covers the truth
-    in 93 to 94 % for checkpoints, in 93 to 96 % for seeds (tests/experiments/test_stats.py), and
-    for seeds in up to 98.5 % where images tell seeds apart far more than they tell models apart.
+    in 93 to 94 % for checkpoints and in 93 to 96 % for seeds, up to 98.5 % where images tell seeds
+    apart far more than they tell models apart (tests/experiments/analysis/test_intervals.py).
     """
     n, seeds = score.num_blocks, len(score.miou)
     reason = score.too_few_blocks

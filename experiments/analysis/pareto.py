@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from experiments.analysis.bootstrap import Floats, Resampled
+from experiments.analysis.block_draws import Floats
+from experiments.analysis.bootstrap import Resampled
 
 
 @dataclass(frozen=True)
@@ -23,12 +24,11 @@ class FrontPlace:
 def pareto(costs: Mapping[str, float], scores: Mapping[str, Resampled]) -> dict[str, FrontPlace]:
     """Each model's place against the front of cost and mIoU (means over seeds).
 
-    On the front is who has no other model at most as costly and at least as good; of equal ones
-    the first, as in `rows.pareto_front`. The draws vary the images, never the seeds.
+    The draws vary the images, never the seeds.
     """
     cost = np.array([costs[name] for name in scores])
-    on_front = _front(cost, np.array([score.mean for score in scores.values()]))
-    in_draws = _front(cost, np.stack([s.draws.mean(1) for s in scores.values()], 1))
+    on_front = undominated(cost, np.array([score.mean for score in scores.values()]))
+    in_draws = undominated(cost, np.stack([s.draws.mean(1) for s in scores.values()], 1))
     few = any(score.too_few_blocks for score in scores.values())
     return {
         name: FrontPlace(bool(on_front[i]), None if few else float(in_draws[:, i].mean()))
@@ -36,19 +36,26 @@ def pareto(costs: Mapping[str, float], scores: Mapping[str, Resampled]) -> dict[
     }
 
 
-def _front(cost: Floats, miou: Floats) -> npt.NDArray[np.bool_]:
-    """(models,) and (..., models) to (..., models)."""
-    ours, theirs = miou[..., :, None], miou[..., None, :]
+def pareto_front(costs: Sequence[float], accuracies: Sequence[float]) -> list[int]:
+    """Indices of the points that no other beats, by rising cost."""
+    on_front = undominated(np.array(costs), np.array(accuracies))
+    return sorted(np.flatnonzero(on_front).tolist(), key=lambda i: costs[i])
+
+
+def undominated(cost: Floats, accuracy: Floats) -> npt.NDArray[np.bool_]:
+    """Which points have no other that costs at most as much and is at least as good.
+
+    Of equal points the first is taken.
+
+    Args:
+        cost: (points,)
+        accuracy: (..., points)
+
+    Returns:
+        (..., points)
+    """
+    ours, theirs = accuracy[..., :, None], accuracy[..., None, :]
     as_cheap, cheaper = cost <= cost[:, None], cost < cost[:, None]
     earlier = np.tri(len(cost), k=-1, dtype=np.bool_)
     beaten = as_cheap & (theirs >= ours) & (cheaper | (theirs > ours) | earlier)
     return ~np.asarray(beaten.any(-1))
-
-
-def pareto_front(costs: Sequence[float], accuracies: Sequence[float]) -> list[int]:
-    """Indices of the points that no other beats, by rising cost; of equal points the first."""
-    front: list[int] = []
-    for i in sorted(range(len(costs)), key=lambda i: (costs[i], -accuracies[i])):
-        if not front or accuracies[i] > accuracies[front[-1]]:
-            front.append(i)
-    return front

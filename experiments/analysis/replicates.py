@@ -1,27 +1,21 @@
 """What several runs of one network tell: noise of repeats, spread of seeds, compute multipliers."""
 
+import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from statistics import fmean
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
-import numpy as np
-
-from experiments.analysis.bootstrap import (
-    Arrays,
-    Block,
-    Counts,
-    Resampled,
-    block_of,
-    blocks,
-    bootstrap,
-    counts_of,
-)
+from experiments.analysis.block_draws import Block
+from experiments.analysis.bootstrap import BlockBootstrap, Resampled, counts_of
 from experiments.analysis.compute_multiplier import ComputeMultiplier, compute_multiplier
 from experiments.analysis.model_summary import first_runs
 from experiments.analysis.variance import Components, Spread, noise_floor, variance_components
-from experiments.trials.results import TrialResult
+from experiments.trials.recipe import Recipe
+from experiments.trials.result_types import FinishedTrial, TrialResult
+from experiments.trials.results import Arrays, finished
 
 SEEDS = frozenset({"init_seed", "data_seed"})  # fields of a recipe that a variance is about
 STEPS = frozenset({"steps"})  # and those that a multiplier is about
@@ -44,11 +38,10 @@ class Multiplier:
 
 def floor(results: Sequence[TrialResult]) -> Spread:
     """SD of mIoU, a fraction, between runs of one network and one seed, pooled over all of them."""
-    runs: dict[tuple[str, int], list[float]] = {}
-    for result in results:
-        if result.done:
-            runs.setdefault((result.label, result["seed"]), []).append(result["metrics"]["miou"])
-    return noise_floor(list(runs.values()))
+    mious: dict[tuple[str, int], list[float]] = {}
+    for result in finished(results):
+        mious.setdefault((result.label, result.seed), []).append(result.miou)
+    return noise_floor(list(mious.values()))
 
 
 def differing(results: Sequence[TrialResult]) -> set[str]:
@@ -59,24 +52,21 @@ def differing(results: Sequence[TrialResult]) -> set[str]:
     """
     trained = _trained(results)
     for part in ("data", "protocol"):
-        if len({result["hashes"][part] for result in trained}) > 1:
+        if len({getattr(result.hashes, part) for result in trained}) > 1:
             raise ValueError(f"the results differ in {part}: what they give together says nothing")
-    recipes = [_untuned(result["recipe"]) for result in trained]
-    names = {name for recipe in recipes for name in recipe}
-    return {n for n in names if any(r.get(n) != recipes[0].get(n) for r in recipes)}
+    recipes = [dataclasses.asdict(recipe.untuned()) for recipe in map(_recipe, trained)]
+    names = {field.name for field in dataclasses.fields(Recipe)} - {"name"}
+    return {n for n in names if any(recipe[n] != recipes[0][n] for recipe in recipes)}
 
 
-def _trained(results: Sequence[TrialResult]) -> list[TrialResult]:
+def _trained(results: Sequence[TrialResult]) -> list[FinishedTrial]:
     """Finished, with a recipe: predictions from elsewhere have none."""
-    return [result for result in results if result.done and result["hashes"]["recipe"] is not None]
+    return [result for result in finished(results) if result.recipe is not None]
 
 
-def _untuned(recipe: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields that all networks share, also where a search chose each network its own rate."""
-    shared = {k: v for k, v in recipe.items() if k not in ("name", "tuned", "tuned_from")}
-    if recipe.get("tuned") is not None:
-        shared["lr"], shared["weight_decay"] = recipe["tuned_from"]
-    return shared
+def _recipe(result: TrialResult) -> Recipe:
+    assert result.recipe is not None  # that of a trained result
+    return result.recipe
 
 
 def _need(results: Sequence[TrialResult], allowed: frozenset[str], what: str) -> None:
@@ -98,32 +88,29 @@ def variance(results: Sequence[TrialResult]) -> dict[str, Components]:
         ValueError: recipes that differ in more, other data or another protocol.
     """
     _need(results, SEEDS, "a variance")
-    runs: dict[str, dict[tuple[int, int], float]] = {}
+    mious: dict[str, dict[tuple[int, int], float]] = {}
     for result in _trained(first_runs(results)):
-        runs.setdefault(result.label, {})[seeds_of(result)] = result["metrics"]["miou"]
-    return {model: variance_components(miou) for model, miou in runs.items()}
-
-
-def seeds_of(result: TrialResult) -> tuple[int, int]:
-    """Of the initialisation and of the data order; runs that share both repeat each other."""
-    recipe, seed = result["recipe"], result["seed"]
-    init, data = (recipe.get(field) for field in ("init_seed", "data_seed"))
-    return seed if init is None else init, seed if data is None else data
+        mious.setdefault(result.label, {})[result.seeds] = result.miou
+    return {model: variance_components(by_seeds) for model, by_seeds in mious.items()}
 
 
 def fixed_seeds(results: Sequence[TrialResult]) -> list[str]:
     """What the recipe gives to all seeds alike, as a sentence names it."""
-    names = {"init_seed": "the initialisation", "data_seed": "the order of the data"}
-    return [
-        name
-        for field, name in names.items()
-        if any(result["recipe"].get(field) is not None for result in results)
-    ]
+    recipes = [result.recipe for result in results if result.recipe is not None]
+    fixed = []
+    if any(recipe.init_seed is not None for recipe in recipes):
+        fixed.append("the initialisation")
+    if any(recipe.data_seed is not None for recipe in recipes):
+        fixed.append("the order of the data")
+    return fixed
+
+
+Runs = dict[tuple[str, int], list[tuple[FinishedTrial, Arrays]]]  # by model and steps
 
 
 def multipliers(
     results_by_budget: Mapping[int, Sequence[TrialResult]],
-    unit: Unit = "gmacs",
+    units: Sequence[Unit] = get_args(Unit),
     *,
     block: Block = "auto",
     draws: int = 10_000,
@@ -139,52 +126,67 @@ def multipliers(
     Raises:
         ValueError: recipes that differ in more than the steps, other data or another protocol.
     """
-    everything = [r for some in results_by_budget.values() for r in first_runs(some)]
+    everything = [run for results in results_by_budget.values() for run in first_runs(results)]
     _need(everything, STEPS, "a multiplier")
-    runs: dict[tuple[str, int], list[tuple[TrialResult, Arrays]]] = {}
-    for steps, results in results_by_budget.items():
-        for result in first_runs(results):
-            arrays = counts_of(result)
-            if arrays is not None and result.record.get("cost"):
-                runs.setdefault((result.label, steps), []).append((result, arrays))
+    runs = _runs(results_by_budget)
     if not runs:
         return []
     scores = _scores(runs, block, draws)
-    costs = {
-        key: fmean(training_cost(result, unit) for result, _ in some) for key, some in runs.items()
+    return [each for unit in units for each in _multipliers(runs, scores, unit)]
+
+
+def _runs(results_by_budget: Mapping[int, Sequence[TrialResult]]) -> Runs:
+    """Trials with a cost and with counts of single images."""
+    runs: Runs = {}
+    for steps, results in results_by_budget.items():
+        for result in _trained(first_runs(results)):
+            arrays = counts_of(result)
+            if arrays is not None and result.cost is not None:
+                runs.setdefault((result.label, steps), []).append((result, arrays))
+    return runs
+
+
+def _scores(runs: Runs, block: Block, draws: int) -> dict[tuple[str, int], Resampled]:
+    """mIoU of every network and budget on the same draws."""
+    result, arrays = next(iter(runs.values()))[0]
+    length = result.data.block if block == "auto" else block
+    bootstrap = BlockBootstrap(arrays, length, draws)
+    return {
+        key: bootstrap.model({result.seed: arrays for result, arrays in trials}).miou
+        for key, trials in runs.items()
     }
-    found = []
+
+
+def _multipliers(
+    runs: Runs, scores: Mapping[tuple[str, int], Resampled], unit: Unit
+) -> list[Multiplier]:
+    """Of every pair, in one unit."""
+    costs = {
+        key: fmean(training_cost(result, unit) for result, _ in trials)
+        for key, trials in runs.items()
+    }
+    pairs = []
     for a, b in combinations(dict.fromkeys(model for model, _ in runs), 2):
-        budgets = sorted(s for s in results_by_budget if (a, s) in runs and (b, s) in runs)
+        budgets = sorted({s for _, s in runs if (a, s) in runs and (b, s) in runs})
         if len(budgets) > 1:
             curves = [{costs[m, s]: scores[m, s] for s in budgets} for m in (a, b)]
-            found.append(Multiplier(a, b, unit, tuple(budgets), compute_multiplier(*curves)))
-    return found
+            pairs.append(Multiplier(a, b, unit, tuple(budgets), compute_multiplier(*curves)))
+    return pairs
 
 
-def _scores(
-    runs: Mapping[tuple[str, int], Sequence[tuple[TrialResult, Arrays]]],
-    block: Block,
-    draws: int,
-) -> dict[tuple[str, int], Resampled]:
-    """mIoU of every network and budget on the same draws."""
-    result, first = next(iter(runs.values()))[0]
-    groups = [str(group) for group in first["groups"]]
-    length = block_of(result) if block == "auto" else block
-    counts: dict[str, Counts] = {}
-    for (model, steps), trials in runs.items():
-        tp, fp, fn = (np.stack([arrays[n] for _, arrays in trials]) for n in ("tp", "fp", "fn"))
-        counts[f"{model} at {steps} steps"] = tp, fp, fn
-    drawn = bootstrap(counts, blocks(groups, length or len(groups)), draws)
-    return dict(zip(runs, drawn.values(), strict=True))
+def training_cost(result: FinishedTrial, unit: Unit) -> float:
+    """Of a trained network that was measured, over all its steps.
 
-
-def training_cost(result: TrialResult, unit: Unit) -> float:
-    recipe, cost = result["recipe"], result["cost"]
+    Returns:
+        Seconds, or GMACs of all forward passes at the crop.
+    """
+    recipe = _recipe(result)
+    assert result.cost is not None and result.timing is not None
     if unit == "seconds":
-        return float(result["timing"]["train_seconds"])
-    share = np.prod(recipe["crop"]) / np.prod(cost["size"])  # gmacs are of the size that is scored
-    return float(recipe["steps"] * recipe["batch"] * cost["gmacs"] * share)
+        return result.timing.train_seconds
+    # gmacs are of the size that is scored
+    share = math.prod(recipe.crop) / math.prod(result.cost.size)
+    return recipe.steps * recipe.batch * result.cost.gmacs * share
 
 
 @dataclass(frozen=True)
@@ -214,6 +216,5 @@ def together(comparisons: Sequence[Sequence[TrialResult]], block: Block = "auto"
         return Together({}, [], f"the recipes differ in {', '.join(sorted(fields))}")
     budgets: dict[int, list[TrialResult]] = {}
     for result in _trained(everything):
-        budgets.setdefault(result["recipe"]["steps"], []).append(result)
-    found = [multipliers(budgets, unit, block=block) for unit in get_args(Unit)]
-    return Together({}, [one for some in found for one in some])
+        budgets.setdefault(_recipe(result).steps, []).append(result)
+    return Together({}, multipliers(budgets, block=block))
