@@ -192,14 +192,8 @@ def _cost(model: str, counted: OperationCount, budget: MatchBudget) -> float:
 
 def _time(model: str, budget: MatchBudget) -> float:
     train = budget.kind == "train-time"
-    request = MeasurementRequest(
-        model,
-        budget.num_classes,
-        budget.size,
-        budget.precision,
-        budget.batch if train else 1,
-        train,
-    )
+    common = (model, budget.num_classes, budget.size, budget.precision)
+    request = MeasurementRequest(*common, budget.batch if train else 1, train)
     found = measure_isolated(request, budget.threads)
     if isinstance(found, MeasurementFailure):
         raise ValueError(f"{model} cannot be measured ({found.reason}): try a lower budget")

@@ -1,24 +1,16 @@
-"""The ladder from known structure; the ceiling by hand and against slow loops in fractions."""
+"""The stride ceiling by hand, and against slow loops in fractions."""
 
 import json
-import re
-import subprocess
-import sys
-from collections import defaultdict
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from datamodules import open_data
 from datamodules.datasets.camvid import CAMVID
 from datamodules.image_files import ImageFileDataset
 from datamodules.labels import IGNORE, UInt8
-from experiments import ladder
-from experiments.costs.flops import count
-from experiments.costs.layer_trace import Trace, trace_ancestors, trace_model
 from experiments.scoring.metrics import score
 from experiments.scoring.stride_ceiling import STRIDES, coarsen, measure, near_boundary
 from tests.commands import ROOT
@@ -30,10 +22,6 @@ V = IGNORE
 
 def labels(*rows: list[int]) -> UInt8:
     return np.array(rows, np.uint8)
-
-
-def strides(trace: Trace) -> list[int]:
-    return [round(trace.stride(layer)) for layer in trace.layers]
 
 
 def test_ceiling_by_hand() -> None:
@@ -140,103 +128,6 @@ def test_ceiling_of_a_split(camvid: Path) -> None:
     assert by_scorer.items() <= record["strides"]["4"].items()
     several = measure(data, workers=2)
     assert all((several.boundary[s].tp == ceiling.boundary[s].tp).all() for s in STRIDES)
-
-
-def test_trace_unet() -> None:
-    """Two convolutions a level; up, two convolutions; the classifier: Fig. 1 of its paper."""
-    trace = trace_model("unet:width=8", (64, 96))
-    down = [s for level in (1, 2, 4, 8, 16) for s in (level, level)]
-    up = [s for level in (8, 4, 2, 1) for s in (level,) * 3]
-    assert strides(trace) == [*down, *up, 1]
-    assert [layer.channels for layer in trace.layers[:10:2]] == [8, 16, 32, 64, 128]
-    assert [layer.depth for layer in trace.layers] == list(range(1, 24))
-    assert trace.layers[20].sources == {1, 19}  # the skip of full resolution, and the climb
-    assert trace.layers[0].macs == 64 * 96 * 8 * 3 * 9
-    assert trace.layers[19].macs == 32 * 48 * 16 * 8 * 4  # transposed, 2x2
-
-
-def test_trace_hrnet() -> None:
-    trace = trace_model("hrnetv2_w18_small_v1", (64, 64))
-    seen = strides(trace)
-    assert set(seen) == {2, 4, 8, 16, 32} and seen[:2] == [2, 4] and seen[-2:] == [4, 4]
-    at_once: dict[int, set[int]] = defaultdict(set)
-    for layer, stride in zip(trace.layers, seen, strict=True):
-        at_once[layer.depth].add(stride)
-    # Stage 4 has four convolutions a stream; the streams enter it up to two layers apart.
-    assert list(at_once.values()).count({4, 8, 16, 32}) >= 3
-    head = trace.layers[-2]
-    assert head.channels == 15 * 16
-    assert {seen[i] for i in head.sources} >= {4, 8, 16, 32}
-
-
-@pytest.mark.parametrize("model", ["hrnetv2_w18_small_v1", "deeplabv3p:trunk=mobilenetv2_100"])
-def test_trace_counts_what_cost_counts(model: str) -> None:
-    macs = sum(layer.macs for layer in trace_model(model, (96, 64)).layers)
-    assert macs == round(count(model, 19, (96, 64))["gmacs"] * 1e9)
-
-
-def test_ancestors() -> None:
-    """Multiply-adds that torchvision states for its weights; LeNet-5's added up by hand."""
-    traces = trace_ancestors()
-    macs = [sum(layer.macs for layer in trace.layers) for trace in traces.values()]
-    assert macs == pytest.approx([0.4165e6, 0.714e9, 15.47e9, 4.09e9], rel=2e-3)
-    assert [len(trace.layers) for trace in traces.values()] == [5, 8, 16, 54]
-    for trace in traces.values():
-        assert strides(trace) == sorted(strides(trace))
-        assert trace.layers[-1].cells == 1
-
-
-def test_command_writes_its_files(
-    camvid: Path,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Both parts in one call, with more networks than a row holds."""
-    monkeypatch.setenv("COLUMNS", "80")
-    models = "unet:width=8,hrnetv2_w18_small_v1,unet,deeplabv3p:trunk=mobilenetv2_100,unet:width=9"
-    drawing = ["--models", models, "--size", "64x96", "--output", str(tmp_path / "new" / "steps")]
-    data = ["--data", "camvid", "--data-root", str(camvid), "--workers", "1"]
-    assert ladder.main([*drawing, *data, "--ceiling", str(tmp_path / "new" / "ceiling")]) == 0
-    out = capsys.readouterr().out
-    assert max(map(len, out.splitlines()[:-1])) <= 80 and "Bicyclist" in out
-    names = {path.name for path in (tmp_path / "new").iterdir()}
-    assert names == {"steps.svg", "steps.png", "ceiling.json", "ceiling.png"}
-    for name in ("steps.png", "ceiling.png"):
-        with Image.open(tmp_path / "new" / name) as image:
-            assert np.asarray(image.convert("L")).std() > 5
-    assert (tmp_path / "new" / "steps.svg").read_text().count("<svg") == 1
-    assert str(tmp_path) not in (tmp_path / "new" / "ceiling.json").read_text()
-
-
-@pytest.mark.parametrize(
-    ("request_", "said"),
-    [
-        ("", r"nothing to show: name networks with --models or data with --data"),
-        ("--models unt", r"unknown model 'unt'; did you mean 'unet'\? Known: .*hrnet.*"),
-        ("--models unet:depth=3", r"unet has no option 'depth=3'.*"),
-        ("--models unet --size 512", r"--size is '512': give height x width .*, as 360x480"),
-        ("--models unet --size 32x512", r"--size is '32x512': .*"),
-        ("--models deeplabv3p:output_stride=4", r"output_stride is 8 or 16, got 4.*"),
-        ("--data kamvid", r"unknown data set 'kamvid'; did you mean 'camvid'.*"),
-        ("--data camvid", r"camvid needs a folder .* --data-root"),
-        ("--data streets --workers 0", r"got 0 workers: 1 or more are needed"),
-    ],
-)
-def test_wrong_requests(request_: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert ladder.main(request_.split()) == 2
-    assert re.fullmatch(said + r"\n", capsys.readouterr().err)
-
-
-def test_ceiling_needs_no_torch() -> None:
-    code = (
-        "import sys, experiments.scoring.stride_ceiling, experiments.ladder;"
-        "print({'torch', 'timm', 'matplotlib'} & set(sys.modules))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    assert done.stdout.strip() == "set()"
 
 
 def test_committed_numbers() -> None:
