@@ -38,7 +38,7 @@ def bands(
     assert list(widths) == sorted(widths)
     within = np.zeros(truth.shape, np.uint8)  # how many of the widths reach a pixel
     for width in widths:
-        within += _near_other_class(truth, width)
+        within += near_other_class(truth, width)
     counted = (within > 0) & (truth != IGNORE)
     band = len(widths) - within[counted].astype(np.int64)
     cells = (band * num_classes + truth[counted]) * num_classes + prediction[counted]
@@ -46,6 +46,24 @@ def bands(
     matrices = np.bincount(cells, minlength=math.prod(shape)).reshape(shape).cumsum(0)
     tp = matrices.diagonal(axis1=1, axis2=2)
     return np.stack([tp, matrices.sum(1) - tp, matrices.sum(2) - tp], axis=1)
+
+
+def near_other_class(truth: UInt8, width: int) -> Mask:
+    """Where a disc of this radius holds two classes, (H, W); undefined at void.
+
+    A disc of pixels is a union of few rectangles (13 for a radius of 20), and OpenCV takes the
+    extremes of one in a millisecond for 2048x1024: all of WIDTHS take 0.06 s, where an exact
+    distance transform (DIST_MASK_PRECISE) of each of 19 classes takes 0.46 s.
+    """
+    # Void is the largest label, so the smallest of a disc leaves it out; the largest needs help.
+    known = np.where(truth == IGNORE, np.uint8(0), truth)
+    smallest, largest = truth, known
+    heights = {math.isqrt(width**2 - y**2): y for y in range(width + 1)}  # of each half width
+    for x, y in heights.items():
+        kernel = np.ones((2 * y + 1, 2 * x + 1), np.uint8)
+        smallest = np.minimum(smallest, cv2.erode(truth, kernel))
+        largest = np.maximum(largest, cv2.dilate(known, kernel))
+    return np.asarray(smallest != largest)
 
 
 def interior(whole: Counts, within: Counts) -> Counts:
@@ -83,24 +101,6 @@ def boundary_iou(counts: Counts) -> npt.NDArray[np.float64]:
     iou: npt.NDArray[np.float64] = np.full(union.shape, np.nan)
     np.divide(intersection, union, out=iou, where=union > 0)
     return iou
-
-
-def _near_other_class(truth: UInt8, width: int) -> Mask:
-    """Where a disc of this radius holds two classes; undefined at void.
-
-    A disc of pixels is a union of few rectangles (13 for a radius of 20), and OpenCV takes the
-    extremes of one in a millisecond for 2048x1024: all of WIDTHS take 0.06 s, where an exact
-    distance transform (DIST_MASK_PRECISE) of each of 19 classes takes 0.46 s.
-    """
-    # Void is the largest label, so the smallest of a disc leaves it out; the largest needs help.
-    known = np.where(truth == IGNORE, np.uint8(0), truth)
-    smallest, largest = truth, known
-    heights = {math.isqrt(width**2 - y**2): y for y in range(width + 1)}  # of each half width
-    for x, y in heights.items():
-        kernel = np.ones((2 * y + 1, 2 * x + 1), np.uint8)
-        smallest = np.minimum(smallest, cv2.erode(truth, kernel))
-        largest = np.maximum(largest, cv2.dilate(known, kernel))
-    return np.asarray(smallest != largest)
 
 
 def _near_contour(labels: UInt8, distance: int) -> Mask:

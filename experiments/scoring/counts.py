@@ -1,4 +1,4 @@
-"""All that is counted of an image, and of a split by several processes.
+"""All that is counted of an image, and work on many images by several processes.
 
 Counts are whole numbers that add up over images, so neither the order of the images nor the number
 of processes changes a figure.
@@ -8,7 +8,6 @@ import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from functools import partial
 from multiprocessing import get_context
 from typing import Any, NamedTuple, TypeVar
 
@@ -16,7 +15,6 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from datamodules.dataset import Dataset
 from datamodules.labels import IGNORE, UInt8
 from experiments.scoring import boundary, objects
 
@@ -90,33 +88,16 @@ def count(truth: UInt8, prediction: UInt8, num_classes: int) -> ImageCounts:
         prediction: (H, W) class indices; anything at void.
     """
     matrix = confusion(truth, prediction, num_classes)
-    found = objects.objects(truth, prediction)
+    each = objects.objects(truth, prediction)
     return ImageCounts(
         matrix,
         outcomes(confusion(truth[::4, ::4], prediction[::4, ::4], num_classes)),
         outcomes(matrix),
         boundary.bands(truth, prediction, num_classes).astype(np.int32),
         boundary.boundary_counts(truth, prediction, num_classes, FRACTION).astype(np.int32),
-        objects.binned(found, num_classes, objects.AREAS, "area"),
-        objects.binned(found, num_classes, objects.WIDTHS, "width"),
+        objects.binned(each, num_classes, objects.AREAS, "area"),
+        objects.binned(each, num_classes, objects.WIDTHS, "width"),
     )
-
-
-def _count(data: Dataset, predict: Callable[[int, UInt8], UInt8], index: int) -> ImageCounts:
-    truth = data.mask(index)
-    return count(truth, predict(index, truth), data.labels.num_classes)
-
-
-def count_split(
-    data: Dataset, predict: Callable[[int, UInt8], UInt8], jobs: int = 1
-) -> Iterator[ImageCounts]:
-    """Count `predict(index, truth)`, class indices (H, W), on every image of a split, in order.
-
-    Args:
-        predict: can be pickled, for more than one job.
-        jobs: processes.
-    """
-    return in_order(partial(_count, data, predict), len(data.ids), jobs)
 
 
 def in_order(work: Callable[[int], T], num: int, jobs: int) -> Iterator[T]:
@@ -134,10 +115,10 @@ def in_order(work: Callable[[int], T], num: int, jobs: int) -> Iterator[T]:
         # What is blocked stays so in them, since this process ends them; here it is only put off.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
-            found = pool.map(_run, range(num), chunksize=_CHUNK)
+            results = pool.map(_run, range(num), chunksize=_CHUNK)
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-        yield from found
+        yield from results
     except BrokenProcessPool:
         raise ValueError(
             f"one of {jobs} processes was killed, perhaps for want of memory: give fewer --jobs"

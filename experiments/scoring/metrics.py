@@ -1,9 +1,11 @@
 """A split's counts, and the metrics that follow from them."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,13 +20,19 @@ from experiments.scoring.counts import (
     ImageCounts,
     class_iou,
     confusion,
-    count_split,
+    count,
     finite_mean,
     image_miou,
+    in_order,
     outcomes,
 )
 from experiments.scoring.miou_variants import miou_variants
-from experiments.scoring.prediction_files import open_predictions
+from experiments.scoring.predictions import (
+    FileValues,
+    OtherIdsError,
+    Predictions,
+    open_predictions,
+)
 from experiments.trials.result_types import (
     BandMiou,
     BoundaryIou,
@@ -34,7 +42,8 @@ from experiments.trials.result_types import (
     ObjectBins,
     ObjectMetrics,
 )
-from experiments.trials.results import Arrays
+
+Array = npt.NDArray[np.generic]
 
 
 @dataclass(frozen=True)
@@ -76,7 +85,7 @@ class Scores:
             groups=groups,
         )
 
-    def arrays(self) -> Arrays:
+    def arrays(self) -> dict[str, Array]:
         """What `per_image.npz` holds."""
         names = {"ids": np.array(self.ids), "groups": np.array(self.groups)}
         return names | {"tp": self.tp, "fp": self.fp, "fn": self.fn}
@@ -131,7 +140,7 @@ class FullScores(Scores):
         }
         return super().metrics().model_copy(update=of_parts)
 
-    def arrays(self) -> Arrays:
+    def arrays(self) -> dict[str, Array]:
         return super().arrays() | {
             "widths": np.array(boundary.WIDTHS),
             "band": self.band,
@@ -203,10 +212,63 @@ def score(data: Dataset, predict: Callable[[int], UInt8]) -> Scores:
     return Scores(data.labels.names, list(data.ids), list(data.groups), total, *images)
 
 
+class ScoredPredictions(NamedTuple):
+    """Scores of files, and what these were read as."""
+
+    scores: FullScores
+    form: str
+
+
+def score_predictions(
+    predictions: Predictions,
+    data: Dataset,
+    jobs: int = 1,
+    progress: Callable[[int, int], object] = lambda done, num: None,
+) -> ScoredPredictions:
+    """Score the predictions of a split; each file is read once.
+
+    Args:
+        jobs: processes.
+        progress: told the images that are done, and all.
+
+    Raises:
+        PredictionError: a file that cannot be read, of another size or without a class somewhere,
+            or values that are neither kind of id.
+    """
+    try:
+        return _score_predictions(predictions, data, jobs, progress)
+    except OtherIdsError:
+        return _score_predictions(predictions.surveyed(jobs), data, jobs, progress)
+
+
+def _score_predictions(
+    predictions: Predictions, data: Dataset, jobs: int, progress: Callable[[int, int], object]
+) -> ScoredPredictions:
+    files: list[FileValues] = []
+
+    def counts() -> Iterator[ImageCounts]:
+        work = partial(_count_file, data, predictions)
+        for image, values in in_order(work, len(data.ids), jobs):
+            files.append(values)
+            progress(len(files), len(data.ids))
+            yield image
+
+    scores = full_scores(data, counts())
+    return ScoredPredictions(scores, predictions.form(files))
+
+
+def _count_file(
+    data: Dataset, predictions: Predictions, index: int
+) -> tuple[ImageCounts, FileValues]:
+    truth = data.mask(index)
+    prediction, values = predictions.read(index, truth)
+    return count(truth, prediction, data.labels.num_classes), values
+
+
 def score_folder(folder: Path, data: Dataset) -> FullScores:
     """Score the predictions of a folder, in this process alone.
 
     Raises:
-        PredictionError: as `open_predictions`, or a prediction of another size or without a class.
+        PredictionError: as `open_predictions` and `score_predictions`.
     """
-    return full_scores(data, count_split(data, open_predictions(folder, data)))
+    return score_predictions(open_predictions(folder, data), data).scores

@@ -9,22 +9,65 @@ It is a yardstick, no proof: logits may be steeper than shares, and so draw a fi
 """
 
 import os
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context
-from typing import Any
+from typing import Literal
 
 import cv2
 import numpy as np
+from pydantic import Field
 
 from datamodules.dataset import Dataset
 from datamodules.labels import IGNORE, UInt8
-from experiments.scoring.counts import Counts, confusion
+from experiments.scoring.boundary import near_other_class
+from experiments.scoring.counts import Counts, confusion, in_order
 from experiments.scoring.metrics import Scores
+from experiments.trials.result_types import Fraction, GroupMetrics, Record
 
 STRIDES = (1, 2, 4, 8, 16, 32)
 BAND = 3  # pixels on either side of a true boundary that its mIoU looks at
+
+
+class CeilingData(Record):
+    """The split whose labels were measured; `hash` is its fingerprint."""
+
+    name: str
+    split: str
+    num_images: int
+    classes: tuple[str, ...]
+    hash: str
+
+
+class CeilingProtocol(Record):
+    """What the numbers mean, in words."""
+
+    cells: str = (
+        "mean of the one-hot labels over a cell's pixels, void without a class, "
+        "labels padded with void on the right and below to whole cells"
+    )
+    back: str = "bilinear, align_corners=False, cropped; ties go to the lower class"
+    boundary: str = f"pixels with another class within {BAND} px (Euclidean)"
+
+
+class StrideScores(Record):
+    """Of the labels against themselves after one stride: everywhere, by group, and of the band."""
+
+    miou: Fraction | None
+    pixel_accuracy: Fraction | None
+    num_classes_counted: int
+    iou: dict[str, Fraction | None]
+    groups: dict[str, GroupMetrics]
+    boundary_miou: Fraction | None
+    boundary_iou: dict[str, Fraction | None]
+
+
+class CeilingRecord(Record):
+    """What the JSON holds; None for a class that the split does not have."""
+
+    schema_: Literal[1] = Field(default=1, alias="schema")
+    data: CeilingData
+    protocol: CeilingProtocol = CeilingProtocol()
+    strides: dict[int, StrideScores]
 
 
 @dataclass(frozen=True)
@@ -34,33 +77,34 @@ class Ceiling:
     everywhere: dict[int, Scores]
     boundary: dict[int, Scores]
 
-    def record(self, spec: str, split: str, data: Dataset) -> dict[str, Any]:
-        """What the JSON holds; fractions, None for a class that the split does not have."""
-        strides = {}
-        for stride, scores in self.everywhere.items():
-            metrics, band = scores.metrics(), self.boundary[stride].metrics()
-            strides[str(stride)] = {
-                **metrics,
-                "boundary_miou": band["miou"],
-                "boundary_iou": band["iou"],
-            }
-        return {
-            "schema": 1,
-            "data": {
-                "name": spec,
-                "split": split,
-                "num_images": len(data.ids),
-                "classes": list(data.labels.names),
-                "hash": data.fingerprint(),
-            },
-            "protocol": {
-                "cells": "mean of the one-hot labels over a cell's pixels, void without a class, "
-                "labels padded with void on the right and below to whole cells",
-                "back": "bilinear, align_corners=False, cropped; ties go to the lower class",
-                "boundary": f"pixels with another class within {BAND} px (Euclidean)",
-            },
-            "strides": strides,
-        }
+    def record(self, spec: str, split: str, data: Dataset) -> CeilingRecord:
+        """What is kept of it.
+
+        Args:
+            spec: data set with its options.
+        """
+        return CeilingRecord(
+            data=CeilingData(
+                name=spec,
+                split=split,
+                num_images=len(data.ids),
+                classes=data.labels.names,
+                hash=data.fingerprint(),
+            ),
+            strides={stride: self._scores(stride) for stride in self.everywhere},
+        )
+
+    def _scores(self, stride: int) -> StrideScores:
+        whole, band = self.everywhere[stride].metrics(), self.boundary[stride].metrics()
+        return StrideScores(
+            miou=whole.miou,
+            pixel_accuracy=whole.pixel_accuracy,
+            num_classes_counted=whole.num_classes_counted,
+            iou=whole.iou,
+            groups=whole.groups,
+            boundary_miou=band.miou,
+            boundary_iou=band.iou,
+        )
 
 
 def coarsen(mask: UInt8, stride: int, num_classes: int) -> UInt8:
@@ -79,22 +123,11 @@ def coarsen(mask: UInt8, stride: int, num_classes: int) -> UInt8:
     return largest
 
 
-def near_boundary(mask: UInt8, radius: int = BAND) -> UInt8:
-    """The labels (H, W) of pixels with another class within `radius`, 255 elsewhere.
-
-    A border with void is no boundary: nobody knows what lies behind it.
-    """
-    y, x = np.ogrid[-radius : radius + 1, -radius : radius + 1]
-    disc = (y**2 + x**2 <= radius**2).astype(np.uint8)
-    lowest = cv2.erode(mask, disc)  # 255 never is
-    highest = cv2.dilate(np.where(mask == IGNORE, 0, mask), disc)
-    return np.where(lowest != highest, mask, np.uint8(IGNORE))
-
-
 def _count(data: Dataset, index: int) -> Counts:
     """Confusion matrices of one image, (strides, everywhere and band, K, K)."""
     mask, k = data.mask(index), data.labels.num_classes
-    band, back = near_boundary(mask), [coarsen(mask, stride, k) for stride in STRIDES]
+    band = np.where(near_other_class(mask, BAND), mask, np.uint8(IGNORE))
+    back = [coarsen(mask, stride, k) for stride in STRIDES]
     return np.array([[confusion(truth, b, k) for truth in (mask, band)] for b in back])
 
 
@@ -110,13 +143,7 @@ def measure(data: Dataset, workers: int | None = None) -> Ceiling:
     workers = workers if workers is not None else os.cpu_count() or 1
     if workers < 1:
         raise ValueError(f"got {workers} workers: 1 or more are needed")
-    count, indices = partial(_count, data), range(len(data.ids))
-    if workers == 1:
-        matrices = [count(index) for index in indices]
-    else:  # spawned, since OpenCV's threads do not survive a fork
-        context = get_context("spawn")
-        with ProcessPoolExecutor(workers, context, cv2.setNumThreads, (1,)) as pool:
-            matrices = list(pool.map(count, indices, chunksize=4))
+    matrices = list(in_order(partial(_count, data), len(data.ids), workers))
     both = [
         {s: _scores(data, [m[i, part] for m in matrices]) for i, s in enumerate(STRIDES)}
         for part in range(2)
