@@ -3,11 +3,9 @@
 import argparse
 import re
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
 from rich.console import Console
 
 from datamodules import dataset_info, open_data
@@ -15,12 +13,13 @@ from datamodules.dataset import Dataset
 from datamodules.validation.check import checked
 from experiments.reporting.image_panel import choose
 from experiments.reporting.progress_bar import shown_progress
-from experiments.scoring.counts import ImageCounts, count_split
-from experiments.scoring.metrics import FullScores, Scores, full_scores
-from experiments.scoring.prediction_files import Predictions, open_predictions
+from experiments.scoring.metrics import ScoredPredictions, Scores, score_predictions
+from experiments.scoring.prediction_files import write_prediction
+from experiments.scoring.predictions import Predictions, open_predictions
 from experiments.trials.atomic_io import write_arrays, write_json
 from experiments.trials.comparability import check_comparable
-from experiments.trials.results import SCHEMA, TrialResult, read_results
+from experiments.trials.result_types import TrialResult
+from experiments.trials.results import SCHEMA, read_results
 from experiments.trials.trial import slug
 
 _INNER = re.compile(r"predictions|seed\d+.*")  # folders that say nothing of what made them
@@ -39,18 +38,18 @@ def score_folders(args: argparse.Namespace, keep: Path, console: Console) -> lis
     common = _record(args, data)
     if not args.allow_mixed:
         check_comparable([*others, TrialResult(args.folders[0], {**common, "model": names[0]})])
-    opened = [open_predictions(folder, data, args.ids, args.jobs) for folder in args.folders]
-    for name, predictions in zip(names, opened, strict=True):
-        console.print(f"{name} read as: {predictions.form}")
+    opened = [open_predictions(folder, data, args.ids) for folder in args.folders]
+    scored = [_counted(data, predictions, args.jobs) for predictions in opened]
+    for name, (_, _, form) in zip(names, scored, strict=True):
+        console.print(f"{name} read as: {form}")
     results = []
-    for name, predictions in zip(names, opened, strict=True):
-        scores = _counted(data, predictions, args.jobs)
+    for name, (scores, _, _) in zip(names, scored, strict=True):
         record = {**common, "model": name, **_scored(scores)}
         inner = Path(slug(name), "seed0", "result.json")
         for folder in filter(None, (args.add and args.add / "scored", keep)):
             _write(folder / inner, record, scores)
         results.append(TrialResult(keep / inner, record))
-    _keep_pictures(results, opened, data)
+    _keep_pictures(results, [predictions for _, predictions, _ in scored], data)
     return results
 
 
@@ -59,10 +58,8 @@ def _keep_pictures(results: list[TrialResult], opened: list[Predictions], data: 
     for id in choose(results):
         index = data.ids.index(id)
         for result, predictions in zip(results, opened, strict=True):
-            picture = Image.fromarray(predictions(index, data.mask(index)), mode="P")
-            picture.putpalette(data.labels.palette)
-            result.predictions.mkdir(exist_ok=True)
-            picture.save(result.predictions / f"{id}.png")
+            classes = predictions(index, data.mask(index))
+            write_prediction(result.predictions / f"{id}.png", classes, data.labels.palette)
 
 
 def score_again(args: argparse.Namespace, console: Console) -> list[TrialResult]:
@@ -72,7 +69,7 @@ def score_again(args: argparse.Namespace, console: Console) -> list[TrialResult]
         raise ValueError(f"no finished trial in {args.again}: run a comparison first")
     opened = [_reopen(result, args) for result in finished]
     for result, (data, predictions) in zip(finished, opened, strict=True):
-        before, scores = result["metrics"]["miou"], _counted(data, predictions, args.jobs)
+        before, scores = result["metrics"]["miou"], _counted(data, predictions, args.jobs).scores
         # Hashes of the data set would refuse results of versions that hashed it otherwise.
         if scores.confusion.sum(1).tolist() != [sum(row) for row in result["confusion"]]:
             raise ValueError(f"{result.path} is of other labels: name theirs by --data-root")
@@ -90,7 +87,7 @@ def _reopen(result: TrialResult, args: argparse.Namespace) -> tuple[Dataset, Pre
     if not result.predictions.is_dir():
         raise ValueError(f"{result.path} has no predictions beside it: only kept ones are scored")
     data = open_data(name, split, args.data_root)
-    return data, open_predictions(result.predictions, data, "train", args.jobs)
+    return data, open_predictions(result.predictions, data, "train")
 
 
 def _names(folders: list[Path], given: list[str] | None) -> list[str]:
@@ -109,14 +106,9 @@ def _names(folders: list[Path], given: list[str] | None) -> list[str]:
     return names
 
 
-def _counted(data: Dataset, predictions: Predictions, jobs: int) -> FullScores:
-    def watched() -> Iterator[ImageCounts]:
-        for done, image in enumerate(count_split(data, predictions, jobs), 1):
-            progress(done, len(data.ids))
-            yield image
-
+def _counted(data: Dataset, predictions: Predictions, jobs: int) -> ScoredPredictions:
     with shown_progress("images") as progress:
-        return full_scores(data, watched())
+        return score_predictions(predictions, data, jobs, progress)
 
 
 def _scored(scores: Scores) -> dict[str, Any]:

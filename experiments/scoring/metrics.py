@@ -213,9 +213,10 @@ def score(data: Dataset, predict: Callable[[int], UInt8]) -> Scores:
 
 
 class ScoredPredictions(NamedTuple):
-    """Scores of files, and what these were read as."""
+    """Scores of files, the files under the reading that fits, and this in words."""
 
     scores: FullScores
+    predictions: Predictions
     form: str
 
 
@@ -254,7 +255,7 @@ def _score_predictions(
             yield image
 
     scores = full_scores(data, counts())
-    return ScoredPredictions(scores, predictions.form(files))
+    return ScoredPredictions(scores, predictions, predictions.form(files))
 
 
 def _count_file(
