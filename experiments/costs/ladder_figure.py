@@ -2,13 +2,15 @@
 
 import math
 from collections import defaultdict
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection, PatchCollection
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch, Rectangle
 
-    from experiments.costs.layer_trace import Layer, Trace
+from experiments.costs.layer_trace import Layer, Trace
 
 # Okabe and Ito's colours, which also differ in grey; the height says the same.
 FINE, COARSE, VECTOR, FLOW, TEXT = "#0072B2", "#E69F00", "#777777", "#b4b8bd", "#5f6368"
@@ -22,7 +24,7 @@ _READING = (
 )
 
 
-def _row(network: "Trace", layer: "Layer") -> float:
+def _row(network: Trace, layer: Layer) -> float:
     """Height on the ladder: log2 of the stride, and its last step for what has hardly a place."""
     row = math.log2(network.stride(layer))
     return BOTTOM if layer.cells == 1 or row > BOTTOM - 0.5 else row
@@ -32,7 +34,7 @@ def _height(channels: int) -> float:
     return min(0.9, 0.8 * math.sqrt(channels / FULL_HEIGHT))
 
 
-def _flows(layers: list["Layer"], rows: list[float]) -> set[tuple[int, int]]:
+def _flows(layers: list[Layer], rows: list[float]) -> set[tuple[int, int]]:
     """Pairs (source, reader): all within a step, and from another step none that is also indirect.
 
     So a skip at one resolution stays, while the sum of many residual units, which comes from all
@@ -48,11 +50,8 @@ def _flows(layers: list["Layer"], rows: list[float]) -> set[tuple[int, int]]:
     return pairs
 
 
-def _panel(axes: "Axes", title: str, network: "Trace") -> None:
+def _panel(axes: Axes, title: str, network: Trace) -> None:
     """Bars at (depth, stride) as high as they are wide, over lines for who reads whom."""
-    from matplotlib.collections import LineCollection, PatchCollection
-    from matplotlib.patches import Rectangle
-
     layers = network.layers
     step = 1 / max(layer.depth for layer in layers)
     rows = [_row(network, layer) for layer in layers]
@@ -77,7 +76,7 @@ def _colour(row: float) -> str:
     return FINE if round(row) < math.log2(FIRST_COARSE) else COARSE
 
 
-def _label(axes: "Axes", title: str, network: "Trace") -> None:
+def _label(axes: Axes, title: str, network: Trace) -> None:
     """Title, steps on the left, and on the right the share of multiply-adds of each step."""
     steps = range(BOTTOM + 1)
     work: dict[int, int] = defaultdict(int)
@@ -105,11 +104,8 @@ def _macs(macs: int) -> str:
     return f"{macs / 1e9:.{1 if macs < 1e11 else 0}f} G" if macs >= 1e8 else f"{macs / 1e6:.1f} M"
 
 
-def _legend(figure: "Figure") -> None:
+def _legend(figure: Figure) -> None:
     """How to read a panel; its bars are as high as those of the panels."""
-    from matplotlib.lines import Line2D
-    from matplotlib.patches import Patch
-
     samples = {c: Line2D([], [], color=FINE, solid_capstyle="butt") for c in (64, 256, 1024)}
     entries = {
         **{f"{channels} channels": line for channels, line in samples.items()},
@@ -137,11 +133,8 @@ def _legend(figure: "Figure") -> None:
         line.set_linewidth(_height(channels) * panel / (BOTTOM + 1))
 
 
-def draw(ancestors: dict[str, "Trace"], networks: dict[str, "Trace"]) -> "Figure":
+def draw(ancestors: dict[str, Trace], networks: dict[str, Trace]) -> Figure:
     """Four ancestors in the first row, the networks in rows of at most four below."""
-    from matplotlib.figure import Figure
-    from matplotlib.layout_engine import ConstrainedLayoutEngine
-
     layout = ConstrainedLayoutEngine(wspace=0.05, hspace=0.03)
     per_row = math.ceil(len(networks) / math.ceil(len(networks) / PER_ROW))
     names = list(networks)
