@@ -1,22 +1,23 @@
-"""A comparison as one HTML file that opens without a network, and as a figure for a README.
+"""A comparison as one HTML file that opens without a network, and as what a paper or README needs.
 
-`shown` gathers what the page shows, with the numbers of `charts` and the pictures of `panel`; how
-it looks is in `report*.html.j2`, `report.css` and `report_*.js`.
+Everything that is written is made in `experiments/reporting/`.
 """
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from experiments.analysis.evidence import evidence
 from experiments.reporting.export import export, renew, summary
 from experiments.reporting.html_report import write_report
 from experiments.reporting.image_panel import make_panel
-from experiments.reporting.plots import pareto_figure
+from experiments.reporting.readme_figures import pareto_figure
+from experiments.trials.atomic_io import write_text
 from experiments.trials.comparability import check_comparable, separate
-from experiments.trials.results import TrialResult, publish, read_prior, read_results
-from experiments.trials.staleness import stale_results
+from experiments.trials.result_types import TrialResult
+from experiments.trials.results import finished, publish, read_prior, read_results
+from experiments.trials.verification import stale_results, verified
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -51,14 +52,14 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _comparisons(args: argparse.Namespace) -> Iterator[tuple[Path, list[TrialResult]]]:
+def _comparisons(args: argparse.Namespace) -> Iterator[tuple[Path, Sequence[TrialResult]]]:
     """Each set of results that may share a table, with where its page goes."""
     results, page = read_results(args.results), args.output or args.results / "report.html"
     for flag in ("output", "latex", "csv", "figure"):
         file: Path | None = getattr(args, flag)
         if file and file.is_dir():
             raise ValueError(f"--{flag} is {file}, a folder: give a file in it")
-    if args.figure and not any(result.done and result["cost"] for result in results):
+    if args.figure and not any(result.cost for result in finished(results)):
         raise ValueError(
             f"--figure draws mIoU against cost, and no result in {args.results} has a cost, as "
             "predictions from elsewhere have none: leave it out"
@@ -76,21 +77,30 @@ def _comparisons(args: argparse.Namespace) -> Iterator[tuple[Path, list[TrialRes
         yield page if number == 1 else page.with_stem(f"{page.stem}-{number}"), some
 
 
-def _write(page: Path, results: list[TrialResult], args: argparse.Namespace) -> None:
+def _write(page: Path, results: Sequence[TrialResult], args: argparse.Namespace) -> None:
     panel, prior = make_panel(results, args.data_root), read_prior(args.results, results)
-    write_report(results, page, stale=stale_results(results), prior=prior, panel=panel)
+    known = evidence(results, prior=prior.metrics.miou if prior else None)
+    write_report(
+        results,
+        page,
+        evidence=known,
+        stale=stale_results(results),
+        verified=verified(results),
+        prior=prior,
+        panel=panel,
+    )
     if panel.reason:
         print(f"no photos: {panel.reason}")
     if args.latex or args.figures or args.csv:
-        export(results, latex=args.latex, figures=args.figures, csv=args.csv, prior=prior)
+        export(results, known, latex=args.latex, figures=args.figures, csv=args.csv, prior=prior)
     if args.figure:
-        found = evidence(results, prior=prior["miou"] if prior else None)
-        pareto_figure(results, args.figure, found)
+        pareto_figure(results, args.figure, known)
     if args.publish:
         publish(results, args.publish, panel.ids)
     if args.readme:
-        text = args.readme.read_text()
-        args.readme.write_text(renew(text, args.results.name, summary(results, prior)))
+        text = args.readme.read_text(encoding="utf-8")
+        content = summary(results, known, prior)
+        write_text(args.readme, renew(text, args.results.name, content))
     files = (page, args.latex, args.figures, args.csv, args.figure, args.publish, args.readme)
     for file in filter(None, files):
         print(f"wrote {file}")

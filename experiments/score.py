@@ -16,10 +16,12 @@ from experiments.analysis.evidence import evidence
 from experiments.comparison.external_predictions import score_again, score_folders
 from experiments.reporting.html_report import write_report
 from experiments.reporting.image_panel import make_panel
-from experiments.reporting.tables import tables, variants_table
+from experiments.reporting.score_tables import variants_table
+from experiments.reporting.tables import tables
 from experiments.trials.comparability import separate, titles
-from experiments.trials.results import TrialResult, read_prior, read_results
-from experiments.trials.staleness import stale_results
+from experiments.trials.result_types import TrialResult
+from experiments.trials.results import read_prior, read_results
+from experiments.trials.verification import stale_results
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from experiments.analysis.model_summary import COLUMNS, rows
-from experiments.reporting.plots import pareto_figure
+from experiments.reporting.readme_figures import pareto_figure
 from experiments.training.wandb_run import Mirror, content, summary
 from experiments.trials.hashing import short_hash
-from experiments.trials.results import TrialResult, read_prior
+from experiments.trials.result_types import TrialResult
+from experiments.trials.results import read_prior
 
 
 def comparison_run(results: list[TrialResult], group: str) -> dict[str, Any]:

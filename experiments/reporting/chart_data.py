@@ -2,229 +2,224 @@
 
 import math
 import statistics
-from collections.abc import Iterable, Sequence, Set
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from dataclasses import asdict, dataclass
 
-from experiments.analysis.evidence_types import Evidence, PairEvidence
+from experiments.analysis.evidence_types import Cost, Evidence, PairEvidence
 from experiments.analysis.intervals import Interval
-from experiments.analysis.model_summary import Entry
+from experiments.analysis.model_summary import ModelSummary, mean_over_seeds
 from experiments.analysis.pareto import pareto_front
+from experiments.reporting.chart_types import (
+    Chart,
+    CostAxis,
+    CostChart,
+    CostPoint,
+    Forest,
+    Mark,
+    Scale,
+    Series,
+    Values,
+)
+from experiments.trials.result_types import FinishedTrial, ObjectBins
 
-COSTS = {  # fields of Row that a network's accuracy is plotted against: title and scale
+POINTS = 60  # of a curve: the loss of single batches is noise in which lines would vanish
+COLOURS, SHAPES = 6, 3  # of marks: report.css has six colours, and the next shape starts them anew
+
+Points = Sequence[tuple[float, float]]
+
+_COSTS: dict[Cost, tuple[str, Scale]] = {
     "gmacs": ("GMACs", "log"),
     "params_m": ("Parameters, millions", "log"),
     "latency_ms": ("Latency, ms", "linear"),
     "train_s": ("Training, s", "linear"),
     "memory_gb": ("Peak memory, GB", "linear"),
 }
-POINTS = 60  # of a curve: the loss of single batches is noise in which lines would vanish
-Points = list[tuple[float, float]]
 
 
 @dataclass(frozen=True)
-class Chart:
-    """Lines against a common x, one a model.
+class Charts:
+    """All charts of a report."""
 
-    Attributes:
-        series: dictionaries of model (its index), x, y, low and high (None: no interval), and
-            note, what the interval is.
-        x: title of the axis; y likewise.
-        band: whether low and high are drawn, else they are only told when a point is pointed at.
-        log: whether y is logarithmic.
-        notes: what else to tell of each point of x.
-    """
-
-    id: str
-    title: str
-    x: str
-    y: str
-    series: list[dict[str, Any]]
-    band: bool = False
-    log: bool = False
-    notes: Sequence[str] = ()
+    marks: list[Mark]
+    cost: CostChart
+    forest: Forest
+    curves: list[Chart]
+    bands: list[Chart]
+    objects: list[Chart]
 
     @property
-    def several(self) -> bool:
-        """Whether any model has an interval."""
-        return any(line["low"] for line in self.series)
+    def json(self) -> dict[str, object]:
+        """What `report_charts.js` draws from."""
+        lines = (*self.curves, *self.bands, *self.objects)
+        return {
+            "models": [asdict(mark) for mark in self.marks],
+            "cost": asdict(self.cost),
+            "charts": [asdict(chart) for chart in lines],
+        }
 
 
-def percent(value: float | None) -> float | None:
-    """Percent of a fraction, to the hundredth that a page needs; None for one that is not there."""
-    return None if value is None or math.isnan(value) else round(100 * value, 2)
+def make_charts(models: Sequence[ModelSummary], evidence: Evidence, val_split: str) -> Charts:
+    """Of models in the order of the page, with what is known of them."""
+    intervals = {model.model: model.miou for model in evidence.models}
+    return Charts(
+        marks=[
+            Mark(summary.model, i % COLOURS, i // COLOURS % SHAPES)
+            for i, summary in enumerate(models)
+        ],
+        cost=cost_chart(models, intervals, set(evidence.did_not_train)),
+        forest=forest(evidence.pairs, evidence.margin),
+        curves=curve_charts(models, val_split),
+        bands=band_charts(models, evidence),
+        objects=object_charts(models),
+    )
 
 
-def cost_points(
-    models: list[Entry], intervals: dict[str, Interval], untrained: Set[str]
-) -> dict[str, Any]:
+def percent(fraction: float | None) -> float | None:
+    """To the hundredth that a page needs; None for one that is not there."""
+    return None if fraction is None else round(100 * fraction, 2)
+
+
+def cost_chart(
+    models: Sequence[ModelSummary], intervals: Mapping[str, Interval], untrained: Set[str]
+) -> CostChart:
     """Points of the models that have costs, and for each cost its title, scale and front.
 
     Args:
         untrained: models that did not train, and so are on no front.
     """
-    shown = [i for i, entry in enumerate(models) if entry.row.gmacs is not None]
-    points: list[dict[str, Any]] = []
-    for i in shown:
-        row, found = models[i].row, intervals.get(models[i].row.model)
-        points.append(
-            {
-                "model": i,
-                "miou": percent(row.miou),
-                "low": percent(found.low if found else None),
-                "high": percent(found.high if found else None),
-                "cost": {field: getattr(row, field) for field in COSTS},
-            }
-        )
-    axes = {}
-    for field, (title, scale) in COSTS.items():
-        costs = [point["cost"][field] for point in points]
-        if costs and None not in costs:
-            ranked = [
-                i for i, p in enumerate(points) if models[p["model"]].row.model not in untrained
-            ]
-            places = pareto_front([costs[i] for i in ranked], [points[i]["miou"] for i in ranked])
-            front = [ranked[place] for place in places]
-            axes[field] = {"title": title, "scale": scale, "front": front}
-    return {"points": points, "axes": axes}
+    points = []
+    for i, summary in enumerate(models):
+        if summary.gmacs is None:
+            continue
+        interval = intervals.get(summary.model)
+        ends = (percent(interval.low), percent(interval.high)) if interval else (None, None)
+        costs: dict[Cost, float | None] = {cost: getattr(summary, cost) for cost in _COSTS}
+        points.append(CostPoint(i, round(100 * summary.miou, 2), *ends, costs))
+    ranked = [i for i, p in enumerate(points) if models[p.model].model not in untrained]
+    axes: dict[Cost, CostAxis] = {}
+    for cost, (title, scale) in _COSTS.items():
+        values = [value for point in points if (value := point.cost[cost]) is not None]
+        if values and len(values) == len(points):
+            places = pareto_front([values[i] for i in ranked], [points[i].miou for i in ranked])
+            axes[cost] = CostAxis(title, scale, [ranked[place] for place in places])
+    return CostChart(points, axes)
 
 
-def curves(models: list[Entry], val_split: str) -> list[Chart]:
+def curve_charts(models: Sequence[ModelSummary], val_split: str) -> list[Chart]:
     """Validation mIoU and training loss against the step, with the range over seeds as a band."""
-    kinds = (
-        ("val", f"mIoU on {val_split} while training, %", 100, False),
-        ("train", "Training loss, means of neighbouring batches", 1, True),
-    )
-    charts = []
-    for key, title, factor, log in kinds:
-        series = []
-        for i, entry in enumerate(models):
-            seeds = [thin(trial.record.get("curve", {}).get(key, [])) for trial in entry.trials]
-            points = over_seeds([seed for seed in seeds if seed], factor)
-            if points:
-                series.append({"model": i, **points})
-        if series:
-            charts.append(Chart(key, title, "Step", "", series, band=True, log=log))
-    return charts
+    val = [over_seeds(i, [t.curve.val for t in m.trials], 100) for i, m in enumerate(models)]
+    train = [over_seeds(i, [t.curve.train for t in m.trials], 1) for i, m in enumerate(models)]
+    val_title = f"mIoU on {val_split} while training, %"
+    train_title = "Training loss, means of neighbouring batches"
+    charts = [
+        Chart("val", val_title, "Step", [line for line in val if line], band=True),
+        Chart("train", train_title, "Step", [line for line in train if line], band=True, log=True),
+    ]
+    return [chart for chart in charts if chart.series]
 
 
-def thin(points: Points) -> Points:
+def thin(points: Points) -> list[tuple[float, float]]:
     """At most `POINTS` points, each the mean of neighbouring ones."""
     size = max(1, math.ceil(len(points) / POINTS))
     bins = [points[start : start + size] for start in range(0, len(points), size)]
-    return [(_mean(x for x, _ in part), _mean(y for _, y in part)) for part in bins]
+    return [
+        (statistics.fmean(x for x, _ in part), statistics.fmean(y for _, y in part))
+        for part in bins
+    ]
 
 
-def over_seeds(seeds: list[Points], factor: float) -> dict[str, Any] | None:
-    """Mean, smallest and largest value at the steps that all seeds have; one seed has no range."""
-    if not seeds:
+def over_seeds(model: int, curves: Iterable[Points], factor: float) -> Series | None:
+    """Mean, smallest and largest value at the steps that all thinned curves have.
+
+    None without a curve; one alone has no range.
+    """
+    seeds = [dict(thin(curve)) for curve in curves if curve]
+    steps = [x for x in seeds[0] if all(x in seed for seed in seeds)] if seeds else []
+    if not steps:
         return None
-    values = [dict(points) for points in seeds]
-    steps = [x for x, _ in seeds[0] if all(x in seed for seed in values)]
-    at = [[factor * seed[x] for seed in values] for x in steps]
-    several = len(seeds) > 1
-    return {
-        "x": steps,
-        "y": [round(_mean(ys), 4) for ys in at],
-        "low": [round(min(ys), 4) for ys in at] if several else None,
-        "high": [round(max(ys), 4) for ys in at] if several else None,
-        "note": f"range of {len(seeds)} seeds" if several else "",
-    }
+    at = [[factor * seed[x] for seed in seeds] for x in steps]
+    mean = tuple(round(statistics.fmean(values), 4) for values in at)
+    if len(seeds) == 1:
+        return Series(model, steps, mean)
+    low, high = (tuple(round(end(values), 4) for values in at) for end in (min, max))
+    return Series(model, steps, mean, low, high, f"range of {len(seeds)} seeds")
 
 
-def _mean(values: Iterable[float]) -> float:
-    return statistics.fmean(values)
-
-
-def objects(models: list[Entry]) -> list[Chart]:
+def object_charts(models: Sequence[ModelSummary]) -> list[Chart]:
     """Recall of objects by their width and by their area, means over seeds."""
-    titles = {
-        "width": ("Recall by width of the object, %", "Largest inscribed width, pixels"),
-        "area": ("Recall by area of the object, %", "Area, pixels"),
+    counted = [
+        (i, summary)
+        for i, summary in enumerate(models)
+        if all(trial.metrics.objects for trial in summary.trials)
+    ]
+    if not counted:
+        return []
+    kinds: dict[str, tuple[str, str, Callable[[FinishedTrial], ObjectBins]]] = {
+        "width": ("Recall by width of the object, %", "Largest inscribed width, pixels", _widths),
+        "area": ("Recall by area of the object, %", "Area, pixels", _areas),
     }
     charts = []
-    for kind, (title, x) in titles.items():
-        have = [i for i, e in enumerate(models) if all("objects" in m for m in _metrics(e))]
-        if not have:
-            continue
-        first = _metrics(models[have[0]])[0]["objects"][kind]
-        names = bins(first["edges"])
+    for kind, (title, x, bins_of) in kinds.items():
+        first = bins_of(counted[0][1].trials[0])
+        names = bin_names(first.edges)
         series = [
-            {
-                "model": i,
-                "x": names,
-                "y": _over_trials(models[i], lambda m, kind=kind: m["objects"][kind]["recall"]),
-                "low": None,
-                "high": None,
-                "note": "",
-            }
-            for i in have
+            Series(i, names, _mean_recall([bins_of(trial) for trial in summary.trials]))
+            for i, summary in counted
         ]
-        notes = [f"{count:,} objects" for count in first["objects"]]
-        charts.append(Chart(kind, title, x, "", series, notes=notes))
+        notes = [f"{count:,} objects" for count in first.objects]
+        charts.append(Chart(kind, title, x, series, notes=notes))
     return charts
 
 
-def bins(edges: Sequence[int]) -> list[str]:
+def _widths(trial: FinishedTrial) -> ObjectBins:
+    assert trial.metrics.objects is not None
+    return trial.metrics.objects.width
+
+
+def _areas(trial: FinishedTrial) -> ObjectBins:
+    assert trial.metrics.objects is not None
+    return trial.metrics.objects.area
+
+
+def _mean_recall(seeds: Sequence[ObjectBins]) -> Values:
+    places = zip(*(bins.recall for bins in seeds), strict=True)
+    return tuple(percent(mean_over_seeds(values)) for values in places)
+
+
+def bin_names(edges: Sequence[float]) -> list[str]:
     """Names of the bins that lower edges part: 3, 5 are 1–2, 3–4 and 5 up."""
     starts = [1, *edges]
     inner = [
-        f"{low}–{high - 1}" if high - 1 > low else f"{low}"
+        f"{low:g}–{high - 1:g}" if high - 1 > low else f"{low:g}"
         for low, high in zip(starts, edges, strict=False)
     ]
-    return [*inner, f"{starts[-1]} up"]
+    return [*inner, f"{starts[-1]:g} up"]
 
 
-def _metrics(entry: Entry) -> list[dict[str, Any]]:
-    return [trial["metrics"] for trial in entry.trials]
-
-
-def _over_trials(entry: Entry, find: Any) -> list[float | None]:
-    """Percent of the mean over seeds of lists of fractions, place by place."""
-    places = zip(*(find(metrics) for metrics in _metrics(entry)), strict=True)
-    means = []
-    for values in places:
-        present = [value for value in values if value is not None]
-        means.append(percent(_mean(present)) if present else None)
-    return means
-
-
-def bands(models: list[Entry], found: Evidence) -> list[Chart]:
+def band_charts(models: Sequence[ModelSummary], evidence: Evidence) -> list[Chart]:
     """mIoU within and beyond each distance of a true boundary, with its interval."""
+    within, beyond = [], []
+    for i, summary in enumerate(models):
+        known = evidence.model(summary.model)
+        if known is not None and known.bands is not None:
+            within.append(_band_series(i, known.bands.pixels, known.bands.within))
+            beyond.append(_band_series(i, known.bands.pixels, known.bands.beyond))
     charts = []
-    for part, where in (("within", "at most"), ("beyond", "more than")):
-        series = []
-        for i, entry in enumerate(models):
-            model = found.model(entry.row.model)
-            if model is None or model.bands is None:
-                continue
-            scores: tuple[Interval | None, ...] = getattr(model.bands, part)
-            low = [percent(s.low) if s else None for s in scores]
-            high = [percent(s.high) if s else None for s in scores]
-            values = [percent(s.value) if s else None for s in scores]
-            x = list(model.bands.pixels)
-            series.append({"model": i, "x": x, "y": values, "low": low, "high": high, "note": ""})
+    for id, where, series in (("within", "at most", within), ("beyond", "more than", beyond)):
         if series:
             title = f"mIoU {where} d pixels from a true boundary, %"
-            charts.append(Chart(part, title, "Distance d, pixels", "", series))
+            charts.append(Chart(id, title, "Distance d, pixels", series))
     return charts
 
 
-@dataclass(frozen=True)
-class Forest:
-    """Differences on one axis; places are percent of its width.
-
-    Attributes:
-        ticks: place and text of each.
-        zero: place of no difference.
-        margin: place and width of the range of differences that do not matter.
-        places: low, value and high of each pair; low and high are None without an interval.
-    """
-
-    ticks: list[tuple[float, str]]
-    zero: float
-    margin: tuple[float, float]
-    places: list[tuple[float | None, float, float | None]]
+def _band_series(model: int, pixels: Sequence[int], scores: Sequence[Interval | None]) -> Series:
+    return Series(
+        model,
+        pixels,
+        y=tuple(percent(s.value) if s else None for s in scores),
+        low=tuple(percent(s.low) if s else None for s in scores),
+        high=tuple(percent(s.high) if s else None for s in scores),
+    )
 
 
 def forest(pairs: Sequence[PairEvidence], margin: float) -> Forest:
@@ -250,13 +245,15 @@ def forest(pairs: Sequence[PairEvidence], margin: float) -> Forest:
     )
 
 
-def audit(models: list[Entry]) -> dict[str, list[float | None]]:
-    """mIoU by other definitions, a fraction a model (mean over seeds); empty where none has any."""
-    names = dict.fromkeys(name for e in models for m in _metrics(e) for name in m.get("audit", {}))
-    found: dict[str, list[float | None]] = {name: [] for name in names}
-    for entry in models:
-        for name, scores in found.items():
-            values = [metrics.get("audit", {}).get(name) for metrics in _metrics(entry)]
-            present = [value for value in values if value is not None]
-            scores.append(_mean(present) if len(present) == len(values) else None)
-    return found
+def variant_scores(models: Sequence[ModelSummary]) -> dict[str, list[float | None]]:
+    """mIoU by other definitions, a fraction a model (mean over seeds); empty where none has any.
+
+    A model of which a seed lacks one has none.
+    """
+    counted = [[trial.metrics.miou_variants for trial in m.trials] for m in models]
+    names = dict.fromkeys(name for seeds in counted for variants in seeds for name in variants)
+    scores: dict[str, list[float | None]] = {}
+    for name in names:
+        of_models = [[variants.get(name) for variants in seeds] for seeds in counted]
+        scores[name] = [None if None in s else mean_over_seeds(s) for s in of_models]
+    return scores

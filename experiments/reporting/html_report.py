@@ -4,40 +4,44 @@
 `image_panel`; how it looks is in `templates/`.
 """
 
-import os
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
-from typing import Any
 
-from experiments.analysis.evidence import evidence
+from experiments.analysis.evidence_types import Evidence
 from experiments.reporting.image_panel import Panel
 from experiments.reporting.page import render
 from experiments.reporting.report_context import report_context
-from experiments.trials.results import TrialResult
+from experiments.reporting.tables import NOT_VERIFIED, verification_note
+from experiments.trials.atomic_io import write_text
+from experiments.trials.result_types import PositionPrior, TrialResult
+from experiments.trials.verification import Verification
 
 
 def write_report(
-    results: list[TrialResult],
+    results: Sequence[TrialResult],
     path: Path,
     *,
-    stale: set[str],
-    prior: dict[str, Any] | None,
+    evidence: Evidence,
+    stale: Set[Path],
+    verified: Mapping[Path, Verification] = NOT_VERIFIED,
+    prior: PositionPrior | None,
     panel: Panel | None,
 ) -> None:
     """Write the whole page or leave the file as it was.
 
     Args:
+        evidence: of these results.
         stale: paths of results made by other code than is here now.
-        prior: miou, pixel_accuracy and iou by class, as fractions, of the most frequent training
-            class at each position.
+        verified: verifications that hold under the present code, by path of the result.
+        prior: scores of the most frequent training class at each position.
 
     Raises:
         ValueError: no results, or results that differ in recipe, data or protocol.
     """
     if not results:
         raise ValueError("no results to report: run a comparison first")
-    found = evidence(results, prior=prior["miou"] if prior else None)
-    page = render("report.html.j2", **report_context(results, found, stale, prior, panel))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_text(page, encoding="utf-8")
-    draft.replace(path)
+    note = verification_note(results, verified)
+    context = report_context(
+        results, evidence, stale=stale, verified=note, prior=prior, panel=panel
+    )
+    write_text(path, render("report.html.j2", report=context))

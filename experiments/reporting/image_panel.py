@@ -6,9 +6,10 @@ frames resemble each other, so the six largest differences alone may be six time
 
 import base64
 import io
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,9 +19,12 @@ from datamodules import open_data
 from datamodules.dataset import Dataset
 from datamodules.labels import IGNORE, DataError, Label, LabelSet, UInt8
 from datamodules.registry import DATASETS
-from experiments.analysis.model_summary import Entry
+from experiments.analysis.model_summary import ModelSummary
 from experiments.scoring.counts import image_miou
-from experiments.trials.results import TrialResult
+from experiments.trials.result_types import FinishedTrial, TrialResult
+from experiments.trials.results import finished, per_image
+
+Floats = npt.NDArray[np.float64]
 
 PANEL = 6  # images: enough to see a network's habits, few enough to look at each
 SIDE = 480  # pixels, at most, of an image on the page: CamVid as it is, 20 to 40 KB a photo
@@ -61,7 +65,7 @@ class Shot(NamedTuple):
     layers: dict[str, Layer]
 
 
-def make_panel(results: list[TrialResult], data_root: Path | None) -> Panel:
+def make_panel(results: Sequence[TrialResult], data_root: Path | None) -> Panel:
     """Photos and truths of some images, or the reason why there are none.
 
     Raises:
@@ -69,68 +73,71 @@ def make_panel(results: list[TrialResult], data_root: Path | None) -> Panel:
     """
     if not results:
         raise ValueError("no results to show: run a comparison first")
-    recipe = results[0]["recipe"]
-    spread = choose([result for result in results if result.done])
+    spec, done = results[0].data_name, finished(results)
+    spread = choose(done)
     ids = list(spread)
     told = spread if any(spread.values()) else {}
     try:
-        dataset: Dataset = open_data(recipe["data"], recipe["test_split"], data_root)
+        dataset: Dataset = open_data(spec, results[0].protocol.split, data_root)
         for name in ids:
             if name not in dataset.ids:
                 raise DataError(f"the data set at hand lacks {name}, which was scored")
         pairs = {name: dataset[dataset.ids.index(name)] for name in ids}
     except DataError as error:
-        source = recipe["data"].split(":")[0]
-        if source not in DATASETS:
+        if spec.split(":")[0] not in DATASETS:
             raise
-        return Panel(ids, None, None, _labels(results, ids), str(error), told)
+        return Panel(ids, None, None, _labels(done, ids), str(error), told)
     images = {name: image for name, (image, _) in pairs.items()}
     masks = {name: mask for name, (_, mask) in pairs.items()}
     return Panel(ids, images, masks, dataset.labels, "", told)
 
 
-def choose(done: list[TrialResult]) -> dict[str, float]:
+def choose(done: Sequence[FinishedTrial]) -> dict[str, float]:
     """Ids to show, with the difference between the best and the worst model's mIoU there.
 
     A model's mIoU of an image is the mean over its seeds. Only images are taken of which every
     trial that keeps predictions has one; of equal ones that in the middle of its part, so that one
     model shows the same evenly spaced images in every run.
     """
-    scored = [result for result in done if (result.path.parent / "per_image.npz").is_file()]
-    if not scored:
+    ids: list[str] = []
+    by_model: dict[str, list[Floats]] = {}
+    keeping: list[FinishedTrial] = []
+    for result in done:
+        counts = per_image(result)
+        if counts is None:
+            continue
+        ids = ids or [str(name) for name in counts["ids"]]
+        miou = image_miou(counts["tp"], counts["fp"], counts["fn"])
+        by_model.setdefault(result.label, []).append(miou)
+        if result.predictions.is_dir():
+            keeping.append(result)
+    if not ids:
         return {}
-    ids = [str(name) for name in scored[0].per_image()["ids"]]
-    spread = _spread(scored)
-    keeping = [result for result in scored if result.predictions.is_dir()]
+    spread = _spread(by_model.values())
     kept = [i for i, name in enumerate(ids) if all(_path(r, name).is_file() for r in keeping)]
     parts = np.array_split(kept or np.arange(len(ids)), min(PANEL, len(kept or ids)))
     best = [max(part, key=lambda i: (spread[i], -abs(i - np.median(part)))) for part in parts]
     return {ids[i]: float(spread[i]) for i in best}
 
 
-def _spread(scored: list[TrialResult]) -> npt.NDArray[np.float64]:
+def _spread(models: Iterable[list[Floats]]) -> Floats:
     """(images,) difference of the models' largest and smallest mIoU; 0 where nothing is scored."""
-    by_model: dict[str, list[npt.NDArray[np.float64]]] = {}
-    for result in scored:
-        counts = result.per_image()
-        miou = image_miou(counts["tp"], counts["fp"], counts["fn"])
-        by_model.setdefault(result.label, []).append(miou)
-    means = np.stack([np.mean(seeds, axis=0) for seeds in by_model.values()])
-    spread: npt.NDArray[np.float64] = np.nan_to_num(means.max(0) - means.min(0))
+    means = np.stack([np.mean(seeds, axis=0) for seeds in models])
+    spread: Floats = np.nan_to_num(means.max(0) - means.min(0))
     return spread
 
 
-def _path(result: TrialResult, name: str) -> Path:
+def _path(result: FinishedTrial, name: str) -> Path:
     return result.predictions / f"{name}.png"
 
 
-def _labels(results: list[TrialResult], ids: list[str]) -> LabelSet:
+def _labels(done: Sequence[FinishedTrial], ids: list[str]) -> LabelSet:
     """Names as the results have them, and colours as the predictions have, without the data set."""
-    done = next((r for r in results if r.done and ids and _path(r, ids[0]).is_file()), None)
-    if done is None:
+    keeping = next((trial for trial in done if ids and _path(trial, ids[0]).is_file()), None)
+    if keeping is None:
         return LabelSet((Label(0, 0, "nothing was kept", (0, 0, 0)),))
-    names = done["data"]["classes"]
-    with Image.open(_path(done, ids[0])) as file:
+    names = keeping.data.classes
+    with Image.open(_path(keeping, ids[0])) as file:
         palette = file.getpalette() or []
     colours = np.array([*palette, *[0] * 768], np.uint8)[: 3 * len(names)].reshape(-1, 3)
     return LabelSet(
@@ -141,19 +148,19 @@ def _labels(results: list[TrialResult], ids: list[str]) -> LabelSet:
     )
 
 
-def shots(panel: Panel, models: list[Entry]) -> list[Shot]:
+def shots(panel: Panel, models: Sequence[ModelSummary]) -> list[Shot]:
     """Every picture of the panel; predictions are those of each model's first seed."""
     return [Shot(name, _layers(panel, name, models)) for name in panel.ids]
 
 
-def _layers(panel: Panel, name: str, models: list[Entry]) -> dict[str, Layer]:
+def _layers(panel: Panel, name: str, models: Sequence[ModelSummary]) -> dict[str, Layer]:
     layers = []
     truth = None if panel.masks is None else panel.masks[name]
     if panel.images is not None and truth is not None:
         layers.append(Layer("photo", "photo", photo(panel.images[name]), None))
         layers.append(Layer("truth", "truth", picture(truth, panel.labels), None))
-    for i, entry in enumerate(models):
-        path = _path(entry.trials[0], name)
+    for i, summary in enumerate(models):
+        path = _path(summary.trials[0], name)
         if not path.is_file():
             continue
         with Image.open(path) as file:
@@ -161,7 +168,7 @@ def _layers(panel: Panel, name: str, models: list[Entry]) -> dict[str, Layer]:
         errors = None if truth is None else error_map(truth, prediction)
         scored = None if errors is None else errors[errors != IGNORE]
         wrong = None if scored is None else float(scored.sum() / max(scored.size, 1))
-        model = entry.row.model
+        model = summary.model
         layers.append(Layer(f"m{i}", model, picture(prediction, panel.labels), wrong))
         if errors is not None:
             layers.append(Layer(f"e{i}", f"errors of {model}", picture(errors, _ERRORS), wrong))
@@ -180,12 +187,16 @@ def picture(mask: UInt8, labels: LabelSet) -> str:
     small[(small == IGNORE) & ((rows + columns) % 8 < 2)] = _HATCH
     image = Image.fromarray(small)
     image.putpalette(labels.palette[: 3 * _HATCH] + bytes([160] * 3 + [255] * 3))
-    return _uri(image, "png", optimize=True)
+    buffer = io.BytesIO()
+    image.save(buffer, "png", optimize=True)
+    return _uri(buffer, "png")
 
 
 def photo(pixels: UInt8) -> str:
     """A data URI of RGB (H, W, 3)."""
-    return _uri(_fit(Image.fromarray(pixels), Image.Resampling.LANCZOS), "jpeg", quality=75)
+    buffer = io.BytesIO()
+    _fit(Image.fromarray(pixels), Image.Resampling.LANCZOS).save(buffer, "jpeg", quality=75)
+    return _uri(buffer, "jpeg")
 
 
 def _fit(image: Image.Image, how: Image.Resampling) -> Image.Image:
@@ -193,7 +204,5 @@ def _fit(image: Image.Image, how: Image.Resampling) -> Image.Image:
     return image.resize((round(image.width * scale), round(image.height * scale)), how)
 
 
-def _uri(image: Image.Image, kind: str, **options: Any) -> str:
-    buffer = io.BytesIO()
-    image.save(buffer, kind, **options)
-    return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"
+def _uri(file: io.BytesIO, kind: Literal["png", "jpeg"]) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(file.getvalue()).decode()}"

@@ -1,13 +1,13 @@
 r"""A comparison as a LaTeX table, to be read with \input; it needs the package booktabs alone."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from experiments.analysis.evidence_types import Evidence
-from experiments.analysis.model_summary import Entry
+from experiments.analysis.model_summary import ModelSummary, mean_over_seeds
 from experiments.reporting.tables import TARGETS, bounds
-from experiments.trials.reference import ALIASES, Published, published
-from experiments.trials.results import TrialResult
+from experiments.trials.reference import Published, published_of
+from experiments.trials.result_types import BoundaryIou, Cost, FailedTrial, PositionPrior
 
 _SPECIAL = str.maketrans(
     {
@@ -37,30 +37,27 @@ class _Column(NamedTuple):
 
 
 def latex_table(
-    models: Sequence[Entry],
+    models: Sequence[ModelSummary],
     evidence: Evidence,
-    failed: Sequence[TrialResult],
-    prior: Mapping[str, Any] | None,
+    failed: Sequence[FailedTrial],
+    prior: PositionPrior | None,
 ) -> str:
     """A row a model, best first, then the position prior and the trials that failed.
 
     mIoU is bold where the best model is better than every other one; a sign marks models that
     cannot be told apart from it. Published numbers have columns of their own.
-
-    Args:
-        prior: scores of the position prior, as `store.read_prior` gives them.
     """
-    papers = [_paper(entry.row.model) for entry in models]
+    papers = [_paper(summary.model) for summary in models]
     ours, theirs = _ours(models, evidence, prior), _theirs(papers)
     columns = [*ours, *theirs]
     body = [
-        _line([_code(entry.row.model), *(column.cells[i] for column in columns)])
-        for i, entry in enumerate(models)
+        _line([_code(summary.model), *(column.cells[i] for column in columns)])
+        for i, summary in enumerate(models)
     ]
     if prior is not None:
         body.append(_line(["position prior", *(column.prior for column in columns)]))
     body += [
-        _line([_code(r.label), rf"\multicolumn{{{len(columns)}}}{{l}}{{failed, seed {r['seed']}}}"])
+        _line([_code(r.label), rf"\multicolumn{{{len(columns)}}}{{l}}{{failed, seed {r.seed}}}"])
         for r in failed
     ]
     return "\n".join(
@@ -112,7 +109,7 @@ def _heads(ours: Sequence[_Column], theirs: Sequence[_Column]) -> list[str]:
 
 
 def _ours(
-    models: Sequence[Entry], evidence: Evidence, prior: Mapping[str, Any] | None
+    models: Sequence[ModelSummary], evidence: Evidence, prior: PositionPrior | None
 ) -> list[_Column]:
     """Costs, and accuracy in percent, as far as they are known."""
     costs = {
@@ -121,35 +118,36 @@ def _ours(
         ("Latency", "ms"): ("latency_ms", 0),
     }
     columns = [
-        _Column(head, [_number(getattr(e.row, field), digits) for e in models])
+        _Column(head, [_number(getattr(summary, field), digits) for summary in models])
         for head, (field, digits) in costs.items()
-        if any(getattr(e.row, field) is not None for e in models)
+        if any(getattr(summary, field) is not None for summary in models)
     ]
-    floor = _number(100 * prior["miou"]) if prior else ""
+    floor = _number(100 * (prior.metrics.miou or 0.0)) if prior else ""
     columns.append(_Column(("mIoU", r"\%"), _miou(models, evidence), floor))
-    known = [evidence.model(entry.row.model) for entry in models]
+    known = [evidence.model(summary.model) for summary in models]
     intervals = [bounds(one.miou, r"[{:.1f},\,{:.1f}]") if one else "" for one in known]
     if any(intervals):
         columns.append(_Column((r"95\,\%", "interval"), intervals))
-    if all("boundary_iou" in trial["metrics"] for entry in models for trial in entry.trials):
-        found = [entry.mean("metrics", "boundary_iou", "mean") for entry in models]
-        cells = [_number(None if value is None else 100 * value) for value in found]
-        columns.append(_Column(("Boundary", r"IoU, \%"), cells))
+    boundaries = [[trial.metrics.boundary_iou for trial in summary.trials] for summary in models]
+    if all(all(seeds) for seeds in boundaries):
+        columns.append(_Column(("Boundary", r"IoU, \%"), [_mean(seeds) for seeds in boundaries]))
     return columns
 
 
-def _miou(models: Sequence[Entry], evidence: Evidence) -> list[str]:
+def _mean(seeds: Sequence[BoundaryIou | None]) -> str:
+    mean = mean_over_seeds(seed.mean for seed in seeds if seed)
+    return _number(None if mean is None else 100 * mean)
+
+
+def _miou(models: Sequence[ModelSummary], evidence: Evidence) -> list[str]:
     cells = []
-    for entry in models:
-        name, text = entry.row.model, _number(100 * entry.row.miou)
+    for summary in models:
+        name, text = summary.model, _number(100 * summary.miou)
         known = evidence.model(name)
         if name == _best(evidence):
             text = rf"\textbf{{{text}}}"
-        alike, untrained = (
-            known is not None and known.indistinguishable,
-            name in evidence.did_not_train,
-        )
-        cells.append(text + _ALIKE * alike + _UNTRAINED * untrained)
+        alike = known is not None and known.indistinguishable
+        cells.append(text + _ALIKE * alike + _UNTRAINED * (name in evidence.did_not_train))
     return cells
 
 
@@ -162,8 +160,7 @@ def _best(evidence: Evidence) -> str | None:
 
 def _paper(model: str) -> dict[str, Published]:
     """What is published of a network without options, by metric."""
-    lines = [line for line in published() if line.model == ALIASES.get(model, model)]
-    return {line.metric: line for line in lines if line.metric in _PUBLISHED}
+    return {line.metric: line for line in published_of(model) if line.metric in _PUBLISHED}
 
 
 def _theirs(papers: Sequence[Mapping[str, Published]]) -> list[_Column]:
@@ -174,17 +171,21 @@ def _theirs(papers: Sequence[Mapping[str, Published]]) -> list[_Column]:
     ]
 
 
-def _caption(models: Sequence[Entry], evidence: Evidence) -> list[str]:
+def _caption(models: Sequence[ModelSummary], evidence: Evidence) -> list[str]:
     """Recipe, data, protocol, seeds, what the interval is of, and how costs were measured."""
-    trials = [trial for entry in models for trial in entry.trials]
-    trained = next((t for t in trials if t["hashes"]["recipe"] is not None), trials[0])
-    recipe, data, protocol = trained["recipe"], trained["data"], trained["protocol"]
-    steps = f" ({recipe['steps']} steps of {recipe['batch']} images)" if "steps" in recipe else ""
-    seeds = ", ".join(map(str, sorted({trial["seed"] for trial in trials})))
+    trials = [trial for summary in models for trial in summary.trials]
+    trained = next((trial for trial in trials if trial.recipe), trials[0])
+    recipe, data, protocol = trained.recipe, trained.data, trained.protocol
+    made = "Predictions from elsewhere"
+    if recipe:
+        steps = f"({recipe.steps} steps of {recipe.batch} images)"
+        made = rf"Recipe \texttt{{{escape(recipe.name)}}} {steps}"
+    seeds = ", ".join(map(str, sorted({trial.seed for trial in trials})))
+    mode = protocol.mode if protocol.passes else "unknown"
     lines = [
-        rf"Recipe \texttt{{{escape(recipe['name'])}}}{steps}, evaluated on "
-        rf"\texttt{{{escape(data['name'])}}} {escape(data['split'])}, {data['num_images']} images.",
-        escape(f"Protocol: {protocol.get('mode', 'unknown')}; seeds: {seeds}."),
+        rf"{made}, evaluated on \texttt{{{escape(data.name)}}} {escape(data.split)}, "
+        f"{data.num_images} images.",
+        escape(f"Protocol: {mode}; seeds: {seeds}."),
     ]
     if any(model.miou.low is not None for model in evidence.models):
         units = {1: "images", None: "whole groups of images"}
@@ -193,19 +194,20 @@ def _caption(models: Sequence[Entry], evidence: Evidence) -> list[str]:
             rf"Intervals: 95\,\%, {TARGETS[evidence.target]}; bootstrap over "
             f"{evidence.num_blocks} {unit}."
         )
-    if trained["cost"]:
-        cost = trained["cost"]
-        where = f"{cost['threads']} CPU threads" if cost["device"] == "cpu" else cost["device"]
-        size = r"$\times$".join(map(str, cost["size"]))
-        lines.append(
-            rf"GMACs: 10\textsuperscript{{9}} multiply-adds at {size}; latency: one image, "
-            f"{escape(cost['precision'])}, {escape(where)}."
-        )
-    return lines
+    return lines + ([_measured(trained.cost)] if trained.cost else [])
+
+
+def _measured(cost: Cost) -> str:
+    where = f"{cost.threads} CPU threads" if cost.device == "cpu" else cost.device
+    size = r"$\times$".join(map(str, cost.size))
+    return (
+        rf"GMACs: 10\textsuperscript{{9}} multiply-adds at {size}; latency: one image, "
+        f"{escape(cost.precision)}, {escape(where)}."
+    )
 
 
 def _notes(
-    evidence: Evidence, failed: Sequence[TrialResult], papers: Sequence[Mapping[str, Published]]
+    evidence: Evidence, failed: Sequence[FailedTrial], papers: Sequence[Mapping[str, Published]]
 ) -> list[str]:
     """What the signs mean, why trials failed, and where published numbers stand."""
     notes = [r"\textbf{Bold}: better than every other."] if _best(evidence) else []
@@ -215,7 +217,7 @@ def _notes(
         f"{_UNTRAINED} {_code(name)} did not train: {escape(reason)}."
         for name, reason in evidence.did_not_train.items()
     ]
-    notes += [f"{_code(r.label)}, seed {r['seed']}: {escape(r['reason'])}." for r in failed]
+    notes += [f"{_code(r.label)}, seed {r.seed}: {escape(r.failure.reason)}." for r in failed]
     lines = [line for paper in papers for line in paper.values()]
     if lines:
         kept = {(x.source, x.locator, x.data, x.split): x.protocol for x in lines if x.protocol}

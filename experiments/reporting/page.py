@@ -1,10 +1,9 @@
 """Pages from the templates in `templates/`."""
 
 from pathlib import Path
-from typing import Any
 
 
-def render(template: str, **values: Any) -> str:
+def render(template: str, **values: object) -> str:
     """A whole page; every value is escaped, and one that is missing is an error."""
     import jinja2
 

@@ -6,17 +6,19 @@ all of them, by its rank. Nothing is drawn as pixels, and text stays text.
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from io import BytesIO
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from experiments.analysis.evidence_types import Evidence
+from experiments.analysis.evidence_types import BandEvidence, Evidence
 from experiments.analysis.intervals import Interval
-from experiments.analysis.model_summary import Entry
-from experiments.reporting.plots import GREY, GRID, canvas, look, pareto_axes, tidy
+from experiments.analysis.model_summary import ModelSummary
+from experiments.reporting.plots import COLOURS, GREY, GRID, canvas, look, tidy
+from experiments.reporting.readme_figures import pareto_axes
+from experiments.trials.result_types import PositionPrior
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # matplotlib is imported where a figure is drawn, so that --help needs none
     from matplotlib.figure import Figure
 
 COLUMN, TEXT = 3.4, 7.0  # inches, as in the usual two-column styles
@@ -35,7 +37,7 @@ SETTINGS = {
 
 
 def paper_figures(
-    models: Sequence[Entry], evidence: Evidence, prior: Mapping[str, Any] | None
+    models: Sequence[ModelSummary], evidence: Evidence, prior: PositionPrior | None
 ) -> dict[str, bytes]:
     """Every figure that the results support as PDF and as SVG, by file name.
 
@@ -43,7 +45,6 @@ def paper_figures(
 
     Args:
         models: best first.
-        prior: scores of the position prior, as `store.read_prior` gives them.
     """
     from matplotlib import rc_context
 
@@ -56,7 +57,7 @@ def paper_figures(
 
 
 def drawn(
-    models: Sequence[Entry], evidence: Evidence, prior: Mapping[str, Any] | None
+    models: Sequence[ModelSummary], evidence: Evidence, prior: PositionPrior | None
 ) -> dict[str, "Figure"]:
     figures = {
         "pareto": _pareto(models, evidence),
@@ -89,15 +90,15 @@ def _points(interval: Interval | None) -> tuple[float, float, float]:
     return value, low, high
 
 
-def _pareto(models: Sequence[Entry], evidence: Evidence) -> "Figure | None":
-    costly = [entry for entry in models if entry.row.gmacs is not None]
+def _pareto(models: Sequence[ModelSummary], evidence: Evidence) -> "Figure | None":
+    costly = [summary for summary in models if summary.gmacs is not None]
     return pareto_axes(look(models, costly), costly, evidence, (TEXT, 2.4)) if costly else None
 
 
-def learning(models: Sequence[Entry]) -> "Figure | None":
+def learning(models: Sequence[ModelSummary]) -> "Figure | None":
     """mIoU on the validation split over training: the mean of the seeds, and their range."""
-    curves = {entry.row.model: _validation(entry) for entry in models}
-    known = [entry for entry in models if len(curves[entry.row.model]) > 1]
+    curves = {summary.model: _validation(summary) for summary in models}
+    known = [summary for summary in models if len(curves[summary.model]) > 1]
     if not known:
         return None
     styles = look(models, known)
@@ -108,58 +109,66 @@ def learning(models: Sequence[Entry]) -> "Figure | None":
         axes.plot(steps, mean, style.line, color=style.colour, marker=style.marker, markevery=every)
         low, high = [min(v) for v in values], [max(v) for v in values]
         axes.fill_between(steps, low, high, color=style.colour, alpha=0.2, lw=0)
-    several = any(len(entry.trials) > 1 for entry in known)
+    several = any(summary.num_seeds > 1 for summary in known)
     axes.set_xlabel("Training step" + " (shaded: range of the seeds)" * several)
     axes.set_ylabel("Validation mIoU, %")
     return figure
 
 
-def _validation(entry: Entry) -> dict[int, list[float]]:
+def _validation(summary: ModelSummary) -> dict[int, list[float]]:
     """mIoU in percent of each seed, by the steps at which all seeds have one."""
-    seeds = [dict(trial.record.get("curve", {}).get("val", ())) for trial in entry.trials]
+    seeds = [dict(trial.curve.val) for trial in summary.trials]
     steps = sorted(set.intersection(*map(set, seeds)))
     return {step: [100 * seed[step] for seed in seeds] for step in steps}
 
 
-def bands(models: Sequence[Entry], evidence: Evidence) -> "Figure | None":
+def bands(models: Sequence[ModelSummary], evidence: Evidence) -> "Figure | None":
     """mIoU of the pixels within d pixels of a true boundary, and of those beyond."""
-    found = {m.model: m.bands for m in evidence.models if m.bands is not None}
-    known = [entry for entry in models if entry.row.model in found]
+    counted = {m.model: m.bands for m in evidence.models if m.bands is not None}
+    known = [summary for summary in models if summary.model in counted]
     if not known:
         return None
     styles = look(models, known)
     figure, axes = canvas(styles, (COLUMN, 2.2), columns=2)
-    for one, side in zip(axes, ("within", "beyond"), strict=True):
-        one.set_title(f"{side} d pixels")
+    sides: dict[str, Callable[[BandEvidence], Sequence[Interval | None]]] = {
+        "within": lambda bands: bands.within,
+        "beyond": lambda bands: bands.beyond,
+    }
+    for one, (name, side) in zip(axes, sides.items(), strict=True):
+        one.set_title(f"{name} d pixels")
         one.set_xscale("log")
         for model, style in styles.items():
-            pixels, scores = found[model].pixels, getattr(found[model], side)
-            points = [_points(score) for score in scores]
+            pixels = counted[model].pixels
+            points = [_points(score) for score in side(counted[model])]
             value, low, high = zip(*points, strict=True)
             one.plot(pixels, value, style.line, color=style.colour, marker=style.marker, ms=3)
             one.fill_between(pixels, low, high, color=style.colour, alpha=0.15, lw=0)
-        one.set_xticks(found[known[0].row.model].pixels, map(str, pixels))
+        one.set_xticks(counted[known[0].model].pixels, map(str, counted[known[0].model].pixels))
         one.minorticks_off()
         one.set_xlabel("d")
     axes[0].set_ylabel("mIoU, %")
     return figure
 
 
-def thinness(models: Sequence[Entry]) -> "Figure | None":
+def thinness(models: Sequence[ModelSummary]) -> "Figure | None":
     """Share of the pixels of objects that are found, by the objects' inscribed width."""
-    known = [e for e in models if all("objects" in trial["metrics"] for trial in e.trials)]
+    counted = {
+        summary.model: [t.metrics.objects.width for t in summary.trials if t.metrics.objects]
+        for summary in models
+    }
+    known = [summary for summary in models if len(counted[summary.model]) == summary.num_seeds]
     if not known:
         return None
     styles = look(models, known)
     figure, (axes,) = canvas(styles, (COLUMN, 2.2))
-    first = known[0].trials[0]["metrics"]["objects"]["width"]
-    edges, places = [1, *first["edges"]], range(len(first["objects"]))
-    names = [f"{a}\N{EN DASH}{b - 1}" for a, b in pairwise(edges)] + [f"{edges[-1]} or more"]
-    for entry, style in zip(known, styles.values(), strict=True):
-        seeds = [trial["metrics"]["objects"]["width"]["recall"] for trial in entry.trials]
+    first = counted[known[0].model][0]
+    edges, places = [1, *first.edges], range(len(first.objects))
+    names = [f"{a:g}\N{EN DASH}{b - 1:g}" for a, b in pairwise(edges)] + [f"{edges[-1]:g} or more"]
+    for model, style in styles.items():
+        seeds = [bins.recall for bins in counted[model]]
         means = [_percent(values) for values in zip(*seeds, strict=True)]
         axes.plot(places, means, style.line, color=style.colour, marker=style.marker)
-    ticks = [f"{name}\n({count:,})" for name, count in zip(names, first["objects"], strict=True)]
+    ticks = [f"{name}\n({count:,})" for name, count in zip(names, first.objects, strict=True)]
     axes.set_xticks(places, ticks)
     axes.set_xlabel("Width of an object, pixels (number of objects)")
     axes.set_ylabel("Recall of their pixels, %")
@@ -167,16 +176,16 @@ def thinness(models: Sequence[Entry]) -> "Figure | None":
     return figure
 
 
-def classes(models: Sequence[Entry], prior: Mapping[str, Any] | None) -> "Figure | None":
+def classes(models: Sequence[ModelSummary], prior: PositionPrior | None) -> "Figure | None":
     """IoU of every class as a heat map with numbers."""
     from matplotlib.figure import Figure
 
-    names = list(models[0].row.iou) if models else []
+    names = list(models[0].iou) if models else []
     if not 0 < len(names) <= MAX_CLASSES:
         return None
-    shown = {entry.row.model: entry.row.iou for entry in models}
+    shown = {summary.model: summary.iou for summary in models}
     if prior is not None:
-        shown["position prior"] = prior["iou"]
+        shown["position prior"] = prior.metrics.iou
     values = [[_percent([row[name]]) for name in names] for row in shown.values()]
     figure = Figure(figsize=(TEXT, 0.9 + 0.22 * len(shown)), layout="constrained")
     axes = figure.subplots()
@@ -215,8 +224,8 @@ def pairs(evidence: Evidence) -> "Figure | None":
     for i, pair in enumerate(known):
         value, low, high = _points(pair.difference)
         open_ = pair.verdict.kind == "cannot be told apart"
-        axes.plot([low, high], [i, i], color="#0072B2")
-        axes.plot(value, i, "o", color="#0072B2", mfc="white" if open_ else "#0072B2")
+        axes.plot([low, high], [i, i], color=COLOURS[0])
+        axes.plot(value, i, "o", color=COLOURS[0], mfc="white" if open_ else COLOURS[0])
         numbers.append(f"{value:+.1f} [{low:.1f}, {high:.1f}]")
     axes.set_yticks(range(len(known)), [f"{p.a} \N{MINUS SIGN} {p.b}" for p in known])
     axes.set_ylim(len(known) - 0.5, -0.5)

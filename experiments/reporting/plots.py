@@ -1,21 +1,15 @@
-"""Pictures for a README, and what all pictures of a comparison share."""
+"""The one style of all plots: colours, markers, grid, legend, and how a picture gets to disk."""
 
 import math
-import os
 from collections.abc import Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
+from experiments.analysis.model_summary import ModelSummary
+from experiments.trials.atomic_io import write_bytes
 
-from experiments.analysis.evidence_types import Evidence
-from experiments.analysis.model_summary import Entry, entries
-from experiments.analysis.pareto import pareto_front
-from experiments.scoring.stride_ceiling import BAND, STRIDES
-from experiments.trials.atomic_io import write_json
-from experiments.trials.results import TrialResult
-
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # matplotlib is imported where a figure is drawn, so that --help needs none
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -34,56 +28,12 @@ class Style(NamedTuple):
     line: str
 
 
-def pareto_figure(results: list[TrialResult], path: Path, evidence: Evidence | None = None) -> None:
-    """mIoU against GMACs and against latency, a PNG of 1200 pixels width.
-
-    Raises:
-        ValueError: no finished result with costs, or results that differ in recipe, data or
-            protocol.
-    """
-    models = entries([result for result in results if result.done and result["cost"]])
-    if not models:
-        raise ValueError("no finished trial with costs to draw: run a comparison first")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pareto_axes(look(models, models), models, evidence, (8, 3.2)).savefig(path, dpi=150)
-
-
-def pareto_axes(
-    styles: Mapping[str, Style],
-    models: Sequence[Entry],
-    evidence: Evidence | None,
-    size: Size,
-) -> "Figure":
-    """mIoU, with its interval where there is one, against GMACs and latency; the Pareto front."""
-    figure, axes = canvas(styles, size, columns=2)
-    data = models[0].trials[0]["data"]
-    axes[0].set_ylabel(f"mIoU, % ({data['name'].split(':')[0]} {data['split']})")
-    miou = [100 * entry.row.miou for entry in models]
-    untrained = evidence.did_not_train if evidence else {}
-    ranked = [i for i, entry in enumerate(models) if entry.row.model not in untrained]
-    for one, field in zip(axes, ("gmacs", "latency_ms"), strict=True):
-        costs = [getattr(entry.row, field) for entry in models]
-        front = pareto_front([costs[i] for i in ranked], [miou[i] for i in ranked])
-        steps = [ranked[place] for place in front for _ in range(2)]  # right, then up
-        one.plot([costs[i] for i in steps[1:]], [miou[i] for i in steps[:-1]], color=GREY, lw=0.8)
-        for entry, x, y in zip(models, costs, miou, strict=True):
-            style, known = styles[entry.row.model], evidence and evidence.model(entry.row.model)
-            if known and known.miou.low is not None and known.miou.high is not None:
-                one.plot([x, x], [100 * known.miou.low, 100 * known.miou.high], color=style.colour)
-            one.plot(x, y, color=style.colour, marker=style.marker)
-    cost = models[0].trials[0]["cost"]
-    axes[0].set_xlabel("GMACs at {}x{} (log scale)".format(*cost["size"]))
-    axes[1].set_xlabel(f"Latency, ms ({cost['device']}, {cost['threads']} threads)")
-    _log_scale(axes[0], [entry.row.gmacs or math.nan for entry in models])
-    return figure
-
-
-def look(models: Sequence[Entry], shown: Sequence[Entry]) -> dict[str, Style]:
+def look(models: Sequence[ModelSummary], shown: Sequence[ModelSummary]) -> dict[str, Style]:
     """How each model that is shown is drawn, by its place among all."""
-    names = [entry.row.model for entry in models]
+    names = [summary.model for summary in models]
     styles = {}
-    for entry in shown:
-        i = names.index(entry.row.model)
+    for summary in shown:
+        i = names.index(summary.model)
         line = ("-", "--", ":")[i // len(COLOURS) % 3]
         styles[names[i]] = Style(COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)], line)
     return styles
@@ -121,7 +71,7 @@ def tidy(axes: "Axes") -> None:
     axes.spines[["bottom", "left"]].set_color(GREY)
 
 
-def _log_scale(axes: "Axes", values: Sequence[float]) -> None:
+def log_cost(axes: "Axes", values: Sequence[float]) -> None:
     """Ticks at 1, 2 and 5, of which a factor of 5 holds at least two; at 1 alone over decades."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
@@ -134,69 +84,17 @@ def _log_scale(axes: "Axes", values: Sequence[float]) -> None:
     axes.xaxis.set_minor_formatter(NullFormatter())
 
 
-_FRAGILE = 4  # classes that the figure shows: those whose IoU at stride 8 is lowest
-_CEILING_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")  # Okabe and Ito's, for all eyes
-_CEILING_MARKS = "osD^"
+def save_figure(figure: "Figure", path: Path, dpi: float | None = None) -> None:
+    """Write a whole picture or nothing; the same figure gives the same bytes.
 
-
-def ceiling_figure(record: dict[str, Any]) -> "Figure":
-    """mIoU and boundary mIoU, and the classes that a grid loses first, against stride."""
-    from matplotlib.figure import Figure
-
-    strides, data = list(record["strides"].values()), record["data"]
-    figure = Figure(figsize=(9, 4), dpi=150, layout="constrained")
-    left, right = figure.subplots(1, 2, sharey=True)
-    at_8 = {n: v for n, v in record["strides"]["8"]["iou"].items() if v is not None}
-    fragile = sorted(at_8, key=at_8.__getitem__)[:_FRAGILE]
-    both = {
-        "all pixels": [s["miou"] for s in strides],
-        f"within {BAND} px\nof a boundary": [s["boundary_miou"] for s in strides],
-    }
-    _lines(left, both, "mIoU")
-    _lines(right, {n: [s["iou"][n] for s in strides] for n in fragile}, "The classes lost first")
-    left.set_ylabel(f"IoU, % ({data['name']} {data['split']})", fontsize=9)
-    figure.suptitle("True labels, averaged on a grid and brought back", fontsize=11)
-    return figure
-
-
-def _lines(axes: "Axes", curves: dict[str, list[float | None]], title: str) -> None:
-    """One line a curve, named at its right end, names apart by what their text needs."""
-    ends = sorted((100 * (values[-1] or 0.0), name) for name, values in curves.items())
-    height = -10.0
-    for (end, name), colour, mark in zip(ends, _CEILING_COLOURS, _CEILING_MARKS, strict=False):
-        values = [np.nan if v is None else 100 * v for v in curves[name]]
-        axes.plot(STRIDES, values, color=colour, marker=mark, ms=4.5, lw=1.6, clip_on=False)
-        height = max(end, height + 6)
-        axes.text(STRIDES[-1] * 1.15, height, name, color=colour, fontsize=8, va="center")
-    axes.set_title(title, fontsize=10, loc="left")
-    axes.set_xscale("log", base=2)
-    axes.set_xticks(STRIDES, [str(s) if s == 1 else f"1/{s}" for s in STRIDES])
-    axes.set_xlabel("resolution of the grid", fontsize=9)
-    axes.set_ylim(0, 100)
-    axes.grid(color="#e8eaed", lw=0.6)
-    axes.tick_params(labelsize=8, color="#9aa0a6")
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["bottom", "left"]].set_color("#9aa0a6")
-
-
-def write_ceiling(record: dict[str, Any], stem: Path) -> list[Path]:
-    """`stem`.json and `stem`.png."""
-    paths = [stem.with_name(f"{stem.name}.{kind}") for kind in ("json", "png")]
-    write_json(paths[0], record)
-    save_figure(ceiling_figure(record), paths[1])
-    return paths
-
-
-def save_figure(figure: "Figure", path: Path) -> None:
-    """Write a whole picture or nothing; the same figure gives the same bytes."""
+    Args:
+        path: its suffix names the format.
+        dpi: of pixels; None takes the figure's own.
+    """
     from matplotlib import rc_context
 
-    draft = path.with_name(f".{path.name}.{os.getpid()}{path.suffix}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    dated = {"metadata": {"Date": None}} if path.suffix == ".svg" else {}
-    try:
-        with rc_context({"svg.hashsalt": path.name}):
-            figure.savefig(draft, **dated)  # type: ignore[arg-type]
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
+    kind, buffer = path.suffix.removeprefix("."), BytesIO()
+    dated = {"Date": None} if kind == "svg" else None
+    with rc_context({"svg.hashsalt": path.name}):
+        figure.savefig(buffer, format=kind, dpi=dpi or figure.dpi, metadata=dated)
+    write_bytes(path, buffer.getvalue())

@@ -1,190 +1,195 @@
-"""All that report.html shows of a comparison, as the values of its template."""
+"""All that report.html shows of a comparison: the template reads the attributes of one value."""
 
-import re
-import shlex
-from dataclasses import asdict
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, fields
+from pathlib import Path
 
-from datamodules import dataset_info
 from experiments.analysis.evidence_types import Evidence
-from experiments.analysis.model_summary import Entry, entries
-from experiments.reporting import chart_data
-from experiments.reporting.image_panel import Panel, shots
+from experiments.analysis.model_summary import ModelSummary, mean_over_seeds, summarise
+from experiments.reporting.chart_data import Charts, make_charts, variant_scores
+from experiments.reporting.image_panel import Panel, Shot, shots
+from experiments.reporting.published_rows import PublishedRows, published_rows
+from experiments.reporting.reproduce_command import reproduce_command
 from experiments.reporting.tables import conditions
-from experiments.trials.reference import ALIASES, Published, published
-from experiments.trials.results import TrialResult
+from experiments.trials.result_types import (
+    FailedTrial,
+    FinishedTrial,
+    Metrics,
+    PositionPrior,
+    TrialResult,
+)
+
+
+@dataclass(frozen=True)
+class ClassRow:
+    """A class with its share of the labelled pixels, a fraction."""
+
+    name: str
+    share: float
+
+
+@dataclass(frozen=True)
+class GroupRow:
+    """A clip, drive or city; mIoU of each model, a fraction, mean over its seeds."""
+
+    name: str
+    num_images: int
+    miou: list[float | None]
+
+
+@dataclass(frozen=True)
+class Details:
+    """Names with every value that the trials have of them: one where they agree."""
+
+    recipe: Mapping[str, list[str]]
+    hashes: Mapping[str, list[str]]
+    environment: Mapping[str, list[str]]
+
+
+@dataclass(frozen=True)
+class ReportContext:
+    """A comparison as its page shows it; models are in the order of the evidence.
+
+    Attributes:
+        protocol: data and protocol in the words that stand beside every score.
+        interval_note: what the intervals are, or why there are none.
+        measured: how seconds and memory were measured; empty without costs.
+        cost_size: (height, width) at which costs were taken; None without costs.
+        boundary_gains: whether any pair is compared near boundaries.
+        without_boundaries: models that were scored before boundaries were counted.
+        variants: mIoU by other definitions, a value a model.
+        verified: models that the present code gives again, and how surely; empty where none is.
+        warnings: of the data check.
+        command: makes these results again.
+    """
+
+    title: str
+    evidence: Evidence
+    models: Sequence[ModelSummary]
+    failed: Sequence[FailedTrial]
+    prior: Metrics | None
+    protocol: str
+    interval_note: str
+    measured: str
+    cost_size: tuple[int, int] | None
+    charts: Charts
+    published: PublishedRows
+    boundary_gains: bool
+    without_boundaries: Sequence[str]
+    classes: Sequence[ClassRow]
+    groups: Sequence[GroupRow]
+    variants: Mapping[str, list[float | None]]
+    panel: Panel | None
+    shots: Sequence[Shot]
+    verified: str
+    warnings: Sequence[str]
+    command: str
+    details: Details
 
 
 def report_context(
-    results: list[TrialResult],
-    found: Evidence,
-    stale: set[str],
-    prior: dict[str, Any] | None,
+    results: Sequence[TrialResult],
+    evidence: Evidence,
+    *,
+    stale: Set[Path],
+    verified: str,
+    prior: PositionPrior | None,
     panel: Panel | None,
-) -> dict[str, Any]:
-    """All values of the template."""
-    models = entries(results, stale, [model.model for model in found.models])
-    trials = [trial for entry in models for trial in entry.trials]
-    told = (trial for trial in trials if trial["hashes"]["recipe"])
-    first = next(told, trials[0] if trials else results[0])
-    costs = next((trial for trial in trials if trial["cost"]), None)
-    papers = [(i, paper) for i, entry in enumerate(models) for paper in _papers(entry.row.model)]
-    return {
-        **_drawn(models, found, first["recipe"].get("val_split", "val")),
-        "found": found,
-        "recipe": first["recipe"],
-        "protocol": _protocol(first),
-        "first": first,
-        "models": models,
-        "failed": [result for result in results if not result.done],
-        "prior": prior,
-        "said": _said(found),
-        "costs": costs,
-        "measured": _measured(costs),
-        "paper_rows": [paper for _, paper in papers],
-        "published": _published([paper for _, paper in papers], first),
-        "counted": [line for i, paper in papers if (line := _counted(i, models[i], paper))],
-        "gains": any(pair.boundary_gain for pair in found.pairs),
-        "old": [e.row.model for e in models if not all("bands" in t["metrics"] for t in e.trials)],
-        "audit": chart_data.audit(models),
-        "panel": panel,
-        "shots": shots(panel, models) if panel and models else [],
-        "warnings": list(dict.fromkeys(w for r in results for w in _warnings(r))),
-        "command": command(results),
-        "fields": _distinct(results, "recipe"),
-        "hashes": _distinct(results, "hashes"),
-        "environment": _distinct(results, "environment"),
-    }
+) -> ReportContext:
+    """Everything that the page shows of results of one comparison.
+
+    Raises:
+        ValueError: results that differ in recipe, data or protocol.
+    """
+    models = summarise(results, stale, [model.model for model in evidence.models])
+    trials = [trial for summary in models for trial in summary.trials]
+    trained = [trial for trial in trials if trial.recipe is not None]
+    first = next(iter([*trained, *trials]), None)
+    costed = next((trial for trial in trials if trial.cost), None)
+    told = next((result.recipe for result in (*trained, *results) if result.recipe), None)
+    return ReportContext(
+        title=told.name if told else "predictions from elsewhere",
+        evidence=evidence,
+        models=models,
+        failed=[result for result in results if isinstance(result, FailedTrial)],
+        prior=prior.metrics if prior else None,
+        protocol=_protocol(first) if first else f"{results[0].data_name}: no trial finished",
+        interval_note=_interval_note(evidence),
+        measured=f"{conditions(costed, 'Latency', 'training', 'memory')}." if costed else "",
+        cost_size=costed.cost.size if costed and costed.cost else None,
+        charts=make_charts(models, evidence, told.val_split if told else "val"),
+        published=published_rows(models, first or results[0]),
+        boundary_gains=any(pair.boundary_gain for pair in evidence.pairs),
+        without_boundaries=[
+            summary.model
+            for summary in models
+            if any(trial.metrics.bands is None for trial in summary.trials)
+        ],
+        classes=_classes(first) if first else [],
+        groups=_groups(models, first) if first else [],
+        variants=variant_scores(models),
+        panel=panel,
+        shots=shots(panel, models) if panel and models else [],
+        verified=verified,
+        warnings=list(dict.fromkeys(line for result in results for line in _warnings(result))),
+        command=reproduce_command(results),
+        details=_details(results),
+    )
 
 
-def _drawn(models: list[Entry], found: Evidence, val_split: str) -> dict[str, Any]:
-    """Charts, and as `data` the numbers that a script draws them from."""
-    intervals = {model.model: model.miou for model in found.models}
-    cost = chart_data.cost_points(models, intervals, set(found.did_not_train))
-    curves = chart_data.curves(models, val_split)
-    bands, sizes = chart_data.bands(models, found), chart_data.objects(models)
-    marks = [
-        {"name": entry.row.model, "colour": i % 6, "shape": i // 6 % 3}
-        for i, entry in enumerate(models)
+def _classes(first: FinishedTrial) -> list[ClassRow]:
+    pixels = [sum(row) for row in first.confusion]
+    total = max(sum(pixels), 1)
+    return [
+        ClassRow(name, count / total)
+        for name, count in zip(first.data.classes, pixels, strict=True)
     ]
-    return {
-        "cost": cost,
-        "intervals": any(point["low"] is not None for point in cost["points"]),
-        "forest": chart_data.forest(found.pairs, found.margin),
-        "curves": curves,
-        "bands": bands,
-        "sizes": sizes,
-        "data": {
-            "models": marks,
-            "cost": cost,
-            "charts": [asdict(chart) for chart in (*curves, *bands, *sizes)],
-        },
-    }
 
 
-def _papers(model: str) -> list[dict[str, Published]]:
-    """Published figures by metric, one dictionary a source; none for a network with options."""
-    sources: dict[str, dict[str, Published]] = {}
-    for line in published():
-        if line.model == ALIASES.get(model, model):
-            sources.setdefault(line.source, {})[line.metric] = line
-    return list(sources.values())
+def _groups(models: Sequence[ModelSummary], first: FinishedTrial) -> list[GroupRow]:
+    rows = []
+    for name, group in first.metrics.groups.items():
+        seeds = [[trial.metrics.groups.get(name) for trial in m.trials] for m in models]
+        miou = [mean_over_seeds(own.miou for own in groups if own) for groups in seeds]
+        rows.append(GroupRow(name, group.num_images, miou))
+    return rows
 
 
-def _published(papers: list[dict[str, Published]], first: TrialResult) -> str:
-    """Where published scores are from and in what they differ from ours, as a column's title."""
-    scores = [paper["miou_percent"] for paper in papers if "miou_percent" in paper]
-    data = first.record.get("data", {"name": "", "split": ""})
-    mode = first["protocol"].get("mode", "")
-    differs = {
-        "data": any(score.data != data["name"].split(":")[0] for score in scores),
-        "split": any(score.split != data["split"] for score in scores),
-        "protocol": any(score.protocol not in mode for score in scores),
-    }
-    parts = [part for part, other in differs.items() if other]
-    sources = " and ".join(dict.fromkeys(f"{score.data} {score.split}" for score in scores))
-    unlike = f"other {' and '.join(parts)}" if parts else "same data and protocol"
-    return f"published on {sources}: {unlike}" if scores else "published"
+def _protocol(first: FinishedTrial) -> str:
+    data, told = first.data, first.protocol.describe()
+    parts = [f"{data.name.split(':')[0]} {data.split}, {data.num_images} images", told.pop("mode")]
+    return "; ".join([*parts, *(f"{name}: {value}" for name, value in told.items())]) + "."
 
 
-def _counted(index: int, entry: Entry, paper: dict[str, Published]) -> dict[str, Any] | None:
-    """Parameters and GFLOPs of a paper beside ours counted alike; None without ours."""
-    cost = entry.trials[0]["cost"]
-    if not cost:
-        return None
-    ours = {
-        "params_m": cost["params_paper"] / 1e6,
-        "paper_gflops_1024x2048": cost["paper_gflops_1024x2048"],
-    }
-    line = next(iter(paper.values()))
-    numbers = [(paper[key].value if key in paper else None, value) for key, value in ours.items()]
-    of = {"method": line.method, "source": line.source, "locator": line.locator}
-    return {"model": index, "numbers": numbers, **of}
+def _warnings(result: TrialResult) -> Sequence[str]:
+    return result.data.warnings if isinstance(result, FinishedTrial) else ()
 
 
-def _protocol(first: TrialResult) -> str:
-    """Data and protocol in the words that stand beside every score."""
-    if not first.done:
-        return f"{first['recipe']['data']}: no trial finished"
-    data, protocol = first["data"], first["protocol"]
-    parts = [f"{data['name'].split(':')[0]} {data['split']}, {data['num_images']} images"]
-    for key, value in protocol.items():
-        if key != "split":
-            parts.append(str(value) if key == "mode" else f"{key}: {value}".replace("none: ", ""))
-    return "; ".join(parts) + "."
-
-
-def _said(found: Evidence) -> str:
-    """What the intervals are, or why there are none."""
-    reasons = dict.fromkeys(m.miou.reason for m in found.models if m.miou.reason)
-    if reasons or not found.models:
+def _interval_note(evidence: Evidence) -> str:
+    reasons = dict.fromkeys(m.miou.reason for m in evidence.models if m.miou.reason)
+    if reasons or not evidence.models:
         return " ".join(f"No interval: {reason}." for reason in reasons)
     what = {
         "checkpoints": "these trained networks on other images",
         "seeds": "new training runs and other images",
-    }[found.target]
-    length = "whole groups" if found.block is None else f"blocks of {found.block}"
-    blocks = f"{found.num_blocks} images" if found.block == 1 else f"{found.num_blocks} {length}"
-    return f"95 % intervals are for {what}, from resampling {blocks}."
+    }[evidence.target]
+    units = {None: "whole groups", 1: "images"}
+    unit = units.get(evidence.block, f"blocks of {evidence.block}")
+    return f"95 % intervals are for {what}, from resampling {evidence.num_blocks} {unit}."
 
 
-def _measured(costs: TrialResult | None) -> str:
-    """How seconds and memory were measured."""
-    text = f"{conditions(costs)}." if costs else ""
-    for short, word in (("lat:", "Latency:"), ("train:", "training:"), ("mem:", "memory:")):
-        text = text.replace(short, word)
-    return text
+def _details(results: Sequence[TrialResult]) -> Details:
+    recipes = [result.recipe for result in results if result.recipe]
+    environments = [result.environment.model_dump(exclude_none=True) for result in results]
+    return Details(
+        recipe=_values([(f.name, getattr(r, f.name)) for r in recipes for f in fields(r)]),
+        hashes=_values((name, value or "unknown") for r in results for name, value in r.hashes),
+        environment=_values(item for environment in environments for item in environment.items()),
+    )
 
 
-def _warnings(result: TrialResult) -> list[str]:
-    found: list[str] = result.record.get("data", {}).get("warnings", [])
-    return found
-
-
-def _distinct(results: list[TrialResult], part: str) -> dict[str, list[str]]:
-    """Every value that the trials have for each key of `part`: one where they agree."""
-    found: dict[str, dict[str, None]] = {}
-    for result in results:
-        for key, value in result[part].items():
-            found.setdefault(key, {})[str(value)] = None
-    return {key: list(values) for key, values in found.items()}
-
-
-def command(results: list[TrialResult]) -> str:
-    """The command that makes these results again; changed fields are part of a recipe's name."""
-    recipe = next((r["recipe"] for r in results if r["hashes"]["recipe"]), results[0]["recipe"])
-    spec = recipe["data"]
-    root = ["--data-root", "FOLDER"] if dataset_info(spec) else []
-    if recipe["name"] == "unknown":
-        parts = ["score", "PREDICTIONS", "--data", spec, "--split", recipe["test_split"], *root]
-        return "python -m experiments." + shlex.join(parts)
-    ours = [result for result in results if result["hashes"]["recipe"]]
-    name, *changes = re.split(r"\+(?=[a-z_]+=)", recipe["name"])
-    parts = ["compare", "--recipe", name]
-    for change in changes:
-        field, _, value = change.partition("=")
-        parts += ["--data", value] if field == "data" else ["--set", change]
-    seeds = sorted({result["seed"] for result in ours})
-    parts += ["--models", ",".join(dict.fromkeys(result["model"] for result in ours))]
-    parts += ["--seeds", ",".join(map(str, seeds)), *root]
-    return "python -m experiments." + shlex.join(parts)
+def _values(items: Iterable[tuple[str, object]]) -> dict[str, list[str]]:
+    values: dict[str, dict[str, None]] = {}
+    for name, value in items:
+        values.setdefault(name, {})[str(value)] = None
+    return {name: list(texts) for name, texts in values.items()}
