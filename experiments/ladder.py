@@ -56,8 +56,9 @@ def _serve(models: list[str], size: tuple[int, int], args: argparse.Namespace) -
     from datamodules import open_data
     from experiments.costs.ladder_figure import draw
     from experiments.costs.layer_trace import trace_ancestors, trace_model
-    from experiments.reporting.plots import save_figure, write_ceiling
-    from experiments.reporting.tables import ceiling_table
+    from experiments.reporting.plots import save_figure
+    from experiments.reporting.readme_figures import write_ceiling
+    from experiments.reporting.score_tables import ceiling_table
     from experiments.scoring.stride_ceiling import measure
     from experiments.trials.trial import slug
 
