@@ -1,9 +1,13 @@
 """Fixtures that several packages share."""
 
+import contextlib
+import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from PIL import Image
 
@@ -14,6 +18,34 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SEGMENTATION_LAB_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_process_is_left() -> Iterator[None]:
+    """Whatever the tests of this process have started has ended when they have.
+
+    What they start inherits the environment, and with it the mark; ended are only those that bear
+    it, after a while for those that end by themselves.
+    """
+    mark = f"{os.getpid()}-{time.time_ns()}"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SEGMENTATION_LAB_TESTS", mark)
+        yield
+    deadline = time.monotonic() + 10
+    while (left := list(_marked(mark))) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    lines = [" ".join(process.cmdline())[:200] for process in left]
+    for process in left:
+        process.kill()
+    assert not lines, f"the tests left {len(lines)} processes behind: {lines}"
+
+
+def _marked(mark: str) -> Iterator[psutil.Process]:
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            bears = process.environ().get("SEGMENTATION_LAB_TESTS") == mark
+            if bears and process.pid != os.getpid() and process.status() != psutil.STATUS_ZOMBIE:
+                yield process
 
 
 @pytest.fixture

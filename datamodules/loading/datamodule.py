@@ -3,7 +3,11 @@
 import multiprocessing
 import os
 import re
+import threading
+import time
+from functools import partial
 from multiprocessing.context import BaseContext
+from pathlib import Path
 from typing import Any, TypedDict
 
 import lightning as L
@@ -172,6 +176,7 @@ class SegmentationData(L.LightningDataModule):
             watched,
             num_workers=self.workers,
             multiprocessing_context=_fork_server() if safe else None,
+            worker_init_fn=partial(_end_with, os.getpid()) if safe else None,
             collate_fn=default_collate if self.fits_shared_memory(batch_bytes) else _collate_arrays,
             pin_memory=torch.cuda.is_available(),
             persistent_workers=False,
@@ -235,6 +240,22 @@ def _fork_server() -> BaseContext:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
     return context
+
+
+def _end_with(trainer: int, worker: int) -> None:
+    """Have a reader end once the training process is gone, however that ended.
+
+    Torch's own readers look at their parent; the parent of these is the fork server, which lives
+    as long as they do.
+    """
+
+    def watch() -> None:
+        while Path(f"/proc/{trainer}").exists():
+            time.sleep(1)
+        os._exit(1)
+
+    if Path("/proc/self").exists():
+        threading.Thread(target=watch, daemon=True).start()
 
 
 def _collate_arrays(samples: list[Batch]) -> dict[str, np.ndarray]:
