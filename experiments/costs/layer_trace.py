@@ -18,12 +18,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._ops import OpOverload
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from models import build_model
 
 ATEN = torch.ops.aten
+Arguments = tuple[Any, ...]  # of an operator: tensors, numbers and lists of them
 CLASSES = 19  # as in the HRNet paper's Table III
 
 
@@ -65,8 +67,12 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.layers: list[Layer] = []
 
     def __torch_dispatch__(
-        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
+        self,
+        func: OpOverload,
+        types: object,
+        args: Arguments = (),
+        kwargs: dict[str, object] | None = None,
+    ) -> object:
         out = func(*args, **(kwargs or {}))
         sources = frozenset[int]().union(
             *(getattr(leaf, "layers_before", ()) for leaf in tree_leaves((args, kwargs)))
@@ -82,17 +88,17 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return out
 
 
-def _convolution(args: Any, out: Tensor) -> tuple[int, int, int]:
+def _convolution(args: Arguments, out: Tensor) -> tuple[int, int, int]:
     image, weight, transposed = args[0], args[1], args[6]
     swept = image if transposed else out  # each of its values meets one filter's weights
     return out.shape[1], out.numel() // out.shape[1], swept.numel() * weight[0].numel()
 
 
-def _product(args: Any, out: Tensor) -> tuple[int, int, int]:
+def _product(args: Arguments, out: Tensor) -> tuple[int, int, int]:
     return out.shape[-1], out.shape[0], out.numel() * args[-2].shape[-1]
 
 
-_COUNTERS: dict[Any, Callable[[Any, Tensor], tuple[int, int, int]]] = {
+_COUNTERS: dict[OpOverload, Callable[[Arguments, Tensor], tuple[int, int, int]]] = {
     ATEN.convolution.default: _convolution,
     ATEN.addmm.default: _product,
     ATEN.mm.default: _product,

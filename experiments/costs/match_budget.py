@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from experiments.trials.atomic_io import write_json
 
+Json = Mapping[str, Any]  # as it is read
 KindName = Literal["gmacs", "params", "latency", "train-time"]
 FigureName = Literal["gmacs", "params_m", "latency_ms", "train_s"]
 
@@ -71,7 +72,7 @@ class MatchBudget:
         return KINDS[self.kind].counted
 
     @classmethod
-    def from_json(cls, record: Mapping[str, Any]) -> "MatchBudget":
+    def from_json(cls, record: Json) -> "MatchBudget":
         same = {f.name: record[f.name] for f in fields(cls) if f.name not in ("value", "size")}
         return cls(value=record["budget"], size=tuple(record["size"]), **same)
 
@@ -132,7 +133,7 @@ class MatchedNetwork:
         }
 
     @classmethod
-    def from_json(cls, record: Mapping[str, Any]) -> "MatchedNetwork":
+    def from_json(cls, record: Json) -> "MatchedNetwork":
         """A row of a `match.json`; older ones have no code."""
         return cls(
             record["family"],

@@ -18,6 +18,8 @@ from typing import Any
 from experiments.trials.atomic_io import write_json
 from experiments.trials.environment import ALLOCATOR
 
+Json = Mapping[str, Any]  # as it is read
+
 
 @dataclass(frozen=True)
 class MeasurementRequest:
@@ -39,7 +41,7 @@ class MeasurementRequest:
     train: bool = True
 
     @classmethod
-    def from_json(cls, record: Mapping[str, Any]) -> "MeasurementRequest":
+    def from_json(cls, record: Json) -> "MeasurementRequest":
         names = cls.__dataclass_fields__
         values = {name: record[name] for name in names}
         return cls(**{**values, "size": tuple(record["size"])})
@@ -54,7 +56,7 @@ class Timing:
     p90: float
 
     @classmethod
-    def from_json(cls, record: Mapping[str, Any], name: str) -> "Timing":
+    def from_json(cls, record: Json, name: str) -> "Timing":
         return cls(record[name], record[f"{name}_p10"], record[f"{name}_p90"])
 
     def to_json(self, name: str) -> dict[str, float]:
@@ -129,7 +131,7 @@ class MeasurementFailure:
         return {"model": self.model, "failed": self.reason}
 
 
-def parse_answer(record: Mapping[str, Any]) -> Measurement | MeasurementFailure:
+def parse_answer(record: Json) -> Measurement | MeasurementFailure:
     """A measurement from its JSON."""
     if "failed" in record:
         return MeasurementFailure(record["model"], record["failed"])
