@@ -1,4 +1,4 @@
-"""The scorer, against a slow loop, cityscapesScripts, cases by hand, and as a command."""
+"""The command that scores folders of predictions, and kept ones again."""
 
 import json
 import os
@@ -6,31 +6,25 @@ import shutil
 import signal
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
 from datamodules import dataset_info, open_data
-from datamodules.datasets.camvid import CAMVID
 from datamodules.labels import UInt8
 from experiments import score as score_command
 from experiments.reporting.score_tables import boundary_table
-from experiments.scoring.counts import class_iou, count, count_split, in_order
-from experiments.scoring.metrics import FullScores, full_scores, score, score_folder
-from experiments.scoring.position_prior import position_prior
-from experiments.scoring.prediction_files import PredictionError, Predictions, open_predictions
+from experiments.scoring.counts import class_iou
+from experiments.scoring.metrics import score_folder
 from experiments.trials.atomic_io import write_json
 from experiments.trials.result_types import TrialResult
 from experiments.trials.results import read_results
 from tests.commands import start
-from tests.experiments.test_objects import _scene
 from tests.trees import camvid
+
 
 def _write(folder: Path, name: str, ids: UInt8) -> None:
     folder.mkdir(parents=True, exist_ok=True)
@@ -58,13 +52,12 @@ def test_ctrl_c_ends_it_in_a_sentence(tmp_path: Path, jobs: int) -> None:
     command = [tmp_path / "p", "--data", spec, "--output", tmp_path / "kept", "--jobs", jobs]
     process = start("experiments.score", *command, output=output)
     deadline = time.monotonic() + 120
-    while "read as" not in output.read_text() and time.monotonic() < deadline:
+    while " of 300 " not in output.read_text() and time.monotonic() < deadline:
         time.sleep(0.1)
-    time.sleep(0.5)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
     assert process.wait(timeout=120) == 130
     said = [line for line in output.read_text().splitlines() if line and " of 300 " not in line]
-    assert said == ["p read as: class ids (grey PNG)", "stopped; no result is half written"]
+    assert said == ["stopped; no result is half written"]
     assert not (tmp_path / "kept").exists()
 
 
@@ -88,6 +81,20 @@ def test_command_scores_and_adds_to_a_table(
     assert "differ in data" in capsys.readouterr().err
     assert score_command.main([str(tmp_path / "p"), "--data", "street"]) == 2
     assert "did you mean 'streets'" in capsys.readouterr().err
+
+
+def test_a_fault_is_one_sentence_and_leaves_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _oracle(tmp_path / "p", SPEC)
+    last = sorted((tmp_path / "p").iterdir())[-1]
+    _write(last.parent, last.stem, np.full((48, 64), 99, np.uint8))
+    before = sorted(tmp_path.rglob("*"))
+    kept = ["--output", str(tmp_path / "kept")]
+    assert score_command.main([str(tmp_path / "p"), "--data", SPEC, *kept]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"{last} has the value 99 in 3072 pixels")
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_only_the_scored_split_has_to_be_the_same(

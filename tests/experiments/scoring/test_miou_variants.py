@@ -12,6 +12,7 @@ from datamodules.labels import UInt8
 from experiments.reporting.score_tables import variants_table
 from experiments.scoring.counts import Counts, confusion, outcomes
 from experiments.scoring.miou_variants import miou_variants
+from experiments.trials.result_types import Metrics
 
 K = 5
 Pair = tuple[UInt8, UInt8]
@@ -32,7 +33,7 @@ def _pairs(seed: int) -> list[Pair]:
     return pairs
 
 
-def _audit(pairs: Sequence[Pair]) -> dict[str, float | None]:
+def _variants(pairs: Sequence[Pair]) -> dict[str, float | None]:
     tp, fp, fn = np.stack([outcomes(confusion(t, p, K)) for t, p in pairs], axis=1)
     quarters = [outcomes(confusion(t[::4, ::4], p[::4, ::4], K)) for t, p in pairs]
     return miou_variants(tp, fp, fn, np.sum(quarters, axis=0))
@@ -97,7 +98,7 @@ def _slow(pairs: list[Pair]) -> dict[str, float | None]:
 @given(seed=st.integers(0, 10**6))
 def test_definitions_equal_loops_over_pixels(seed: int) -> None:
     pairs = _pairs(seed)
-    found, expected = _audit(pairs), _slow(pairs)
+    found, expected = _variants(pairs), _slow(pairs)
     assert list(found) == list(expected)
     for name, value in expected.items():
         assert found[name] == (None if value is None else pytest.approx(value, rel=1e-12)), name
@@ -112,7 +113,7 @@ def test_two_images_by_hand() -> None:
     """Class 0 has 10 of 12, class 1 has 2 of 4; class 2 is only predicted; 3 and 4 are nowhere."""
     truth = _map((0, 12)), _map((1, 4))
     prediction = _map((0, 10), (2, 2)), _map((1, 2), (2, 2))
-    found = _audit(list(zip(truth, prediction, strict=True)))
+    found = _variants(list(zip(truth, prediction, strict=True)))
     ious = 10 / 12, 2 / 4
     assert found["mean of images"] == pytest.approx((ious[0] / 2 + ious[1] / 2) / 2)
     assert found["mean of batches of 8"] == pytest.approx(sum(ious) / 3)  # the whole set is one
@@ -127,26 +128,32 @@ def test_two_images_by_hand() -> None:
 def test_padding_repeats_the_first_images() -> None:
     """Nine images: the first seven count twice, and only the first is wrong."""
     pairs = [(_map((0, 1)), _map((1, 1)))] + [(_map((0, 1)), _map((0, 1)))] * 8
-    assert _audit(pairs)["padded for 8 processes"] == (14 / 16 + 0) / 2
-    assert _audit(pairs[:8])["padded for 8 processes"] == (7 / 8 + 0) / 2  # nothing to pad
+    assert _variants(pairs)["padded for 8 processes"] == (14 / 16 + 0) / 2
+    assert _variants(pairs[:8])["padded for 8 processes"] == (7 / 8 + 0) / 2  # nothing to pad
 
 
 def test_images_of_different_difficulty_favour_the_mean_of_images() -> None:
     """A class that is tiny where it is wrong: torchmetrics' MeanIoU halves, the set's does not."""
     large, tiny = (_map((1, 980)), _map((1, 980))), (_map((0, 100), (1, 20)), _map((0, 120)))
-    found = _audit([large, tiny])
+    found = _variants([large, tiny])
     assert found["mean of images"] == pytest.approx((1 + (100 / 120 + 0) / 2) / 2)
 
 
 def test_nothing_scored_has_no_number() -> None:
     void = np.full((3, 3), 255, np.uint8)
-    assert set(_audit([(void, np.zeros_like(void))]).values()) == {None}
+    assert set(_variants([(void, np.zeros_like(void))]).values()) == {None}
 
 
 def test_the_table_shows_the_difference_in_points() -> None:
     zeros: Counts = np.zeros((1, K), np.int64)
-    audited = miou_variants(zeros, zeros, zeros, np.zeros((3, K), np.int64))
-    metrics = {"miou": 0.5, "audit": {**audited, "micro average": 0.75}}
+    variants = miou_variants(zeros, zeros, zeros, np.zeros((3, K), np.int64))
+    metrics = Metrics(
+        miou=0.5,
+        pixel_accuracy=None,
+        num_classes_counted=1,
+        iou={},
+        miou_variants={**variants, "micro average": 0.75},
+    )
     console = Console(width=80, record=True)
     console.print(variants_table("a network with a name " * 3, metrics))
     lines = console.export_text().splitlines()

@@ -15,15 +15,22 @@ from PIL import Image
 from datamodules import open_data
 from datamodules.datasets.cityscapes import CITYSCAPES
 from datamodules.labels import Label, LabelSet, UInt8
-from experiments import score
-from experiments.scoring.metrics import score_folder
-from experiments.scoring.prediction_files import PredictionError, open_predictions
-from tests.experiments.test_score import Maps
+from experiments.scoring import predictions as predictions_module
+from experiments.scoring.counts import count
+from experiments.scoring.metrics import (
+    ScoredPredictions,
+    full_scores,
+    score_folder,
+    score_predictions,
+)
+from experiments.scoring.prediction_files import PredictionError, read_file, write_prediction
+from experiments.scoring.predictions import Ids, open_predictions
+from tests.maps import LabelMaps
 
 SPEC = "streets:height=48:width=64:train=4:val=2:test=3"
 
 
-class City(Maps):
+class City(LabelMaps):
     labels = CITYSCAPES
 
 
@@ -98,58 +105,149 @@ FORMS: dict[str, tuple[Callable[[Path, UInt8], Any], str]] = {
 @pytest.fixture(scope="module")
 def expected(city: City, predicted: list[UInt8]) -> dict[str, Any]:
     """Of the arrays themselves, without any file."""
-    from experiments.scoring.counts import count
-    from experiments.scoring.metrics import full_scores
-
     pairs = zip(city.masks, predicted, strict=True)
     scores = full_scores(city, (count(truth, found, 19) for truth, found in pairs))
     return {"metrics": scores.metrics(), **scores.arrays()}
 
 
-@pytest.mark.parametrize("form", FORMS)
+def _scored(folder: Path, data: LabelMaps, ids: Ids | None = None) -> ScoredPredictions:
+    return score_predictions(open_predictions(folder, data, ids), data)
+
+
+@pytest.mark.parametrize("name", FORMS)
 def test_every_form_gives_the_same_numbers(
-    tmp_path: Path, city: City, predicted: list[UInt8], expected: dict[str, Any], form: str
+    tmp_path: Path, city: City, predicted: list[UInt8], expected: dict[str, Any], name: str
 ) -> None:
-    write, reading = FORMS[form]
+    write, reading = FORMS[name]
     for id, classes in zip(city.ids, predicted, strict=True):
         write(tmp_path / id, classes)
-    assert open_predictions(tmp_path, city).form == reading
-    scores = score_folder(tmp_path, city)
+    scores, _, form = _scored(tmp_path, city)
+    assert form == reading
     assert scores.metrics() == expected["metrics"]
-    for name, array in scores.arrays().items():
-        assert array.dtype == expected[name].dtype
-        np.testing.assert_array_equal(array, expected[name])
+    for key, array in scores.arrays().items():
+        assert array.dtype == expected[key].dtype
+        np.testing.assert_array_equal(array, expected[key])
+
+
+def _fill(folder: Path, city: City, *values: int) -> None:
+    """An image of each value alone, void where the truth has it, under the image's id."""
+    for id, mask, value in zip(city.ids, city.masks, values, strict=True):
+        Image.fromarray(np.full_like(mask, value)).save(folder / f"{id}.png")
 
 
 def test_values_that_fit_both_readings_are_class_ids_and_it_says_so(
     tmp_path: Path, city: City
 ) -> None:
     """7 is road as a label id and traffic sign as a class id."""
-    for id, mask in zip(city.ids, city.masks, strict=True):
-        Image.fromarray(np.full_like(mask, 7)).save(tmp_path / f"{id}.png")
-    default = open_predictions(tmp_path, city)
-    assert default.form.startswith("class ids (grey PNG), though they could be its label ids")
-    assert "--ids label" in default.form
-    assert (default(0, city.masks[0]) == 7).all()
-    for ids, value in (("train", 7), ("label", 0)):
-        chosen = open_predictions(tmp_path, city, ids)
-        assert "though" not in chosen.form
+    _fill(tmp_path, city, 7, 7, 7)
+    _, predictions, form = _scored(tmp_path, city)
+    assert form.startswith("class ids (grey PNG), though they could be its label ids")
+    assert "--ids label" in form
+    assert (predictions(0, city.masks[0]) == 7).all()
+    readings: tuple[tuple[Ids, int], ...] = (("train", 7), ("label", 0))
+    for ids, value in readings:
+        _, chosen, form = _scored(tmp_path, city, ids)
+        assert "though" not in form
         assert (chosen(0, city.masks[0]) == value).all()
 
 
 def test_a_reading_that_is_asked_for_is_the_only_one(tmp_path: Path, city: City) -> None:
-    for id, mask in zip(city.ids, city.masks, strict=True):
-        Image.fromarray(np.full_like(mask, 26)).save(tmp_path / f"{id}.png")  # car, as a label id
+    _fill(tmp_path, city, 26, 26, 26)  # car, as a label id
     with pytest.raises(PredictionError, match=r"value 26 in 960 pixels: class ids 0 to 18 are"):
-        open_predictions(tmp_path, city, "train")
-    Image.fromarray(np.full_like(city.masks[1], 34)).save(tmp_path / f"{city.ids[1]}.png")
-    for ids, says in ((None, "class ids 0 to 18 are needed, or ids"), ("label", "label table")):
+        _scored(tmp_path, city, "train")
+    _fill(tmp_path, city, 26, 34, 26)
+    asked: tuple[tuple[Ids | None, str], ...] = (
+        (None, "class ids 0 to 18 are needed, or ids"),
+        ("label", "label table"),
+    )
+    for ids, says in asked:
         with pytest.raises(PredictionError, match=rf"{city.ids[1]}\.png has the value 34 .*{says}"):
-            open_predictions(tmp_path, city, ids)
+            _scored(tmp_path, city, ids)
+
+
+@pytest.mark.parametrize("name", ["palette", "label ids", "npy"])
+def test_a_file_is_read_once(
+    tmp_path: Path,
+    city: City,
+    predicted: list[UInt8],
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+) -> None:
+    write, _ = FORMS[name]
+    for id, classes in zip(city.ids, predicted, strict=True):
+        write(tmp_path / id, classes)
+    predictions, read = open_predictions(tmp_path, city), []
+
+    def reading(path: Path) -> Any:
+        read.append(path)
+        return read_file(path)
+
+    monkeypatch.setattr(predictions_module, "read_file", reading)
+    score_predictions(predictions, city)
+    assert read == predictions.paths
+
+
+def test_what_the_first_file_does_not_tell_the_others_do(tmp_path: Path, city: City) -> None:
+    """7 may be a class id; 26 is a label id alone, so that the first was road all along."""
+    _fill(tmp_path, city, 7, 7, 26)
+    scores, predictions, form = _scored(tmp_path, city)
+    assert form == "the data set's label ids (grey PNG)"
+    road, car = CITYSCAPES.names.index("road"), CITYSCAPES.names.index("car")
+    for index, k in enumerate((road, road, car)):
+        assert (predictions(index, city.masks[index]) == k).all()
+    labelled = [int((mask != 255).sum()) for mask in city.masks]
+    assert scores.confusion.sum(0)[[road, car]].tolist() == [sum(labelled[:2]), labelled[2]]
+    _fill(tmp_path, city, 26, 7, 18)  # 18 is a void label id, and a class id
+    with pytest.raises(PredictionError, match="gives no class to"):
+        _scored(tmp_path, city)
+    _fill(tmp_path, city, 7, 26, 99)
+    with pytest.raises(
+        PredictionError, match=rf"{city.ids[2]}\.png has the value 99 in 960 pixels"
+    ):
+        _scored(tmp_path, city)
+
+
+def test_several_processes_count_as_one_does(tmp_path: Path) -> None:
+    spec = SPEC.replace("test=3", "test=40")  # enough for processes to pay
+    data = open_data(spec, "test")
+    for index, id in enumerate(data.ids):
+        classes = np.where(data.mask(index) == 255, 0, data.mask(index))
+        classes[:20] = 0
+        write_prediction(tmp_path / f"{id}.png", classes, data.labels.palette)
+    told: list[tuple[int, int]] = []
+    one, two = (
+        score_predictions(open_predictions(tmp_path, data), data, jobs, lambda *n: told.append(n))
+        for jobs in (1, 2)
+    )
+    assert told == [(done, 40) for done in range(1, 41)] * 2
+    assert one.form == two.form == "class ids (palette PNG)"
+    assert one.scores.metrics() == two.scores.metrics()
+    np.testing.assert_array_equal(one.scores.confusion, two.scores.confusion)
+    for name, array in one.scores.arrays().items():
+        np.testing.assert_array_equal(two.scores.arrays()[name], array)
+    worst = tmp_path / f"{data.ids[-1]}.png"
+    for ids, says in (
+        (np.zeros((4, 4)), "is 4x4 and"),
+        (np.full((48, 64), 99), "has the value 99 in"),
+    ):
+        Image.fromarray(ids.astype(np.uint8)).save(worst)
+        with pytest.raises(PredictionError, match=rf"{worst.name} {says}"):
+            score_predictions(open_predictions(tmp_path, data), data, 2)
+
+
+def test_what_is_written_is_a_palette_png(tmp_path: Path, city: City) -> None:
+    path = tmp_path / "new" / "a.png"
+    write_prediction(path, city.masks[0], CITYSCAPES.palette)
+    with Image.open(path) as file:
+        assert file.mode == "P"
+        np.testing.assert_array_equal(np.asarray(file), city.masks[0])
+        road = city.masks[0] == CITYSCAPES.names.index("road")
+        assert (np.asarray(file.convert("RGB"))[road] == (128, 64, 128)).all()
+    assert [entry.name for entry in path.parent.iterdir()] == ["a.png"]
 
 
 def test_label_ids_far_apart_are_told_from_class_ids(tmp_path: Path) -> None:
-    class Far(Maps):
+    class Far(LabelMaps):
         labels = LabelSet(
             (
                 Label(100, 0, "near", (1, 0, 0)),
@@ -160,14 +258,14 @@ def test_label_ids_far_apart_are_told_from_class_ids(tmp_path: Path) -> None:
 
     data = Far([np.array([[0, 1], [1, 1]], np.uint8)])
     np.save(tmp_path / "image0.npy", np.array([[100, 900], [901, 900]]))
-    assert score_folder(tmp_path, data).metrics()["miou"] == 1.0
+    assert score_folder(tmp_path, data).metrics().miou == 1.0
     np.save(tmp_path / "image0.npy", np.array([[0, 900], [901, 900]]))  # a bit of both
     with pytest.raises(PredictionError, match="value 900 in 2 pixels"):
         score_folder(tmp_path, data)
 
 
 def test_files_are_found_by_the_longest_id_that_begins_their_names(tmp_path: Path) -> None:
-    data = Maps([np.full((2, 2), k, np.uint8) for k in range(4)])
+    data = LabelMaps([np.full((2, 2), k, np.uint8) for k in range(4)])
     data.ids = ["a", "a_1", "a.b", "c"]
     names = ["a_pred.png", "a_1.png", "a.b_leftImg8bit.png", "c.v2.PNG"]
     for mask, name in zip(data.masks, names, strict=True):
@@ -180,11 +278,11 @@ def test_files_are_found_by_the_longest_id_that_begins_their_names(tmp_path: Pat
 
 
 def test_the_folder_of_a_trial_is_as_good_as_its_predictions(tmp_path: Path) -> None:
-    data = Maps([np.zeros((2, 2), np.uint8)])
+    data = LabelMaps([np.zeros((2, 2), np.uint8)])
     (tmp_path / "predictions").mkdir()
     (tmp_path / "picture.png").write_bytes(b"of something else")
     Image.fromarray(data.masks[0]).save(tmp_path / "predictions" / "image0.png")
-    assert score_folder(tmp_path, data).metrics()["miou"] == 1.0
+    assert score_folder(tmp_path, data).metrics().miou == 1.0
 
 
 def _cut(path: Path, bytes: int) -> None:
@@ -262,19 +360,15 @@ def _oracle(folder: Path) -> list[Path]:
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_fault_is_one_sentence(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], fault: str
-) -> None:
+def test_a_fault_is_one_sentence(tmp_path: Path, fault: str) -> None:
     spoil, says = FAULTS[fault]
     paths = _oracle(tmp_path / "p")
     spoil(paths[1])
-    before = sorted(tmp_path.rglob("*"))
-    kept = ["--output", str(tmp_path / "kept")]
-    assert score.main([str(tmp_path / "p"), "--data", SPEC, *kept]) == 2
-    (line,) = capsys.readouterr().err.splitlines()
-    assert says in line and ". " not in line and not line.endswith(".")
+    with pytest.raises(PredictionError) as caught:
+        score_folder(tmp_path / "p", open_data(SPEC, "test"))
+    line = str(caught.value)
+    assert says in line and ". " not in line and not line.endswith(".") and "\n" not in line
     assert str(tmp_path / "p") in line
-    assert sorted(tmp_path.rglob("*")) == before
 
 
 @pytest.mark.parametrize(
@@ -286,12 +380,11 @@ def test_a_fault_is_one_sentence(
     ],
 )
 def test_a_folder_of_nothing_is_one_sentence(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], files: list[str] | None, says: str
+    tmp_path: Path, files: list[str] | None, says: str
 ) -> None:
     if files is not None:
         (tmp_path / "p").mkdir()
         for name in files:
             (tmp_path / "p" / name).write_text("")
-    assert score.main([str(tmp_path / "p"), "--data", SPEC]) == 2
-    (line,) = capsys.readouterr().err.splitlines()
-    assert says in line and ". " not in line
+    with pytest.raises(PredictionError, match=says):
+        score_folder(tmp_path / "p", open_data(SPEC, "test"))

@@ -15,7 +15,7 @@ from datamodules.labels import IGNORE, UInt8
 from experiments.scoring.boundary import bands, boundary_counts
 from experiments.scoring.counts import confusion
 from experiments.scoring.objects import AREAS, WIDTHS, binned, objects
-from tests.maps import maps
+from tests.maps import maps, scene
 
 K = 4
 seeds = st.integers(0, 10**6)
@@ -147,7 +147,7 @@ def test_a_slanted_line_has_about_its_width() -> None:
 
 def test_widths_lie_near_scipys_distances() -> None:
     """With D, scipy's largest distance to a pixel outside: from 2 D - 1 to less than 2 D + 2."""
-    _, truth = _scene(160, 240)
+    _, truth = scene(160, 240)
     truth[:, 100:105] = IGNORE
     rows = objects(truth, truth)
     expected = []
@@ -210,33 +210,10 @@ def test_a_map_of_void_has_no_objects() -> None:
     assert not binned(rows, K, AREAS, "area").any()
 
 
-def _scene(height: int, width: int, classes: int = 19) -> tuple[UInt8, UInt8]:
-    """Blobs of all classes and thin poles; predicted with other outlines and specks."""
-    rng = np.random.default_rng(0)
-
-    def blobs() -> np.ndarray:
-        noise = rng.standard_normal((height // 8, width // 8)).astype(np.float32)
-        return cv2.resize(
-            cv2.GaussianBlur(noise, (0, 0), 8), (width, height), interpolation=cv2.INTER_CUBIC
-        )
-
-    fields = np.stack([blobs() for _ in range(classes)])
-    truth = fields.argmax(0).astype(np.uint8)
-    prediction = (fields + 0.1 * np.stack([blobs() for _ in fields])).argmax(0).astype(np.uint8)
-    for x in range(0, width - 20, 33):
-        top, thick = rng.integers(0, height // 2), rng.integers(1, 9)
-        truth[top : top + height // 3, x : x + thick] = x % classes
-        prediction[top : top + height // 3, x + 1 : x + 1 + thick] = x % classes
-    specks = rng.random(truth.shape) < 0.002
-    prediction[specks] = rng.integers(0, classes, specks.sum())
-    truth[-height // 16 :] = IGNORE
-    return truth, prediction
-
-
 @pytest.mark.slow
 def test_all_counts_of_a_large_map_cost_less_than_three_distance_transforms() -> None:
     """0.18 s of one core for 2048x1024 pixels of 19 classes, where scipy's transform takes 0.11."""
-    truth, prediction = _scene(1024, 2048)
+    truth, prediction = scene(1024, 2048)
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
 
