@@ -16,8 +16,15 @@ from experiments.analysis.evidence_types import Evidence
 from experiments.analysis.intervals import Interval, Target, interval
 from experiments.recipes import camvid_quick
 from experiments.trials.atomic_io import write_json
-from experiments.trials.result_types import FailedTrial, FailureKind, FinishedTrial, TrialResult
-from experiments.trials.results import read_result, write_result
+from experiments.trials.result_types import (
+    FailedTrial,
+    FailureKind,
+    FinishedTrial,
+    Metrics,
+    PositionPrior,
+    TrialResult,
+)
+from experiments.trials.results import PRIOR, read_result, write_record, write_result
 
 Floats = npt.NDArray[np.float64]
 
@@ -128,6 +135,12 @@ def failed(
     return found
 
 
+def write_prior(root: Path, miou: float) -> None:
+    """Scores of the position prior beside trials, of their data."""
+    metrics = Metrics(miou=miou, pixel_accuracy=None, num_classes_counted=2, iou={})
+    write_record(root / PRIOR, PositionPrior(data="d", metrics=metrics))
+
+
 def identity(
     model: str, seed: int = 0, repeat: int = 0, recipe: dict[str, Any] | None = None
 ) -> dict[str, Any]:
@@ -164,7 +177,7 @@ def _written(
 
 
 def difference(a: Resampled, b: Resampled, target: Target) -> Interval:
-    """a - b by seed and by draw, of one call of `bootstrap`."""
+    """a - b by seed and by draw, on the same draws."""
     assert a.miou.shape == b.miou.shape
     return interval(Resampled(a.miou - b.miou, a.draws - b.draws, a.num_blocks), target)
 
