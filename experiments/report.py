@@ -1,6 +1,6 @@
 """A comparison as one HTML file that opens without a network, and as what a paper or README needs.
 
-Everything that is written is made in `experiments/reporting/`.
+What is written is made in `experiments/reporting/`.
 """
 
 import argparse
@@ -8,28 +8,33 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from experiments.analysis.evidence import evidence
-from experiments.reporting.export import export, renew, summary
-from experiments.reporting.html_report import write_report
-from experiments.reporting.image_panel import make_panel
-from experiments.reporting.readme_figures import pareto_figure
-from experiments.trials.atomic_io import write_text
 from experiments.trials.comparability import check_comparable, separate
 from experiments.trials.result_types import TrialResult
-from experiments.trials.results import finished, publish, read_prior, read_results
-from experiments.trials.verification import stale_results, verified
+from experiments.trials.results import finished, read_results
 
 
 def main(argv: list[str] | None = None) -> int:
     """0 with what was asked for, 2 where it cannot be had."""
     args = _parser().parse_args(argv)
+    # scipy takes a second, which no --help waits for.
+    from experiments.reporting.comparison_files import ComparisonFiles, write_comparison
+
+    also = {name: getattr(args, name) for name in _ALSO}
     try:
-        for folder, results in _comparisons(args):
-            _write(folder, results, args)
+        for page, results in _comparisons(args):
+            files = ComparisonFiles(page=page, **also)
+            reason = write_comparison(args.results, results, files, args.data_root)
+            if reason:
+                print(f"no photos: {reason}")
+            for file in files:
+                print(f"wrote {file}")
     except (OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2
     return 0
+
+
+_ALSO = ("latex", "figures", "csv", "figure", "publish", "readme")  # beside the page
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -67,43 +72,13 @@ def _comparisons(args: argparse.Namespace) -> Iterator[tuple[Path, Sequence[Tria
     if not args.allow_mixed:
         check_comparable(results)  # before pictures are chosen, which needs the same images of all
     sets = separate(results) if args.allow_mixed else [results]
-    once = [args.latex, args.figures, args.csv, args.figure, args.publish, args.readme]
-    if len(sets) > 1 and any(once):
+    if len(sets) > 1 and any(getattr(args, name) for name in _ALSO):
         raise ValueError(
             f"{args.results} holds {len(sets)} comparisons, of which only pages can be written "
             "together: name the folder of one for the other files"
         )
     for number, some in enumerate(sets, 1):
         yield page if number == 1 else page.with_stem(f"{page.stem}-{number}"), some
-
-
-def _write(page: Path, results: Sequence[TrialResult], args: argparse.Namespace) -> None:
-    panel, prior = make_panel(results, args.data_root), read_prior(args.results, results)
-    known = evidence(results, prior=prior.metrics.miou if prior else None)
-    write_report(
-        results,
-        page,
-        evidence=known,
-        stale=stale_results(results),
-        verified=verified(results),
-        prior=prior,
-        panel=panel,
-    )
-    if panel.reason:
-        print(f"no photos: {panel.reason}")
-    if args.latex or args.figures or args.csv:
-        export(results, known, latex=args.latex, figures=args.figures, csv=args.csv, prior=prior)
-    if args.figure:
-        pareto_figure(results, args.figure, known)
-    if args.publish:
-        publish(results, args.publish, panel.ids)
-    if args.readme:
-        text = args.readme.read_text(encoding="utf-8")
-        content = summary(results, known, prior)
-        write_text(args.readme, renew(text, args.results.name, content))
-    files = (page, args.latex, args.figures, args.csv, args.figure, args.publish, args.readme)
-    for file in filter(None, files):
-        print(f"wrote {file}")
 
 
 if __name__ == "__main__":

@@ -103,6 +103,22 @@ def summary(results: Sequence[TrialResult], evidence: Evidence, prior: PositionP
     return f"**{evidence.answer}**\n\n{markdown(results, prior, evidence)}"
 
 
+def renew_readme(
+    readme: Path,
+    name: str,
+    results: Sequence[TrialResult],
+    evidence: Evidence,
+    prior: PositionPrior | None,
+) -> None:
+    """Put the answer and the table between the marks of this name, and touch nothing else.
+
+    Raises:
+        ValueError: the file has no such marks.
+    """
+    text = readme.read_text(encoding="utf-8")
+    write_text(readme, renew(text, name, summary(results, evidence, prior)))
+
+
 def renew(text: str, name: str, content: str) -> str:
     """Put `content` between the marks `<!-- name -->` and `<!-- end -->` of a Markdown text.
 

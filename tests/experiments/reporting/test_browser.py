@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from experiments.reporting import html_report
+from experiments.analysis.evidence import evidence
+from experiments.reporting.html_report import write_report
 from experiments.reporting.image_panel import make_panel
-from experiments.trials.results import TrialResult, read_results
-from tests.experiments.test_report import MODELS, Streets, write
+from experiments.trials.result_types import FinishedTrial
+from experiments.trials.results import finished, read_results
+from tests.experiments.street_trials import MODELS, Streets, write
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -43,24 +45,25 @@ def browser() -> Iterator["Browser"]:
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory: pytest.TempPathFactory) -> list[TrialResult]:
+def results(tmp_path_factory: pytest.TempPathFactory) -> list[FinishedTrial]:
     """Three networks of two seeds each, the last the best."""
     folder = tmp_path_factory.mktemp("browser")
     for i, model in enumerate(MODELS):
         for seed in (0, 1):
             write(folder / f"{i}-{seed}", model, wrong=0.4 - 0.15 * i, seed=seed)
-    return read_results(folder)
+    return finished(read_results(folder))
 
 
 @pytest.fixture(scope="module")
-def page_file(results: list[TrialResult], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def page_file(results: list[FinishedTrial], tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("page") / "report.html"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
             "experiments.reporting.image_panel.open_data", lambda spec, split, root: Streets()
         )
         panel = make_panel(results, None)
-    html_report.write_report(results, path, stale=set(), prior=None, panel=panel)
+    known = evidence(results)
+    write_report(results, path, evidence=known, stale=set(), prior=None, panel=panel)
     return path
 
 
@@ -88,8 +91,8 @@ def opened(
     assert watched.said == []
 
 
-def miou(results: list[TrialResult], model: str) -> float:
-    values = [r["metrics"]["miou"] for r in results if r["model"] == model]
+def miou(results: list[FinishedTrial], model: str) -> float:
+    values = [r.miou for r in results if r.model == model]
     return float(100 * sum(values) / len(values))
 
 
@@ -129,7 +132,7 @@ def test_sorts_by_click_and_by_key(opened: Watched) -> None:
     assert head.get_attribute("aria-sort") is None
 
 
-def test_pointing_tells_accuracy_and_cost(opened: Watched, results: list[TrialResult]) -> None:
+def test_pointing_tells_accuracy_and_cost(opened: Watched, results: list[FinishedTrial]) -> None:
     page = opened.page
     for i, model in enumerate(reversed(MODELS)):
         page.locator("#chart-cost .spot").nth(i).hover()
@@ -143,7 +146,7 @@ def test_pointing_tells_accuracy_and_cost(opened: Watched, results: list[TrialRe
     assert page.locator("#chart-cost .tip").is_hidden()
 
 
-def test_lines_tell_every_model_at_the_place(opened: Watched, results: list[TrialResult]) -> None:
+def test_lines_tell_every_model_at_the_place(opened: Watched, results: list[FinishedTrial]) -> None:
     page = opened.page
     box = page.locator("#chart-within svg").bounding_box()
     assert box is not None
@@ -151,7 +154,8 @@ def test_lines_tell_every_model_at_the_place(opened: Watched, results: list[Tria
     lines = page.locator("#chart-within .tip").inner_text().splitlines()
     assert lines[0] == "Distance d, pixels 1" and len(lines) == 4
     for line, model in zip(lines[1:], reversed(MODELS), strict=True):
-        found = [r["metrics"]["bands"]["within"][0] for r in results if r["model"] == model]
+        bands = [r.metrics.bands for r in results if r.model == model]
+        found = [band.within[0] or 0.0 for band in bands if band]
         assert line.endswith(model)
         assert float(line.split()[1]) == pytest.approx(50 * sum(found), abs=0.06)
 

@@ -7,7 +7,6 @@ import re
 import statistics
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -19,47 +18,17 @@ from pylatexenc.latex2text import LatexNodes2Text
 from pylatexenc.latexwalker import LatexEnvironmentNode, LatexWalker
 
 from experiments.analysis.evidence import evidence
-from experiments.analysis.model_summary import entries
+from experiments.analysis.model_summary import summarise
 from experiments.reporting.export import export
 from experiments.reporting.latex_table import escape
-from experiments.reporting.plots import look, pareto_axes, pareto_figure
-from experiments.trials.results import TrialResult, read_results
+from experiments.reporting.plots import look
+from experiments.reporting.readme_figures import pareto_axes, pareto_figure
+from experiments.trials.result_types import PositionPrior
+from experiments.trials.results import read_results
 from tests.experiments.made import COST, arrays, failed, spread, trial
+from tests.experiments.paper_trials import metrics, prior, write
 
 NAMES = ("hrnetv2_w18_small_v1", "unet:width=9", "smp/fpn/resnet_34%")
-PIXELS = (1, 2, 3, 5, 8, 12, 20)
-PRIOR: dict[str, Any] = {"miou": 0.17, "pixel_accuracy": 0.6, "iou": {"a": 0.2, "b": None}}
-
-
-def metrics(miou: float) -> dict[str, Any]:
-    """All that a scorer says, in made-up numbers that tell each other apart."""
-    return {
-        "miou": miou,
-        "pixel_accuracy": miou + 0.1,
-        "iou": {"a": miou + 0.05, "b": miou - 0.05},
-        "image_miou": {"mean": miou - 0.01, "worst_decile": miou - 0.2},
-        "boundary_iou": {"fraction": 0.02, "mean": miou - 0.11, "iou": {"a": miou, "b": None}},
-        "bands": {
-            "pixels": list(PIXELS),
-            "within": [miou - 0.3 + d / 100 for d in PIXELS],
-            "beyond": [miou + d / 100 for d in PIXELS],
-        },
-        "objects": {
-            "width": {
-                "edges": [3, 5, 9, 17],
-                "objects": [13103, 3400, 0, 1756, 3080],
-                "recall": [miou - 0.4, miou - 0.3, None, miou, miou + 0.1],
-            }
-        },
-    }
-
-
-def write(root: Path, model: str, miou: float, seed: int = 0, **changes: Any) -> TrialResult:
-    counts = arrays(spread(miou, 0.01, seed), near=miou - 0.1)
-    curve = {"train": [], "val": [[10, miou / 2], [20, miou]]}
-    known = {"metrics": metrics(miou), "curve": curve, "cost": {**COST, "gmacs": 5 * miou}}
-    protocol = {"mode": "whole image, single scale, no flip"}
-    return trial(root, model, counts, seed, protocol=protocol, **(known | changes))
 
 
 def three(root: Path) -> Path:
@@ -80,17 +49,19 @@ def folder(tmp_path: Path) -> Path:
 def kept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, bytes]]:
     """The folder of three models, and all that is written of it."""
     root = three(tmp_path_factory.mktemp("three") / "results")
-    return root, written(root, PRIOR, figures=True)
+    return root, written(root, prior(), figures=True)
 
 
 def written(
-    folder: Path, prior: dict[str, Any] | None = None, *, figures: bool = False
+    folder: Path, prior: PositionPrior | None = None, *, figures: bool = False
 ) -> dict[str, bytes]:
     """Content of every file that is written, by its name."""
     out = folder.parent / "out"
     drawn = out if figures else None
     table, numbers = out / "table.tex", out / "table.csv"
-    export(read_results(folder), latex=table, csv=numbers, figures=drawn, prior=prior)
+    results = read_results(folder)
+    known = evidence(results, prior=prior.metrics.miou if prior else None)
+    export(results, known, latex=table, csv=numbers, figures=drawn, prior=prior)
     return {path.name: path.read_bytes() for path in out.iterdir()}
 
 
@@ -98,7 +69,7 @@ def test_csv_has_the_numbers_of_the_result_files(kept: tuple[Path, dict[str, byt
     folder, files = kept
     lines = list(csv.DictReader(io.StringIO(files["table.csv"].decode())))
     assert [line["model"] for line in lines] == [*NAMES]
-    found = evidence(read_results(folder), prior=PRIOR["miou"])
+    found = evidence(read_results(folder), prior=prior().metrics.miou)
     for line in lines:
         name = re.sub(r"\W", "-", line["model"])
         records = [json.loads(p.read_text()) for p in folder.glob(f"{name}/*/result.json")]
@@ -156,13 +127,13 @@ def test_latex_table(kept: tuple[Path, dict[str, bytes]]) -> None:
     above, names, units, *rows = rows_of(table)
     assert above[-3:] == [r"\multicolumn{3}{c}{Published elsewhere}"] * 3
     assert list(zip(names, units, strict=True))[4:6] == [("mIoU", r"\%"), (r"95\,\%", "interval")]
-    first, second, third, prior, fail = rows
+    first, second, third, floor, fail = rows
     assert first[0] == r"\texttt{hrnetv2\_w18\_small\_v1}" and first[4] == r"\textbf{70.1}"
     low, high = re.fullmatch(r"\[(.*),\\,(.*)\]", first[5]).groups()  # type: ignore[union-attr]
     assert 65 < float(low) < 70.1 < float(high) < 75
     assert first[-3:] == ["1.5", "31.1", "70.3"] and second[-3:] == ["", "", ""]
     assert third[0] == r"\texttt{smp/fpn/resnet\_34\%}" and r"\textbf" not in second[4] + third[4]
-    assert prior[4] == "17.0" and fail[0] == r"\texttt{hrnet}"
+    assert floor[4] == "17.0" and fail[0] == r"\texttt{hrnet}"
     text = LatexNodes2Text().latex_to_text(table.replace(r"\texttt", ""))  # which it leaves out
     for part in (
         "Recipe camvid-quick (4000 steps of 8 images), evaluated on camvid test, 40 images",
@@ -192,7 +163,7 @@ def test_nothing_is_bold_where_the_best_cannot_be_told_apart(folder: Path) -> No
 
 
 def test_models_that_did_not_train_are_marked(folder: Path) -> None:
-    files = written(folder, {**PRIOR, "miou": 0.6})
+    files = written(folder, prior(0.6))
     table = files["table.tex"].decode()
     cells = [row[4] for row in rows_of(table)[3:6]]
     assert [r"$^{\dagger}$" in cell for cell in cells] == [False, True, True]
@@ -232,11 +203,12 @@ def test_figures_are_vectors_with_text(kept: tuple[Path, dict[str, bytes]]) -> N
 
 def test_the_same_results_give_the_same_bytes(kept: tuple[Path, dict[str, bytes]]) -> None:
     folder, files = kept
-    assert written(folder, PRIOR, figures=True) == files
+    assert written(folder, prior(), figures=True) == files
 
 
 def test_only_what_the_results_hold_is_drawn(tmp_path: Path) -> None:
-    old = {key: metrics(0.5)[key] for key in ("miou", "pixel_accuracy", "iou")}
+    names = ("miou", "pixel_accuracy", "num_classes_counted", "iou")
+    old = {key: metrics(0.5)[key] for key in names}
     trial(tmp_path / "old", "unet", arrays(spread(0.5, 0.01)), metrics=old, cost=None, timing=None)
     files = written(tmp_path / "old", figures=True)
     assert {*files} == {"table.tex", "table.csv", "classes.pdf", "classes.svg"}
@@ -263,16 +235,16 @@ def test_nothing_finished_is_refused(tmp_path: Path) -> None:
 def test_pareto_has_bars_and_front(folder: Path) -> None:
     results = read_results(folder)
     found = evidence(results)
-    models = entries(results, order=[m.model for m in found.models])
+    models = summarise(results, order=[m.model for m in found.models])
     figure = pareto_axes(look(models, models), models, found, (8, 3.2))
     for axes in figure.axes:
         front, *drawn = [np.asarray(line.get_ydata()).tolist() for line in axes.lines]
         # The best is the most costly here and all latencies are equal.
-        assert max(front) == pytest.approx(100 * models[0].row.miou)
-        for entry, bar, point in zip(models, drawn[::2], drawn[1::2], strict=True):
-            score = found.model(entry.row.model).miou  # type: ignore[union-attr]
+        assert max(front) == pytest.approx(100 * models[0].miou)
+        for summary, bar, point in zip(models, drawn[::2], drawn[1::2], strict=True):
+            score = found.model(summary.model).miou  # type: ignore[union-attr]
             assert bar == pytest.approx([100 * score.low, 100 * score.high])  # type: ignore[operator]
-            assert point == pytest.approx([100 * entry.row.miou])
+            assert point == pytest.approx([100 * summary.miou])
 
 
 @pytest.mark.parametrize("gmacs", [(2.7,), (2.7, 2.8), (0.04, 3.9), (0.1, 4000.0), (747.3,)])
@@ -280,7 +252,7 @@ def test_ticks_of_operations_never_overlap(tmp_path: Path, gmacs: tuple[float, .
     for i, value in enumerate(gmacs):
         write(tmp_path, f"unet:width={i}", 0.5, cost={**COST, "gmacs": value})
     results = read_results(tmp_path)
-    models = entries(results, order=[m.model for m in evidence(results).models])
+    models = summarise(results, order=[m.model for m in evidence(results).models])
     figure = pareto_axes(look(models, models), models, None, (7, 2.4))
     figure.draw_without_rendering()
     axes = figure.axes[0]

@@ -7,8 +7,10 @@ from rich.console import Console
 
 from experiments.analysis.evidence import evidence
 from experiments.reporting.tables import main_table, markdown, tables
-from experiments.trials.results import TrialResult
-from tests.experiments.made import arrays, failed, judge, spread, trial
+from experiments.trials.result_types import TrialResult
+from experiments.trials.verification import Outcome, Verification
+from tests.experiments.made import COST, arrays, failed, judge, spread, trial
+from tests.experiments.paper_trials import prior
 
 LONG = "deeplabv3p:trunk=mobilenetv2_100:output_stride=8"
 
@@ -65,14 +67,14 @@ def test_without_evidence_or_intervals(tmp_path: Path) -> None:
 def test_rows_that_did_not_train_say_so(tmp_path: Path) -> None:
     results = three(tmp_path)
     results += [
-        failed(tmp_path, "a", "did not train under this recipe: the loss is nan"),
+        failed(tmp_path, "a", "the loss is nan at step 3", kind="diverged"),
         failed(tmp_path, "b", "out of memory", seed=1),
     ]
     text = printed(main_table(results, evidence=judge(results, prior=0.295)))
     words = " ".join(text.split())
     assert re.search(r"30\.0\s+random\s+did not train", words)
-    assert re.search(r"a seed 0( -){5} did not train", words)
-    assert re.search(r"b seed 1( -){5} failed", words)
+    assert re.search(r"a( -){5} did not seed 0 train", words)
+    assert re.search(r"b( -){5} failed seed 1", words)
 
 
 def test_ten_networks_fit(tmp_path: Path) -> None:
@@ -85,16 +87,22 @@ def test_ten_networks_fit(tmp_path: Path) -> None:
             seed,
             recipe={"init": "imagenet"},
             init=init,
-            cost={"params": 65e6, "gmacs": 1234.5, "size": [1024, 2048], "latency_ms": 12345.0}
+            cost={
+                **COST,
+                "params": 65e6,
+                "gmacs": 1234.5,
+                "size": [1024, 2048],
+                "latency_ms": 12345.0,
+            }
             | {"peak_memory_gb": 12.3, "peak_memory_kind": "resident set of the training process"}
             | {"threads": 16, "device": "cpu", "precision": "bf16-mixed"},
-            timing={"train_seconds": 123456.0},
+            timing={"train_seconds": 123456.0, "steps": 4000},
         )
         for i in range(10)
         for seed in (0, 1)
     ]
     found = judge(results)
-    for part in tables(results, {str(results[0].path)}, found)[-3:-2]:
+    for part in tables(results, {results[0].path}, found)[-3:-2]:
         text = printed(part)
         assert max(map(len, text.splitlines())) <= 80
         assert text.count("±") == 10 and text.count("*") == 1
@@ -103,8 +111,8 @@ def test_ten_networks_fit(tmp_path: Path) -> None:
 
 def test_markdown_has_a_column_of_intervals(tmp_path: Path) -> None:
     results = three(tmp_path)
-    found, prior = judge(results), {"miou": 0.17}
-    plain, text = markdown(results, prior), markdown(results, prior, found)
+    found = judge(results)
+    plain, text = markdown(results, prior()), markdown(results, prior(), found)
     assert "95 %" not in plain
     widths = {len(line.split("|")) for line in text.splitlines()}
     assert widths == {len(plain.splitlines()[0].split("|")) + 1}
@@ -112,3 +120,38 @@ def test_markdown_has_a_column_of_intervals(tmp_path: Path) -> None:
     assert best.low is not None and best.high is not None
     assert f"| 60.0 | {100 * best.low:.1f} to {100 * best.high:.1f} |" in text
     assert text.splitlines()[-1].endswith("| 17.0 | |")
+
+
+def verification(outcome: Outcome = "equal") -> Verification:
+    return Verification(
+        code="now",
+        version="0.2.0",
+        steps=50,
+        num_losses=50,
+        outcome=outcome,
+        largest=0.0 if outcome == "equal" else 2e-7,
+        differs_from=None,
+        hardware="cpu",
+    )
+
+
+def test_verified_rows_are_named_below_the_table(tmp_path: Path) -> None:
+    """A model of which all seeds hold by its name, else the seeds that do."""
+    results = [trial(tmp_path, name, arrays(0.5), seed) for name in ("a", LONG) for seed in (0, 1)]
+    assert "verified" not in printed(main_table(results))
+    held = {result.path: verification() for result in results[:3]}
+    text = printed(main_table(results, {results[3].path}, verified=held))
+    assert max(map(len, text.splitlines())) <= 80
+    said = " ".join(text.split())
+    equal = "equal to the bit (50 losses of the first 50 steps)"
+    assert f"verified under the present code: a, {LONG} seed 0 {equal}" in said
+    assert text.count("*") == 1
+    held |= {result.path: verification("within noise") for result in results[2:]}
+    said = " ".join(printed(main_table(results, verified=held)).split())
+    assert f"a {equal}; {LONG} equal within the hardware's noise" in said
+
+
+def test_other_runs_of_a_failed_trial_are_told_apart(tmp_path: Path) -> None:
+    results = [failed(tmp_path, "a", "out of memory", repeat=n) for n in (0, 1)]
+    lines = [line.strip() for line in printed(main_table(results)).splitlines()]
+    assert "seed 0" in lines and "seed 0, run 2" in lines
