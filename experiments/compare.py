@@ -3,20 +3,12 @@
 import argparse
 import sys
 from pathlib import Path
-from typing import Any
 
-from datamodules.loading.cache import open_cached
 from datamodules.registry import DATASETS
-from experiments.comparison import launcher, tuning
-from experiments.comparison.plan import DEFAULT_MODELS, plan
-from experiments.comparison.presentation import dry_run, scored, show
+from experiments.comparison.request import DEFAULT_MODELS, ComparisonRequest
 from experiments.recipes import RECIPES
-from experiments.trials.comparability import check_comparable
-from experiments.trials.data_check import check_data, data_hash
-from experiments.trials.environment import is_main_node
-from experiments.trials.recipe import Recipe
-from experiments.trials.results import TrialResult
-from experiments.trials.trial import BusyError, Trial
+from experiments.training.trial_request import Resources
+from experiments.trials.recipe import RecipeRequest
 from models import families, model_options
 from models.registry import MODELS
 
@@ -27,11 +19,25 @@ def main(argv: list[str] | None = None) -> int:
     if args.list:
         print(listing())
         return 0
+    # `--help` and `--list` do without pydantic, rich and what else these bring.
+    from rich.console import Console
+
+    from experiments.comparison.comparison_runner import run_comparison
+    from experiments.comparison.dry_run import print_plan
+    from experiments.comparison.plan import plan
+    from experiments.comparison.presentation import show
+    from experiments.trials.trial import BusyError
+
     try:
-        trials = plan(args)
+        request = request_of(args)
+        trials = plan(request)
         if args.dry_run:
-            return dry_run(trials, args)
-        return _compare(trials, args)
+            print_plan(trials, request, Console())
+            return 0
+        console = Console(highlight=False)
+        ended = run_comparison(trials, request, console)
+        show(ended, request, console)
+        return int(bool(ended.notes))
     except (ValueError, BusyError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
@@ -40,58 +46,35 @@ def main(argv: list[str] | None = None) -> int:
         return 130
 
 
-def _compare(trials: list[Trial], args: argparse.Namespace) -> int:
-    from rich.console import Console
-
-    console = Console(highlight=False)
-    _check_data(trials[0].recipe, args.data_root, console)
-    data = data_hash(trials[0].recipe, args.data_root)
-    _check_scored(trials[0], data, args)
-    untrained: dict[Trial, str] = {}
-    if args.tune:
-        tuned = tuning.tune(
-            trials, args.tune, lambda some: launcher.run(some, args, console), console, args.rerun
-        )
-        untrained = {trial: reason for trial, reason in tuned.items() if reason is not None}
-        trials = [one for pair in zip(trials, tuned, strict=True) for one in pair]
-    for trial, reason in untrained.items():
-        launcher.fail(trial, data, reason, args.rerun)
-    cells = launcher.run([trial for trial in trials if trial not in untrained], args, console)
-    notes = [f"{trial.name} failed: {reason}" for trial, reason in untrained.items()]
-    notes += [
-        f"{cell.trial.name} {cell.state}: {cell.note}" for cell in cells if cell.state != "done"
-    ]
-    if is_main_node():
-        show(trials, notes, args, console, data, mirrored=bool(cells))
-    return int(bool(notes))
-
-
-def _check_data(recipe: Recipe, root: Path | None, console: Any) -> None:
-    """Read the data set once, if it has not been read as it is now, and say what to know of it."""
-    from experiments.reporting.progress_bar import shown_progress
-
-    with shown_progress("images") as progress:
-        found = check_data(recipe, root, progress)
-    for name, split in found.splits.items():
-        open_cached(recipe.data, name, root, split.fingerprint)  # a stale copy is refused here
-    if is_main_node():
-        for finding in found.findings:
-            console.print(f"data: {finding}", style="yellow", markup=False)
-
-
-def _check_scored(trial: Trial, data: str, args: argparse.Namespace) -> None:
-    """Refuse predictions from elsewhere that no table can show with the trials, before these run.
+def request_of(args: argparse.Namespace) -> ComparisonRequest:
+    """What the arguments ask for.
 
     Raises:
-        ValueError: as `check_comparable`.
+        ValueError: a text that is no list of seeds.
     """
-    if not args.allow_mixed:
-        recipe = trial.recipe
-        splits = check_data(recipe, args.data_root).splits
-        prints = {name: split.fingerprint for name, split in splits.items()}
-        about = {"name": recipe.data, "split": recipe.test_split, "fingerprints": prints}
-        ours = {**trial.identity(data), "status": "done", "data": about}
-        check_comparable([TrialResult(trial.result_path, ours), *scored(trial)])
+    try:
+        seeds = tuple(int(text) for text in args.seeds.split(","))
+    except ValueError:
+        raise ValueError(f"--seeds takes whole numbers as 0,1,2; got {args.seeds!r}") from None
+    return ComparisonRequest(
+        models=tuple(text.strip() for text in args.models.split(",") if text.strip()),
+        recipe=RecipeRequest(args.recipe, tuple(args.changes), args.data),
+        match=args.match,
+        at=args.at,
+        seeds=seeds,
+        repeats=args.repeats,
+        tune=args.tune,
+        jobs=args.jobs,
+        out=args.out,
+        rerun=args.rerun,
+        allow_mixed=args.allow_mixed,
+        resources=Resources(
+            data_root=args.data_root,
+            devices=args.devices,
+            num_nodes=args.num_nodes,
+            wandb=args.wandb,
+        ),
+    )
 
 
 DESCRIPTION = """\

@@ -12,15 +12,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from rich.console import Console
-
-from experiments.analysis.evidence import evidence
-from experiments.reporting.tables import tables
-from experiments.training.evaluation import evaluate
-from experiments.training.evaluation_request import evaluation_request
-from experiments.trials.protocols import PROTOCOLS
+from experiments.training.evaluation_request import EvaluationRequest
+from experiments.trials.protocols import PROTOCOLS, parse_protocol
 from experiments.trials.recipe import PRECISIONS
-from experiments.trials.staleness import stale_results
 
 
 def parser() -> argparse.ArgumentParser:
@@ -47,21 +41,51 @@ def main(argv: list[str] | None = None) -> int:
     """0 with predictions and, where there are labels, tables; 2 for a request that cannot be met;
     130 if stopped."""
     args = parser().parse_args(argv)
+    # Torch, pydantic and rich take seconds, which `--help` does without.
+    from rich.console import Console
+
+    from experiments.comparison.result_sets import print_tables, result_sets
+    from experiments.reporting.progress_bar import shown_progress
+    from experiments.training.evaluation import evaluate
+    from experiments.training.evaluation_plan import plan_evaluation
+
     try:
-        shown = evaluate(evaluation_request(args), args.add)
+        evaluation = plan_evaluation(_request(args))
+        done = evaluate(evaluation, shown_progress)
+        sets = result_sets(done.results, prior=None, apart=False) if done.results else []
     except (ValueError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("\nstopped; the same command goes on from the last image", file=sys.stderr)
         return 130
-    console = Console(highlight=False, markup=False)
-    if shown:
-        known = evidence(shown)
-        for table in tables(shown, stale_results(shown), known):
-            console.print(table)
-        console.print(known.answer)
+    if not sets:
+        print(
+            f"{evaluation.split} of {evaluation.data} has no label to score against; its "
+            f"predictions are in {done.predictions}, and python -m experiments.data export writes "
+            "them for a server"
+        )
+    print_tables(sets, Console(highlight=False, markup=False), question=False)
     return 0
+
+
+def _request(args: argparse.Namespace) -> EvaluationRequest:
+    """What the arguments ask for.
+
+    Raises:
+        ValueError: a text that is no protocol.
+    """
+    return EvaluationRequest(
+        checkpoint=args.checkpoint,
+        protocol=parse_protocol(args.protocol),
+        network=args.model,
+        data=args.data,
+        data_root=args.data_root,
+        split=args.split,
+        precision=args.precision,
+        out=args.out,
+        add=args.add,
+    )
 
 
 if __name__ == "__main__":

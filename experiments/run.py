@@ -5,18 +5,13 @@
 """
 
 import argparse
-import os
+import json
 import sys
-from dataclasses import replace
 from pathlib import Path
 
-from experiments.training.trial_runner import die_with_parent, lend, run_trial
-from experiments.trials.atomic_io import write_json
-from experiments.trials.data_check import data_hash
-from experiments.trials.environment import global_rank
-from experiments.trials.overrides import load_recipe
-from experiments.trials.trial import BusyError, Trial
-from models import parse_model
+from experiments.training.trial_request import Resources, TrialRequest
+from experiments.trials.environment import die_with_parent, global_rank, spin_briefly
+from experiments.trials.recipe import RecipeRequest, TuningBudget
 
 
 def parser() -> argparse.ArgumentParser:
@@ -35,39 +30,65 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--out", type=Path, default=Path("runs"))
     p.add_argument("--wandb", choices=("online", "offline", "off"))
     p.add_argument("--group", help="W&B group: the comparison's id")
+    # What other commands say: values and search of a tuned trial, and that only its first losses
+    # are wanted.
+    p.add_argument("--own", action="append", default=[], help=argparse.SUPPRESS)
+    p.add_argument("--tuning", type=json.loads, help=argparse.SUPPRESS)
+    p.add_argument("--first-losses", type=int, help=argparse.SUPPRESS)
     return p
+
+
+def _request(args: argparse.Namespace) -> TrialRequest:
+    return TrialRequest(
+        model=args.model,
+        recipe=RecipeRequest(args.recipe, tuple(args.changes), args.data),
+        own=tuple(args.own),
+        tuning=TuningBudget(**args.tuning) if args.tuning else None,
+        name=args.name,
+        seed=args.seed,
+        repeat=args.repeat,
+        out=args.out,
+        resources=Resources(
+            data_root=args.data_root,
+            devices=args.devices,
+            num_nodes=args.num_nodes,
+            workers=args.workers,
+            wandb=args.wandb,
+            group=args.group,
+        ),
+    )
 
 
 def main(argv: list[str] | None = None) -> int:
     """0 when the result is there, 1 when the trial failed (its reason is in the result), 2 for
-    arguments that name nothing, 3 when another process holds the trial."""
+    arguments that name nothing, 3 when another process holds the trial, 130 if stopped."""
     args = parser().parse_args(argv)
     die_with_parent()
-    # Threads of OpenMP spin while they wait, which makes two busy processes up to ten times
-    # slower instead of twice; without any spinning one alone takes twice as long.
-    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+    spin_briefly()
+    # `--help` does without them.
+    from experiments.training.trial_runner import first_losses, lend, run_trial
+    from experiments.trials.trial import BusyError
+
+    request, keeps_results = _request(args), global_rank() == 0
     try:
-        recipe = load_recipe(args.recipe, args.changes, args.data)
-        recipe = replace(recipe, name=args.name or recipe.name)
-        parse_model(args.model)
-        trial = Trial(recipe, args.model, args.seed, args.out, args.repeat)
-        identity = trial.identity(data_hash(recipe, args.data_root))
-        if global_rank() > 0:
-            return lend(trial, args)
-        with trial.lock():
-            if not trial.prepare(identity["hashes"]["data"]):
-                print(f"done already: {trial.result_path}")
-                return 0
-            for draft in trial.folder.glob(".*"):  # of a process that was killed while writing
-                draft.unlink()
-            write_json(trial.folder / "trial.json", identity)
-            return run_trial(trial, identity, args)
+        if args.first_losses is not None:
+            losses = first_losses(request, args.first_losses)
+            if keeps_results:
+                print(json.dumps(losses))
+            return 0
+        failure = run_trial(request) if keeps_results else lend(request)
     except BusyError as error:
         print(f"{error}; wait for it, or end it and try again", file=sys.stderr)
         return 3
     except (ValueError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on from the last checkpoint", file=sys.stderr)
+        return 130
+    if failure is not None:
+        print(f"failed: {failure.reason}", file=sys.stderr)
+    return int(failure is not None)
 
 
 if __name__ == "__main__":

@@ -10,18 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from rich.console import Console
-
-from experiments.analysis.evidence import evidence
-from experiments.comparison.external_predictions import score_again, score_folders
-from experiments.reporting.html_report import write_report
-from experiments.reporting.image_panel import make_panel
-from experiments.reporting.score_tables import variants_table
-from experiments.reporting.tables import tables
-from experiments.trials.comparability import separate, titles
-from experiments.trials.result_types import TrialResult
-from experiments.trials.results import read_prior, read_results
-from experiments.trials.verification import stale_results
+from experiments.comparison.scoring_request import ScoringRequest
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -51,16 +40,25 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """0 with tables on the terminal, 2 for a request or predictions that cannot be scored."""
-    args, console = _parser().parse_args(argv), Console(highlight=False, markup=False)
+    """0 with tables on the terminal, 2 for a request or predictions that cannot be scored, 130 if
+    stopped."""
+    args = _parser().parse_args(argv)
+    # `--help` does without pydantic, rich and what else these bring.
+    from rich.console import Console
+
+    from experiments.comparison.external_predictions import score_folders
+    from experiments.comparison.rescoring import score_again
+    from experiments.comparison.scored_presentation import show_scored
+
+    request, console = _request(args), Console(highlight=False, markup=False)
     try:
-        _check_request(args)
+        request.check()
         with tempfile.TemporaryDirectory() as scratch:
-            keep = args.output or Path(scratch)
-            scored = (
-                score_again(args, console) if args.again else score_folders(args, keep, console)
-            )
-            _show(scored, args, console)
+            if request.again:
+                scored = score_again(request, console)
+            else:
+                scored = score_folders(request, request.output or Path(scratch), console)
+            show_scored(scored, request, console)
     except KeyboardInterrupt:
         print("\nstopped; no result is half written", file=sys.stderr)
         return 130
@@ -70,38 +68,21 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def _show(scored: list[TrialResult], args: argparse.Namespace, console: Console) -> None:
-    """Tables and the answer of each set of results that may share them, and the report."""
-    folder = args.add or args.again
-    shown = read_results(folder) if folder else scored
-    sets = separate(shown) if args.allow_mixed else [shown]
-    names = titles([[result.record for result in some] for some in sets])
-    for name, some in zip(names, sets, strict=True):
-        if len(sets) > 1:
-            console.print(f"\n{name}", style="bold")
-        prior = read_prior(folder, some) if folder else None
-        known, stale = evidence(some, prior=prior["miou"] if prior else None), stale_results(some)
-        for table in tables(some, stale, known):
-            console.print(table)
-        console.print(f"{known.question}\n{known.answer}")
-    if args.audit:
-        for result in scored:
-            console.print(variants_table(result.label, result["metrics"]))
-    if args.output:
-        page = args.output / "report.html"
-        panel = make_panel(scored, args.data_root)
-        write_report(scored, page, stale=set(), prior=None, panel=panel)
-        console.print(f"report: {page}", soft_wrap=True)
-
-
-def _check_request(args: argparse.Namespace) -> None:
-    new = args.folders or args.data or args.name or args.add or args.output or args.ids
-    if args.again and new:
-        raise ValueError("--again takes predictions and data set from the results: give no others")
-    if not args.again and not (args.folders and args.data):
-        raise ValueError("a DIR of predictions and --data, or --again with results, are needed")
-    if args.jobs < 1:
-        raise ValueError(f"--jobs is {args.jobs}: at least one process has to count")
+def _request(args: argparse.Namespace) -> ScoringRequest:
+    return ScoringRequest(
+        folders=tuple(args.folders),
+        data=args.data,
+        split=args.split,
+        data_root=args.data_root,
+        ids=args.ids,
+        names=tuple(args.name) if args.name else None,
+        add=args.add,
+        output=args.output,
+        again=args.again,
+        audit=args.audit,
+        allow_mixed=args.allow_mixed,
+        jobs=args.jobs,
+    )
 
 
 if __name__ == "__main__":

@@ -14,12 +14,6 @@ import os
 import sys
 from pathlib import Path
 
-from rich.console import Console
-
-from experiments.comparison.wandb_sync import Account, send, versions, write
-from experiments.training import wandb_run
-from experiments.trials.results import read_results
-
 
 def main(argv: list[str] | None = None) -> int:
     """0 when all is mirrored, 1 when W&B failed, 2 for arguments that name nothing."""
@@ -30,10 +24,16 @@ def main(argv: list[str] | None = None) -> int:
     p.add_argument("--mode", choices=("online", "offline"), help="online where there is an account")
     p.add_argument("--out", type=Path, help="where run files go (default: the results folder)")
     args = p.parse_args(argv)
-    console, folder = (
-        Console(highlight=False, markup=False, soft_wrap=True),
-        args.out or args.folder,
-    )
+    # `--help` does without pydantic, rich and what else these bring.
+    from rich.console import Console
+
+    from experiments.comparison.wandb_content import versions
+    from experiments.comparison.wandb_sync import Account, send, write
+    from experiments.training import wandb_run
+    from experiments.trials.results import read_results
+
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    folder = args.out or args.folder
     account = wandb_run.has_account()
     try:
         if args.mode == "online" and not account:
@@ -49,7 +49,7 @@ def main(argv: list[str] | None = None) -> int:
         server = Account() if online else None
         for version in made:
             new = send(version, folder, server) if server else write(version, folder)[1]
-            console.print(f"{version.init['name']}: {'written' if new else 'there already'}")
+            console.print(f"{version.init.name}: {'written' if new else 'there already'}")
     except Exception as error:  # whatever W&B raises; what it has stays, and is not sent again
         print(f"W&B failed: {error}", file=sys.stderr)
         return 1

@@ -1,102 +1,59 @@
 """Runs what has not finished of a comparison's trials, each in a process of its own."""
 
-import argparse
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import replace
 
-from experiments.comparison.plan import threads
-from experiments.comparison.scheduler import TrialProcess, run_cells
-from experiments.trials.atomic_io import check_writable, write_json
-from experiments.trials.data_check import data_hash
+from rich.console import Console
+
+from experiments.comparison.initial_files import fetch_weights
+from experiments.comparison.request import ComparisonRequest, Rerun
+from experiments.comparison.scheduler import run_processes
+from experiments.comparison.trial_process import TrialProcess
+from experiments.training.trial_request import request_of
+from experiments.trials.atomic_io import check_writable
 from experiments.trials.environment import is_main_node
-from experiments.trials.hashing import short_hash
-from experiments.trials.overrides import changes, load_recipe
-from experiments.trials.trial import State, Trial
+from experiments.trials.trial import State, Trial, comparison_id
 
 
-def run(trials: list[Trial], args: argparse.Namespace, console: Any) -> list[TrialProcess]:
-    """Run what has not finished of trials of the same data; returns those that were run."""
+def run(
+    trials: Sequence[Trial], data: str, request: ComparisonRequest, console: Console
+) -> list[TrialProcess]:
+    """Run what has not finished of trials of the same data; returns those that were run.
+
+    Args:
+        data: the hash of their data.
+
+    Raises:
+        BusyError: another process holds a trial.
+        ValueError: a folder that cannot be written or holds another trial, or weights that are
+            not there.
+    """
     if not trials:
         return []
-    data = data_hash(trials[0].recipe, args.data_root)
     if trials[0].recipe.init == "imagenet":
-        _fetch_weights(trials, data, args.rerun)
-    check_writable(args.out)
-    todo = [trial for trial in trials if _prepare(trial, data, args.rerun)]
+        fetch_weights(trials, data, request.rerun)
+    check_writable(request.out)
+    todo = [trial for trial in trials if _prepare(trial, data, request.rerun)]
     if len(todo) < len(trials):
         kept = len(trials) - len(todo)
         console.print(f"{kept} of {len(trials)} trials are done already and kept")
-    group = group_of(trials)
-    cells = [
-        TrialProcess(trial, trial.identity(data), _command(trial, args, group)) for trial in todo
+    resources = replace(request.resources, group=group_of(trials))
+    processes = [
+        TrialProcess(trial, trial.identity(data), request_of(trial, resources).arguments())
+        for trial in todo
     ]
-    if cells:
-        run_cells(cells, jobs=args.jobs, threads=threads(args), console=console)
-    return cells
+    if processes:
+        run_processes(processes, jobs=request.jobs, threads=request.threads, console=console)
+    return processes
 
 
-def group_of(trials: list[Trial]) -> str:
+def group_of(trials: Sequence[Trial]) -> str:
     """Names the comparison in W&B."""
-    return short_hash(sorted(trial.id() for trial in trials))
+    return comparison_id(trial.identity().id for trial in trials)
 
 
-def fail(trial: Trial, data: str, reason: str, rerun: str = "failed") -> None:
-    """Leave a failed result of a trial that cannot be run, unless a finished one is kept.
-
-    Raises:
-        ValueError: as `Trial.prepare`.
-    """
-    with trial.lock():
-        if trial.prepare(data, rerun):
-            identity = trial.identity(data)
-            write_json(trial.result_path, {**identity, "status": "failed", "reason": reason})
-
-
-def _fetch_weights(trials: list[Trial], data: str, rerun: str) -> None:
-    """Have the files of ImageNet weights here before any cell starts that needs them."""
-    from models.imagenet import fetch, imagenet_networks
-
-    kept = (State.DONE, State.STALE) if rerun == "failed" else ()
-    goes_on = (State.STARTED, State.FAILED) if rerun != "all" else ()
-    models = dict.fromkeys(
-        trial.model
-        for trial in trials
-        if (state := trial.state(data)) not in kept
-        and not (state in goes_on and any(trial.folder.glob("checkpoints/*.ckpt")))
-    )
-    lacking = []
-    for network in imagenet_networks(models):
-        try:
-            fetch(network)
-        except ValueError as error:
-            lacking.append(str(error))
-    if lacking:
-        raise ValueError("; ".join(lacking))
-
-
-def _prepare(trial: Trial, data: str, rerun: str) -> bool:
+def _prepare(trial: Trial, data: str, rerun: Rerun) -> bool:
     if not is_main_node():
         return trial.state(data) not in (State.DONE, State.STALE)
     with trial.lock():  # names whoever holds it before anything starts
         return trial.prepare(data, rerun)
-
-
-def _command(trial: Trial, args: argparse.Namespace, group: str) -> list[str]:
-    command = ["--model", trial.model, "--recipe", args.recipe, "--seed", str(trial.seed)]
-    asked = load_recipe(args.recipe, args.changes, args.data)
-    own = changes(asked, trial.recipe)  # what tuning changes
-    for change in (*args.changes, *own):
-        command += ["--set", change]
-    for flag, value in {
-        "--name": trial.recipe.name if own else None,
-        "--repeat": trial.repeat or None,
-        "--data": args.data,
-        "--data-root": args.data_root,
-        "--devices": args.devices,
-        "--num-nodes": args.num_nodes,
-        "--out": trial.out,
-        "--wandb": args.wandb,
-        "--group": group,
-    }.items():
-        if value is not None:
-            command += [flag, str(value)]
-    return command

@@ -5,19 +5,22 @@ best by whole groups held out of the training set. Validation and test images ar
 """
 
 import dataclasses
-import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from experiments.trials.comparability import search_difference
-from experiments.trials.recipe import Recipe
-from experiments.trials.results import DID_NOT_TRAIN, TrialResult, read_result
+from experiments.trials.recipe import Recipe, TuningBudget
+from experiments.trials.result_types import (
+    Candidate,
+    FailedTrial,
+    Failure,
+    FinishedTrial,
+    TuningStudy,
+)
+from experiments.trials.results import read_identity, read_result
 from experiments.trials.trial import BusyError, Trial, slug
 
 SPAN = 10.0  # from a tenth of the recipe's value to ten times it
@@ -30,67 +33,71 @@ class Study:
     """The candidates of one network; the recipe's own values are the first."""
 
     base: Recipe
-    candidates: list[Trial]
+    candidates: tuple[Trial, ...]
 
     @property
     def model(self) -> str:
         return self.candidates[0].model
 
-    def results(self) -> list[TrialResult | None]:
+    @property
+    def budget(self) -> TuningBudget:
+        return search(self.base, len(self.candidates), self.candidates[0].seed)
+
+    def results(self) -> list[FinishedTrial | FailedTrial | None]:
         """In the order of the candidates, None where one has not run."""
         return [read_result(trial.result_path) for trial in self.candidates]
 
-    def best(self) -> int | None:
-        """The candidate of the highest mIoU, the first of equals; None where none has one."""
-        mious = [r["metrics"]["miou"] if r and r.done else -1.0 for r in self.results()]
-        return mious.index(max(mious)) if max(mious) >= 0 else None
+    def record(self) -> TuningStudy:
+        """All candidates with their scores or why they have none, and which is chosen: that of the
+        highest mIoU, the first of equals."""
+        candidates = tuple(map(_candidate, self.candidates, self.results()))
+        mious = [-1.0 if one.miou is None else one.miou for one in candidates]
+        chosen = mious.index(max(mious)) if max(mious) >= 0 else None
+        return TuningStudy(candidates=candidates, chosen=chosen)
 
     def tuned(self) -> Recipe:
         """The whole recipe with the chosen values; with its own where no candidate has finished."""
-        own = self.candidates[self.best() or 0].recipe
+        own = self.candidates[self.record().chosen or 0].recipe
         return dataclasses.replace(
-            self.base,
-            lr=own.lr,
-            weight_decay=own.weight_decay,
-            tuned=search(self.base, len(self.candidates), self.candidates[0].seed),
-            tuned_from=(self.base.lr, self.base.weight_decay),
+            self.base, lr=own.lr, weight_decay=own.weight_decay, tuning=self.budget
         )
 
-    def failure(self) -> str | None:
+    def failure(self) -> Failure | None:
         """Why no candidate has finished, or None where one has."""
-        if self.best() is not None:
+        record = self.record()
+        failures = [one.failure for one in record.candidates if one.failure]
+        if record.chosen is not None or not failures:
             return None
-        reasons = [str(result["reason"]) for result in self.results() if result]
-        what = f"none of the {len(reasons)} candidates finished"
-        if all(reason.startswith(DID_NOT_TRAIN) for reason in reasons):
-            what = f"{DID_NOT_TRAIN} this search space"
-        return f"{what}, the first: {reasons[0]}"
-
-    def record(self) -> dict[str, Any]:
-        """All candidates with their scores or why they have none, and which is chosen."""
-        rows = [
-            {
-                "lr": trial.recipe.lr,
-                "weight_decay": trial.recipe.weight_decay,
-                "miou": result["metrics"]["miou"] if result and result.done else None,
-                "reason": result["reason"] if result else None,
-            }
-            for trial, result in zip(self.candidates, self.results(), strict=True)
-        ]
-        return {"search": self.tuned().tuned, "candidates": rows, "chosen": self.best()}
+        first = failures[0]
+        kinds = {failure.kind for failure in failures}
+        what = f"none of the {len(failures)} candidates finished"
+        if kinds == {"diverged"}:
+            what = "did not train under this search space"
+        kind = first.kind if len(kinds) == 1 else "other"
+        return Failure(kind=kind, reason=f"{what}, the first: {first.reason}")
 
 
-def study(recipe: Recipe, model: str, seed: int, count: int, out: Path) -> Study:
-    """Candidates of a network: values from the recipe and a low-discrepancy sequence (Halton's,
-    unscrambled: the same for every network, and the first of a larger budget are a smaller one's).
+def _candidate(trial: Trial, result: FinishedTrial | FailedTrial | None) -> Candidate:
+    return Candidate(
+        lr=trial.recipe.lr,
+        weight_decay=trial.recipe.weight_decay,
+        miou=result.metrics.miou if isinstance(result, FinishedTrial) else None,
+        failure=result.failure if isinstance(result, FailedTrial) else None,
+    )
+
+
+def study(first: Trial, count: int) -> Study:
+    """Candidates for the network of a trial, with its seed.
+
+    Their values come from the recipe and a low-discrepancy sequence (Halton's, unscrambled: the
+    same for every network, and the first of a larger budget are a smaller one's).
     """
-    from scipy.stats import qmc
+    from scipy.stats import qmc  # half a second, which only tuning takes
 
+    recipe, budget = first.recipe, search(first.recipe, count, first.seed)
     points = qmc.Halton(2, scramble=False).fast_forward(2).random(count - 1)
     values = [(recipe.lr, recipe.weight_decay)]
     values += [(_at(recipe.lr, x), _at(recipe.weight_decay, y)) for x, y in points]
-    rest, held = _parts(recipe)
-    steps = _steps(recipe)
     trials = []
     for number, (lr, decay) in enumerate(values):
         candidate = dataclasses.replace(
@@ -98,38 +105,40 @@ def study(recipe: Recipe, model: str, seed: int, count: int, out: Path) -> Study
             name=f"candidate{number}",
             lr=lr,
             weight_decay=decay,
-            steps=steps,
-            val_every=steps,
-            train_split=rest,
-            val_split=held,
-            test_split=held,
+            steps=budget.steps,
+            val_every=budget.steps,
+            train_split=budget.train_split,
+            val_split=budget.select_split,
+            test_split=budget.select_split,
         )
-        folder = out / FOLDER / slug(recipe.name)
-        trials.append(Trial(candidate, model, seed, folder, mark=f"candidate {number}"))
-    return Study(recipe, trials)
+        out, mark = first.out / FOLDER / slug(recipe.name), f"candidate {number}"
+        trials.append(
+            Trial(candidate, first.model, first.seed, out, mark=mark, request=first.request)
+        )
+    return Study(recipe, tuple(trials))
 
 
-def search(recipe: Recipe, count: int, seed: int) -> str:
-    """Space, budget and rule in words; networks that were tuned by the same may be compared."""
-    ranges = [
-        f"{name} {value / SPAN:.3g} to {value * SPAN:.3g}"
-        for name, value in (("lr", recipe.lr), ("weight_decay", recipe.weight_decay))
-    ]
-    rest, held = _parts(recipe)
-    return (
-        f"{count} trials with seed {seed}; {' and '.join(ranges)}, log-uniform by a Halton "
-        f"sequence, the recipe's own first; {_steps(recipe)} steps each on {rest}; "
-        f"highest mIoU on {held}"
+def search(recipe: Recipe, count: int, seed: int) -> TuningBudget:
+    """Space, budget and rule; networks that were tuned by the same may be compared."""
+    return TuningBudget(
+        num_trials=count,
+        seed=seed,
+        lr=recipe.lr,
+        weight_decay=recipe.weight_decay,
+        span=SPAN,
+        steps=max(1, recipe.steps // PART),
+        train_split=f"{recipe.train_split}~rest",
+        select_split=f"{recipe.train_split}~held",
     )
 
 
 def tune(
-    trials: list[Trial],
+    trials: Sequence[Trial],
     count: int,
     run: Callable[[list[Trial]], object],
     console: Console,
     rerun: str = "failed",
-) -> dict[Trial, str | None]:
+) -> dict[Trial, Failure | None]:
     """The trials once more, with what each network's candidates show to be best for it.
 
     To each belongs the reason why it cannot be trained, where no candidate has finished.
@@ -163,27 +172,25 @@ def tune(
 
 def _check_search(trial: Trial) -> None:
     """Refuse a tuned trial whose folder holds one of another search, before any candidate runs."""
-    result, started = read_result(trial.result_path), trial.folder / "trial.json"
-    if result is not None:
-        record = result.record if result.done else None  # what failed is in nobody's way
-    else:
-        record = json.loads(started.read_text()) if started.is_file() else None
-    ours, there = trial.recipe.tuned, record and record["recipe"].get("tuned")
-    if ours and there and there != ours:
+    result = read_result(trial.result_path)
+    if isinstance(result, FailedTrial):
+        return  # what failed is in nobody's way
+    kept = result or read_identity(trial.folder)
+    ours, theirs = trial.recipe.tuning, kept.recipe.tuning if kept and kept.recipe else None
+    if ours and theirs and theirs != ours:
         raise ValueError(
-            f"{trial.folder} holds a trial of another search ({search_difference(there, ours)}): "
+            f"{trial.folder} holds a trial of another search ({theirs.difference(ours)}): "
             "do it again with --rerun stale, or keep it and name another --out"
         )
 
 
-def studies_of(trials: list[Trial], count: int) -> list[Study]:
-    """One for each network of some trials."""
-    first = trials[0]
+def studies_of(trials: Sequence[Trial], count: int) -> list[Study]:
+    """One for each network of some trials, with the seed of the first."""
     models = dict.fromkeys(trial.model for trial in trials)
-    return [study(first.recipe, model, first.seed, count, first.out) for model in models]
+    return [study(dataclasses.replace(trials[0], model=model), count) for model in models]
 
 
-def tuning_table(studies: list[Study]) -> Table:
+def tuning_table(studies: Sequence[Study]) -> Table:
     """A row a candidate, the chosen one marked."""
     recipe = studies[0].candidates[0].recipe
     shown = Table(
@@ -198,23 +205,15 @@ def tuning_table(studies: list[Study]) -> Table:
         shown.add_column(name, justify="right", no_wrap=True)
     for s in studies:
         record = s.record()
-        for number, row in enumerate(record["candidates"]):
-            miou = "failed" if row["reason"] else "-"
-            if row["miou"] is not None:
-                miou = f"{'> ' if number == record['chosen'] else ''}{100 * row['miou']:.2f}"
-            cells = (f"{row['lr']:g}", f"{row['weight_decay']:g}", miou)
-            shown.add_row("" if number else s.model, *cells)
+        for number, one in enumerate(record.candidates):
+            miou = "failed" if one.failure else "-"
+            if one.miou is not None:
+                miou = f"{'> ' if number == record.chosen else ''}{100 * one.miou:.2f}"
+            row = (f"{one.lr:g}", f"{one.weight_decay:g}", miou)
+            shown.add_row("" if number else s.model, *row)
     return shown
 
 
 def _at(value: float, point: float) -> float:
     """A value on the logarithmic scale around the recipe's, to the three digits that are shown."""
     return float(f"{value * SPAN ** (2 * point - 1):.3g}")
-
-
-def _parts(recipe: Recipe) -> tuple[str, str]:
-    return f"{recipe.train_split}~rest", f"{recipe.train_split}~held"
-
-
-def _steps(recipe: Recipe) -> int:
-    return max(1, recipe.steps // PART)

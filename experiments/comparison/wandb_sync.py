@@ -13,58 +13,11 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-import numpy as np
-from PIL import Image
-
-from datamodules.labels import UInt8
-from experiments.comparison import wandb_comparison
-from experiments.reporting.image_panel import Panel, make_panel
+from experiments.comparison.wandb_version import Version
 from experiments.training import wandb_run
-from experiments.training.wandb_run import Picture
-from experiments.trials.comparability import check_comparable
-from experiments.trials.hashing import short_hash
-from experiments.trials.results import TrialResult
-
-
-@dataclass(frozen=True)
-class Version:
-    """A W&B run as it is to be."""
-
-    init: dict[str, Any]
-    """What `wandb.init` takes, but the id."""
-    content: str
-    """Hash of all but the pictures, which a whole run from training has as well."""
-    fill: Callable[[Any], None]
-    """Logs to the run what is no picture."""
-    pictures: list[Picture]
-    classes: list[str]
-    summary: dict[str, Any]
-    failed: bool
-
-    @property
-    def identity(self) -> str:
-        return str(self.init["config"]["identity"])
-
-    @property
-    def stamp(self) -> str:
-        """What tells it from other versions of the same run."""
-        if not self.pictures:
-            return self.content
-        pixels = sha256()
-        for picture in self.pictures:
-            for array in (picture.image, *picture.masks.values()):
-                pixels.update(array.tobytes())
-        return short_hash([self.content, pixels.hexdigest()])
-
-    @property
-    def id(self) -> str:
-        return f"{self.identity}-{self.stamp}"
 
 
 class Server(Protocol):
@@ -108,75 +61,6 @@ class Account:
             )
 
 
-def trial_version(result: TrialResult, group: str, panel: Panel) -> Version:
-    """A trial with the predictions of the panel's images that it keeps."""
-    from experiments.trials.history import read_points
-
-    record = result.record
-    init, summary = wandb_run.trial_run(record, group), wandb_run.summary(record)
-    points = read_points(result.path.parent / "metrics.jsonl") or _points(record.get("curve", {}))
-
-    def fill(run: Any) -> None:
-        for point in points:
-            run.log(point)
-
-    pictures = [p for name in panel.ids for p in _picture(panel, name, {"prediction": result})]
-    return Version(
-        init=init,
-        content=wandb_run.content(init["config"], summary, record.get("curve", points)),
-        fill=fill,
-        pictures=pictures,
-        classes=list(panel.labels.names),
-        summary=summary,
-        failed=not result.done,
-    )
-
-
-def comparison_version(results: list[TrialResult], group: str, panel: Panel) -> Version:
-    """The comparison, with the truth of each image and one prediction a model over it."""
-    init = wandb_comparison.comparison_run(results, group)
-    firsts = {result.label: result for result in reversed(results) if result.done}
-    pictures = [p for name in panel.ids for p in _picture(panel, name, firsts, panel.masks)]
-    return Version(
-        init=init,
-        content=wandb_run.content(init["config"]),
-        fill=lambda run: wandb_comparison.log_comparison(run, results),
-        pictures=pictures,
-        classes=list(panel.labels.names),
-        summary={},
-        failed=False,
-    )
-
-
-def _points(curve: dict[str, list[list[float]]]) -> list[dict[str, float]]:
-    """The curves of a result of which nothing else was kept."""
-    points: dict[float, dict[str, float]] = {}
-    for name, key in (("train", "train/loss"), ("val", "val/miou")):
-        for step, value in curve.get(name, ()):
-            points.setdefault(step, {"step": step})[key] = value
-    return [points[step] for step in sorted(points)]
-
-
-def _picture(
-    panel: Panel, name: str, results: dict[str, TrialResult], truths: dict[str, UInt8] | None = None
-) -> list[Picture]:
-    """The image under the truth and under the predictions of it that were kept; none without."""
-    masks = {"truth": truths[name]} if truths else {}
-    for key, result in results.items():
-        path = result.predictions / f"{name}.png"
-        if result.done and path.is_file():
-            with Image.open(path) as file:
-                masks[key] = np.array(file, dtype=np.uint8)
-    if not set(masks) - {"truth"}:
-        return []
-    if panel.images is not None:
-        ground = panel.images[name]
-    else:  # the data set is not here: a prediction in colours stands in for the photo
-        colours = np.frombuffer(panel.labels.palette, np.uint8).reshape(-1, 3)
-        ground = colours[next(iter(masks.values()))]
-    return [Picture(name, ground, masks)]
-
-
 def write(version: Version, folder: Path) -> tuple[Path, bool]:
     """The offline run of this version below `folder`/wandb, alone there, and whether it is new."""
     here = folder / "wandb"
@@ -196,7 +80,7 @@ def write(version: Version, folder: Path) -> tuple[Path, bool]:
 def _draft(version: Version, folder: Path) -> Path:
     import wandb
 
-    run = wandb_run.start_run(folder, "offline", id=version.id, **version.init)
+    run = wandb_run.start_run(folder, "offline", version.id, version.init)
     try:
         version.fill(run)
         images, _ = wandb_run.wandb_images(
@@ -225,19 +109,3 @@ def send(version: Version, folder: Path, server: Server) -> bool:
         if run != (current[0] if current else version.id):
             server.delete(run)
     return not current
-
-
-def versions(results: list[TrialResult], data_root: Path | None) -> tuple[list[Version], str]:
-    """The runs of a folder, trials first, and why they have no photos; empty where they have.
-
-    Raises:
-        ValueError: no results, or results that do not share a table.
-    """
-    check_comparable(results)
-    trials = [result for result in results if result["hashes"]["recipe"]]  # others come from afar
-    group = short_hash(sorted(wandb_run.trial_id(result.record) for result in trials))
-    panel = make_panel(results, data_root)
-    made = [trial_version(result, group, panel) for result in trials]
-    if any(result.done for result in results):
-        made.append(comparison_version(results, group, panel))
-    return made, panel.reason

@@ -1,15 +1,17 @@
-"""What a trial notes while it runs: where it is, how long it trained, a panel of images."""
+"""What a trial leaves while it runs: predictions, first losses, where it is, how long it took."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import lightning as L
 from lightning.pytorch.callbacks import Callback
+from torch import Tensor
 
-from datamodules.dataset import Dataset
-from experiments.training.wandb_run import Mirror, Picture
+from datamodules.loading.datamodule import Batch
+from experiments.scoring.prediction_files import write_prediction
 from experiments.trials.atomic_io import write_json
+from experiments.trials.history import FIRST_LOSSES
 
 
 class Clock(Callback):
@@ -27,23 +29,23 @@ class Clock(Callback):
     def _go(self) -> None:
         self._since = time.perf_counter()
 
-    def on_train_start(self, *_: Any) -> None:
+    def on_train_start(self, *_: object) -> None:
         self._go()
 
-    def on_validation_start(self, *_: Any) -> None:
+    def on_validation_start(self, *_: object) -> None:
         self._stop()
 
-    def on_validation_end(self, *_: Any) -> None:
+    def on_validation_end(self, *_: object) -> None:
         self._go()
 
-    def on_train_end(self, *_: Any) -> None:
+    def on_train_end(self, *_: object) -> None:
         self._stop()
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, float]:
         running = 0.0 if self._since is None else time.perf_counter() - self._since
         return {"seconds": self.seconds + running}
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+    def load_state_dict(self, state_dict: dict[str, float]) -> None:
         self.seconds = state_dict["seconds"]
 
 
@@ -60,56 +62,58 @@ class Progress(Callback):
             state = {"stage": stage, "step": trainer.global_step, "steps": self.steps, "time": now}
             write_json(self.path, state)
 
-    def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
+    def on_train_batch_end(self, trainer: L.Trainer, *_: object) -> None:
         self._write(trainer, "train")
 
-    def on_validation_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
+    def on_validation_batch_end(self, trainer: L.Trainer, *_: object) -> None:
         self._write(trainer, "validate")
 
-    def on_predict_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
+    def on_predict_batch_end(self, trainer: L.Trainer, *_: object) -> None:
         self._write(trainer, "predict")
 
 
-class Panel(Callback):
-    """Shows predictions of four images, evenly spaced over the validation split, with names.
+class FirstLosses(Callback):
+    """Hands on the loss of every one of the first steps, with its step, exactly as it is logged.
 
-    Online alone: offline nobody looks, and `wandb_mirror` makes pictures of what is kept. A loss
-    that ends the training ends the mirror here, as only a callback is told why.
+    Also before the state of that step is saved: so none is missing after a kill in between.
+
+    Args:
+        keep: what takes them; a step may come twice, after a kill.
     """
 
-    def __init__(self, mirror: Mirror, val: Dataset) -> None:
-        self.mirror, self.val = mirror, val
-        self.indices = {(2 * i + 1) * len(val.ids) // 8 for i in range(4)}
-        self.predictions: dict[int, Any] = {}
-        self.sent = False
+    def __init__(self, keep: Callable[[int, float], None], steps: int = FIRST_LOSSES) -> None:
+        self.keep, self.steps, self._last = keep, steps, 0
 
-    def on_validation_batch_end(
+    def _hand_on(self, trainer: L.Trainer) -> None:
+        step = trainer.global_step
+        if self._last < step <= self.steps:
+            self._last = step
+            self.keep(step, trainer.callback_metrics["train/loss"].item())
+
+    def on_train_batch_end(self, trainer: L.Trainer, *_: object) -> None:
+        self._hand_on(trainer)
+
+    def on_save_checkpoint(self, trainer: L.Trainer, *_: object) -> None:
+        self._hand_on(trainer)
+
+
+class PredictionWriter(Callback):
+    """Writes each predicted map as a palette PNG named by its image's id."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def on_predict_batch_end(
         self,
         trainer: L.Trainer,
         module: L.LightningModule,
-        outputs: Any,
-        batch: Any,
+        outputs: Tensor,
+        batch: Batch,
         index: int,
         dataloader: int = 0,
     ) -> None:
-        for position, prediction in zip(batch["index"].tolist(), outputs, strict=True):
-            if position in self.indices and self.mirror.online:
-                self.predictions[position] = prediction.byte().cpu().numpy()
-
-    def on_validation_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        if not (self.predictions and trainer.is_global_zero):
-            return
-        pictures = []
-        for position, prediction in sorted(self.predictions.items()):
-            image, mask = self.val[position]
-            truth = {} if self.sent else {"truth": mask}  # it stays what it is
-            masks = {**truth, "prediction": prediction}
-            pictures.append(Picture(self.val.ids[position], image, masks))
-        self.mirror.show("val/panel", pictures, self.val.labels.names, trainer.global_step)
-        self.sent = True
-
-    def on_exception(
-        self, trainer: L.Trainer, module: L.LightningModule, exception: BaseException
-    ) -> None:
-        if isinstance(exception, Exception):  # others stop a trial that goes on later
-            self.mirror.close({"reason": f"{type(exception).__name__}: {exception}"}, failed=True)
+        data = trainer.datamodule.test  # type: ignore[attr-defined]
+        for position, ids in zip(batch["index"].tolist(), outputs.cpu().numpy(), strict=True):
+            if position >= 0:  # not the dummy of an empty shard
+                path = self.folder / f"{data.ids[position]}.png"
+                write_prediction(path, ids, data.labels.palette)

@@ -1,9 +1,7 @@
 """Where the points of a trial's curves go."""
 
 import json
-from argparse import Namespace
 from pathlib import Path
-from typing import Any
 
 import lightning as L
 from lightning.pytorch.callbacks import Callback
@@ -11,17 +9,23 @@ from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
 from datamodules.dataset import Dataset
-from experiments.training.callbacks import Panel
-from experiments.training.wandb_run import Mirror, content, summary
-from experiments.trials.history import read_points
+from experiments.training.trial_request import Resources
+from experiments.training.wandb_panel import Panel
+from experiments.training.wandb_run import Mirror, content_of_trial, init_of_trial, summary
+from experiments.trials.environment import global_rank
+from experiments.trials.history import FIRST_LOSS, HISTORY, curve_of, read_points
+from experiments.trials.result_types import Curve, FinishedTrial, TrialIdentity
+from experiments.trials.trial import Trial
+
+_LAST_POINT = "last_point"
 
 
 class History(Logger):
     """Appends every logged point to a JSON-lines file: the truth that other loggers mirror."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, folder: Path) -> None:
         super().__init__()
-        self.path = path
+        self.path = folder / HISTORY
 
     @property
     def name(self) -> str:
@@ -31,7 +35,7 @@ class History(Logger):
     def version(self) -> int:
         return 0
 
-    def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kw: Any) -> None:
+    def log_hyperparams(self, *_: object, **__: object) -> None:
         """The recipe is in the result already."""
 
     @rank_zero_only
@@ -43,14 +47,12 @@ class History(Logger):
         if "val/miou" in point:
             print(f"step {step}: validation mIoU {100 * point['val/miou']:.1f} %", flush=True)
 
-    def curve(self) -> dict[str, list[list[float]]]:
-        """Points [step, value] of the training loss and of the validation mIoU."""
-        names = {"train": "train/loss", "val": "val/miou"}
-        points = read_points(self.path)
-        return {
-            name: [[point["step"], point[key]] for point in points if key in point]
-            for name, key in names.items()
-        }
+    def log_first_loss(self, step: int, loss: float) -> None:
+        """Keep a loss that no other logger hears of."""
+        self.log_metrics({FIRST_LOSS: loss}, step)
+
+    def curve(self) -> Curve:
+        return curve_of(read_points(self.path))
 
 
 class Dashboard(Logger):
@@ -61,6 +63,15 @@ class Dashboard(Logger):
         self.mirror = mirror
         self.panel = Panel(mirror, val)
 
+    @classmethod
+    def of_trial(
+        cls, trial: Trial, identity: TrialIdentity, resources: Resources, val: Dataset
+    ) -> "Dashboard":
+        """The W&B run of a trial, of which rank 0 tells."""
+        mode = resources.wandb if global_rank() == 0 else "off"
+        init = init_of_trial(identity, resources.group)
+        return cls(Mirror(trial.folder, mode, identity.id, init), val)
+
     @property
     def name(self) -> str:
         return "dashboard"
@@ -69,7 +80,7 @@ class Dashboard(Logger):
     def version(self) -> int:
         return 0
 
-    def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kw: Any) -> None:
+    def log_hyperparams(self, *_: object, **__: object) -> None:
         """The recipe is the run's config."""
 
     @rank_zero_only
@@ -77,10 +88,10 @@ class Dashboard(Logger):
         points = {k: v for k, v in metrics.items() if k != "epoch"}
         self.mirror.log({**points, "step": int(step or 0)})
 
-    def close(self, record: dict[str, Any]) -> None:
+    def close(self, result: FinishedTrial) -> None:
         """Send the scores and costs, and end the run."""
-        shown = summary(record)
-        stamp = content(self.mirror.config, shown, record["curve"])
+        shown = summary(result)
+        stamp = content_of_trial(self.mirror.config, shown, result.curve)
         self.mirror.close({**shown, "mirror": stamp} if self.mirror.whole else shown)
 
 
@@ -95,17 +106,17 @@ class LastPoint(Callback):
         self.history, self.every = history, every
 
     def on_save_checkpoint(
-        self, trainer: L.Trainer, module: L.LightningModule, checkpoint: dict[str, Any]
+        self, trainer: L.Trainer, module: L.LightningModule, checkpoint: dict[str, dict[str, float]]
     ) -> None:
         part = "val/" if trainer.validating else "train/"
         if part == "train/" and trainer.global_step % self.every:
             return
         metrics = {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith(part)}
-        checkpoint["last_point"] = {**metrics, "step": trainer.global_step}
+        checkpoint[_LAST_POINT] = {**metrics, "step": trainer.global_step}
 
     def on_load_checkpoint(
-        self, trainer: L.Trainer, module: L.LightningModule, checkpoint: dict[str, Any]
+        self, trainer: L.Trainer, module: L.LightningModule, checkpoint: dict[str, dict[str, float]]
     ) -> None:
-        point = dict(checkpoint.get("last_point", {}))
+        point = dict(checkpoint.get(_LAST_POINT, {}))
         if point:
-            self.history.log_metrics(point, point.pop("step"))
+            self.history.log_metrics(point, int(point.pop("step")))

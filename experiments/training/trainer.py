@@ -1,10 +1,10 @@
-"""From a trial to predictions on disk: what a trial's numbers come from, with what it imports."""
+"""From a trial to predictions: what a trial's numbers come from, with all that it imports."""
 
-import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import lightning as L
 import torch
@@ -12,127 +12,48 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.plugins.layer_sync import LayerSync
 from lightning.pytorch.strategies import DDPStrategy
-from PIL import Image
 from timm.layers.norm_act import convert_sync_batchnorm
-from torch import Tensor, nn
+from torch import nn
 
-from datamodules.dataset import Dataset
-from datamodules.loading.cache import open_cached
-from datamodules.loading.datamodule import Batch, SegmentationData, TrainData
-from datamodules.loading.transforms import Augmentation
-from datamodules.validation.check import checked
+from datamodules.loading.datamodule import SegmentationData
+from datamodules.validation.check_report import CheckReport
 from experiments.training.checkpoints import Checkpoints, last_checkpoint
-from experiments.trials.atomic_io import write_json
-from experiments.trials.recipe import Recipe
+from experiments.training.initialisation import build_module, initial_weights
+from experiments.training.training_data import Splits, build_data, check_batch, open_splits
+from experiments.trials.result_types import Initialisation
 from experiments.trials.trial import Trial
 from lightning_modules.segmentation import Segmentation
-from models import build_model
-from models.imagenet import load_imagenet
-from models.weights import Report
 
 
-def open_splits(recipe: Recipe, root: Path | None) -> tuple[Dataset, Dataset, Dataset]:
-    """Training, validation and evaluation split of a recipe, decoded where they are."""
-    names = (recipe.train_split, recipe.val_split, recipe.test_split)
-    found = checked(recipe.data, root, list(dict.fromkeys(names))).splits
-    train, val, test = (
-        open_cached(recipe.data, name, root, found[name].fingerprint) for name in names
-    )
-    return train, val, test
+@dataclass(frozen=True)
+class Prepared:
+    """All that a trainer needs of a trial."""
+
+    splits: Splits
+    module: Segmentation
+    data: SegmentationData
+    init: Initialisation
 
 
-def build_module(trial: Trial, data: Dataset) -> Segmentation:
-    """The trial's network, ready for training; at its initial weights, unless there is a checkpoint
-    that has what they became.
-
-    Raises:
-        ValueError: the recipe asks for ImageNet weights, of which there are none, here or at all.
-    """
-    recipe = trial.recipe
-    torch.manual_seed(trial.init_seed)
-    model: nn.Module = build_model(trial.model, data.labels.num_classes)
-    if recipe.init == "imagenet" and last_checkpoint(trial.folder) is None:
-        # Over random weights, so that the head's are those of the seed.
-        load_imagenet(model, trial.model)
-    return Segmentation(
-        model,
-        data.labels.names,
-        lr=recipe.lr,
-        momentum=recipe.momentum,
-        weight_decay=recipe.weight_decay,
-        power=recipe.power,
-        steps=recipe.steps,
-        seed=trial.data_seed,
-        bn_momentum=recipe.bn_momentum,
-        micro_batch=recipe.micro_batch,
-        class_weights=recipe.class_weights,
-    )
-
-
-def initial_weights(trial: Trial, model: nn.Module) -> dict[str, str | None]:
-    """What a result says of them: kind, and of a file its name, hash, licence and load report.
-
-    Of a trial that goes on, what it said at its start, which it keeps beside its checkpoints.
-    """
-    path, report = trial.folder / "init.json", getattr(model, "load_report", None)
-    if not isinstance(report, Report):
-        kept: dict[str, str | None] = {"source": None, "sha256": None, "licence": None}
-        if trial.recipe.init != "random" and path.is_file():
-            kept = json.loads(path.read_text())
-        return {"kind": trial.recipe.init, **kept}
-    said = {"source": report.source, "sha256": report.sha256, "licence": report.licence}
-    write_json(path, {**said, "report": str(report)})
-    return {"kind": trial.recipe.init, **said, "report": str(report)}
-
-
-def build_data(trial: Trial, splits: Sequence[Dataset], workers: int) -> SegmentationData:
-    recipe = trial.recipe
-    train, val, test = splits
-    how = Augmentation(recipe.crop, recipe.scale, recipe.flip, recipe.photometric)
-    return SegmentationData(
-        TrainData(train, seed=trial.data_seed, augmentation=how),
-        val,
-        test,
-        batch=recipe.batch,
-        steps=recipe.steps,
-        workers=workers,
-        on_device=recipe.crop_on == "device",
-    )
-
-
-def check_batch(recipe: Recipe, model: nn.Module, size: int, ranks: int) -> None:
-    """Refuse, before training, a batch that the data, these ranks or this network cannot take.
+def prepare(
+    trial: Trial, root: Path | None, report: CheckReport, *, ranks: int, workers: int
+) -> Prepared:
+    """Network, data and stream of a trial.
 
     Args:
-        size: number of training images.
+        report: of `trials.data_check`, of the files as they are.
+        ranks: processes that train together.
+        workers: processes that read for each of them; speed only.
 
     Raises:
-        ValueError: what came, what is needed, what to set.
+        ValueError: weights that are not there, or a batch that cannot be.
     """
-    if size < recipe.batch:
-        raise ValueError(
-            f"the training set has {size} images and a batch takes {recipe.batch}: "
-            "use a smaller batch (--set batch=...) or more images"
-        )
-    if recipe.batch % ranks:
-        raise ValueError(
-            f"a global batch of {recipe.batch} does not divide over {ranks} processes: "
-            f"set batch to a multiple of {ranks}, or devices to a divisor of {recipe.batch}"
-        )
-    share = recipe.batch // ranks
-    micro = recipe.micro_batch or share
-    if share % micro:
-        raise ValueError(
-            f"a process has {share} images a step, which micro_batch={micro} does not divide: "
-            f"--set micro_batch= a divisor of {share}"
-        )
-    need = int(getattr(model, "min_train_batch", 1))
-    if micro < need:
-        raise ValueError(
-            f"this network trains on at least {need} images a pass (one of its batch norms, as "
-            f"after an image pooling, sees one value an image), got {micro}: raise batch or "
-            "micro_batch"
-        )
+    splits = open_splits(trial.recipe, root, report)
+    module = build_module(trial, splits.train.labels.names)
+    init = initial_weights(trial, module.model)
+    smallest = int(getattr(module.model, "min_train_batch", 1))
+    check_batch(trial.recipe, len(splits.train.ids), ranks, smallest)
+    return Prepared(splits, module, build_data(trial, splits, workers), init)
 
 
 def build_trainer(
@@ -142,28 +63,34 @@ def build_trainer(
     num_nodes: int = 1,
     loggers: Sequence[Logger] = (),
     callbacks: Sequence[Callback] = (),
+    first_steps: int | None = None,
 ) -> L.Trainer:
+    """Lightning's trainer with nothing of its own that could change a number.
+
+    Args:
+        first_steps: stop after so many, and never validate; None trains and validates in full.
+    """
     recipe, gpu = trial.recipe, torch.cuda.is_available()
-    strategy: Any = "auto"
-    plugins: list[Any] = [TimmSyncBatchNorm()] if gpu and devices * num_nodes > 1 else []
-    if devices * num_nodes > 1:
-        backend = "nccl" if gpu else "gloo"
-        # Half an hour: rank 0 may score a large split while others wait.
-        strategy = DDPStrategy(process_group_backend=backend, timeout=timedelta(minutes=30))
+    several = devices * num_nodes > 1
+    backend = "nccl" if gpu else "gloo"
     return L.Trainer(
         accelerator="cuda" if gpu else "cpu",
         devices=devices,
         num_nodes=num_nodes,
-        strategy=strategy,
-        plugins=plugins,
+        # Half an hour: rank 0 may score a large split while others wait.
+        strategy=DDPStrategy(process_group_backend=backend, timeout=timedelta(minutes=30))
+        if several
+        else "auto",
+        plugins=[TimmSyncBatchNorm()] if gpu and several else [],
         precision=recipe.precision,  # type: ignore[arg-type]
-        max_steps=recipe.steps,
+        max_steps=min(first_steps or recipe.steps, recipe.steps),
+        limit_val_batches=None if first_steps is None else 0,
         val_check_interval=min(recipe.val_every, recipe.steps),
-        log_every_n_steps=log_every(recipe),
+        log_every_n_steps=log_every(recipe.steps),
         use_distributed_sampler=False,  # the stream and the shards are ours
         num_sanity_val_steps=0,
         logger=list(loggers),
-        callbacks=[Checkpoints(trial), PredictionWriter(trial.folder / "predictions"), *callbacks],
+        callbacks=[*([Checkpoints(trial)] if first_steps is None else []), *callbacks],
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
@@ -185,44 +112,36 @@ class TimmSyncBatchNorm(LayerSync):
         return model  # in evaluation it is a plain batch norm
 
 
-def log_every(recipe: Recipe) -> int:
+def log_every(steps: int) -> int:
     """Steps between points of the training curve, so that it has about 200."""
-    return max(1, recipe.steps // 200)
+    return max(1, steps // 200)
 
 
-class PredictionWriter(Callback):
-    """Writes each predicted map as a palette PNG named by its image's id."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def on_predict_batch_end(
-        self,
-        trainer: L.Trainer,
-        module: L.LightningModule,
-        outputs: Tensor,
-        batch: Batch,
-        index: int,
-        dataloader: int = 0,
-    ) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        data = trainer.datamodule.test  # type: ignore[attr-defined]
-        for position, ids in zip(batch["index"].tolist(), outputs.cpu().numpy(), strict=True):
-            if position >= 0:  # not the dummy of an empty shard
-                picture = Image.fromarray(ids, mode="P")
-                picture.putpalette(data.labels.palette)
-                picture.save(self.folder / f"{data.ids[position]}.png")
-
-
-def fit(trial: Trial, trainer: L.Trainer, module: Segmentation, data: SegmentationData) -> None:
-    """Train from the last checkpoint there is, then predict the evaluation split.
+def fit(trial: Trial, trainer: L.Trainer, prepared: Prepared) -> None:
+    """Train from the last checkpoint there is.
 
     Raises:
         DataError: a file that cannot be read, or a reading process that died, with its file.
     """
+    last = last_checkpoint(trial.folder)
+    with _explained(prepared.data):
+        trainer.fit(prepared.module, prepared.data, ckpt_path=last, weights_only=True)
+
+
+def predict(trainer: L.Trainer, prepared: Prepared) -> None:
+    """Have the evaluation split predicted, each image once, on all ranks together.
+
+    Raises:
+        DataError: as `fit`.
+    """
+    with _explained(prepared.data):
+        trainer.predict(prepared.module, prepared.data, return_predictions=False)
+    trainer.strategy.barrier("predictions")
+
+
+@contextmanager
+def _explained(data: SegmentationData) -> Iterator[None]:
     try:
-        trainer.fit(module, data, ckpt_path=last_checkpoint(trial.folder), weights_only=True)
-        trainer.predict(module, data, return_predictions=False)
+        yield
     except RuntimeError as error:
         raise data.explain(error) from error
-    trainer.strategy.barrier("predictions")

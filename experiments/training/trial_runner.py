@@ -1,230 +1,78 @@
-"""One trial: train, predict, score, measure, and write one result file."""
+"""One trial, by the process that holds its folder: it ends with one result, or goes on later."""
 
-import argparse
-import ctypes
-import logging
-import os
-import signal
-import sys
 import traceback
-import warnings
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from experiments.trials.atomic_io import write_arrays, write_json
-from experiments.trials.data_check import check_data, data_hash
-from experiments.trials.environment import global_rank
-from experiments.trials.results import DID_NOT_TRAIN
-from experiments.trials.trial import Trial
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    import torch
-
-    from datamodules.dataset import Dataset
-    from experiments.training.callbacks import Clock
-    from experiments.training.loggers import History
-    from lightning_modules.segmentation import Segmentation
+from experiments.training.failures import failure_of, leave_failure
+from experiments.training.requested_trial import RequestedTrial, requested
+from experiments.training.trial_request import TrialRequest
+from experiments.trials.data_check import check_unchanged
+from experiments.trials.result_types import Failure, TrialIdentity
+from experiments.trials.results import write_record, write_result
 
 
-def lend(trial: Trial, args: argparse.Namespace) -> int:
-    """Take part in a trial of which another process keeps the folder."""
+def run_trial(request: TrialRequest) -> Failure | None:
+    """Train, predict, score, measure, and write the result; or why it failed, which is written too.
+
+    Raises:
+        BusyError: another process holds the trial.
+        ValueError: a request that names nothing, data that cannot be used, or a folder that holds
+            a trial of another recipe, data set or code.
+    """
+    ours = requested(request)
+    trial = ours.trial
+    with trial.lock():
+        if not trial.prepare(ours.data_hash):
+            print(f"done already: {trial.result_path}")
+            return None
+        identity = trial.start(ours.data_hash)
+        try:
+            _finish(ours, identity)
+        except Exception as error:
+            traceback.print_exc()
+            failure = failure_of(error)
+            write_record(trial.result_path, identity.fail(trial.result_path, failure))
+            return failure
+    return None
+
+
+def _finish(ours: RequestedTrial, identity: TrialIdentity) -> None:
+    # Torch and Lightning take seconds, which a trial that cannot run or has run need not wait for.
+    from experiments.training.training_run import train_and_score
+
+    scored = train_and_score(ours, identity)
+    assert scored is not None  # by the rank that keeps the folder
+    check_unchanged(ours.trial.recipe, ours.resources.data_root, ours.data_hash)
+    write_result(scored.result, scored.counts)
+
+
+def first_losses(request: TrialRequest, num_steps: int) -> list[float]:
+    """The loss of every one of a trial's first steps, by the recipe's own schedule and stream.
+
+    It trains in a folder of its own; nothing is validated, predicted, logged or kept.
+
+    Raises:
+        NonFiniteLossError: training left the numbers.
+        ValueError: as `run_trial`.
+    """
+    from experiments.training.first_steps import train_first_steps
+
+    return train_first_steps(requested(request), num_steps)
+
+
+def lend(request: TrialRequest) -> Failure | None:
+    """Take part in a trial of which another process keeps the folder.
+
+    Raises:
+        ValueError: as `run_trial`.
+    """
+    from experiments.training.training_run import train_and_score
+
+    ours = requested(request)
     try:
-        _train(trial, args)
+        train_and_score(ours, ours.trial.identity(ours.data_hash))
     except Exception as error:
         traceback.print_exc()
-        print(f"failed: {_one_sentence(error)}", file=sys.stderr)
-        return 1
-    return 0
-
-
-def run_trial(trial: Trial, identity: dict[str, Any], args: argparse.Namespace) -> int:
-    try:
-        record = _train(trial, args)
-        if data_hash(trial.recipe, args.data_root) != identity["hashes"]["data"]:
-            raise ValueError(
-                "the files of the data set changed while the trial ran: leave them alone, and do "
-                "it again with --rerun all"
-            )
-    except KeyboardInterrupt:
-        print("stopped; the same command goes on from the last checkpoint", file=sys.stderr)
-        return 130
-    except Exception as error:
-        traceback.print_exc()
-        reason = _one_sentence(error)
-        write_json(trial.result_path, {**identity, "status": "failed", "reason": reason})
-        print(f"failed: {reason}", file=sys.stderr)
-        return 1
-    write_json(trial.result_path, {**identity, "status": "done", "reason": None, **record})
-    return 0
-
-
-def _train(trial: Trial, args: argparse.Namespace) -> dict[str, Any]:
-    """The whole work of a trial; returns what a finished result holds beyond the identity."""
-    from experiments.training import trainer as training
-    from experiments.training import wandb_run
-    from experiments.training.callbacks import Clock, Progress
-    from experiments.training.loggers import Dashboard, History, LastPoint
-
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # no tips in the log
-    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-    # Lightning 2.6 calls a name that torch 2.14 renames; nothing here can change it.
-    warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
-    # The stream is resumable by itself: it starts at the step that training has reached.
-    warnings.filterwarnings("ignore", message=".*ended before the epoch ended.*")
-    recipe = trial.recipe
-    splits = training.open_splits(recipe, args.data_root)
-    module = training.build_module(trial, splits[0])
-    init = training.initial_weights(trial, module.model)
-    if "report" in init:
-        print(f"initial weights: {init['report']}")
-    training.check_batch(recipe, module.model, len(splits[0].ids), args.devices * args.num_nodes)
-    workers = _workers(args.devices) if args.workers is None else args.workers
-    data = training.build_data(trial, splits, workers)
-    _warn_emulated(recipe.precision)
-    mode = args.wandb if global_rank() == 0 else "off"
-    clock, history = Clock(), History(trial.folder / "metrics.jsonl")
-    dashboard = Dashboard(wandb_run.of_trial(trial, args.group, mode), splits[1])
-    trainer = training.build_trainer(
-        trial,
-        devices=args.devices,
-        num_nodes=args.num_nodes,
-        loggers=[history, dashboard],
-        callbacks=[
-            clock,
-            LastPoint(history, training.log_every(recipe)),
-            Progress(trial.folder / "progress.json", recipe.steps),
-            dashboard.panel,
-        ],
-    )
-    training.fit(trial, trainer, module, data)
-    if trainer.global_rank > 0:
-        return {}
-    record = {"init": init, **_finish(trial, args.data_root, module, splits, clock, history)}
-    dashboard.close(record)
-    return record
-
-
-def _finish(
-    trial: Trial,
-    root: Path | None,
-    module: "Segmentation",
-    splits: "Sequence[Dataset]",
-    clock: "Clock",
-    history: "History",
-) -> dict[str, Any]:
-    """Score the predictions and measure the cost, on rank 0 alone."""
-    import torch
-
-    from datamodules import dataset_info
-    from experiments.costs.benchmark import latency
-    from experiments.costs.device import peak_memory, this_device
-    from experiments.costs.flops import count, paper_count
-    from experiments.scoring.metrics import score_folder
-
-    test = splits[2]
-    recipe, device = trial.recipe, this_device()
-    found = check_data(recipe, root)
-    memory = peak_memory(device)
-    scores = score_folder(trial.folder / "predictions", test)
-    write_arrays(trial.folder / "per_image.npz", scores.arrays())
-    known = dataset_info(recipe.data)
-    height, width = test.mask(0).shape
-    counted = count(trial.model, test.labels.num_classes, (height, width))
-    papers = paper_count(trial.model)
-    passes = latency(module.model, (height, width), recipe.precision, device)
-    return {
-        "data": {
-            "name": recipe.data,
-            "split": recipe.test_split,
-            "num_images": len(test.ids),
-            "classes": list(test.labels.names),
-            "block": known.block if known else None,
-            "fingerprints": {name: split.fingerprint for name, split in found.splits.items()},
-            "warnings": [str(f) for f in found.findings],
-        },
-        "confusion": scores.confusion.tolist(),
-        "metrics": scores.metrics(),
-        "cost": {
-            "params": counted.params,
-            "gmacs": counted.gmacs,
-            "params_paper": papers.params,
-            "paper_gflops_1024x2048": papers.paper_gflops,
-            "size": [height, width],
-            **passes.to_json("latency_ms"),
-            "peak_memory_gb": memory.gigabytes,
-            "peak_memory_kind": memory.kind,
-            "threads": torch.get_num_threads(),
-            "device": device.type,
-            "precision": recipe.precision,
-        },
-        "timing": {"train_seconds": round(clock.seconds, 1), "steps": recipe.steps},
-        "environment": {
-            **trial.identity()["environment"],
-            **_environment(device),
-            "processes": module.trainer.world_size,
-        },
-        "curve": history.curve(),
-    }
-
-
-def _environment(device: "torch.device") -> dict[str, Any]:
-    import lightning
-    import timm
-    import torch
-
-    gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else None
-    return {
-        "torch": torch.__version__,
-        "lightning": lightning.__version__,
-        "timm": timm.__version__,
-        "device": gpu or f"{torch.get_num_threads()} CPU threads",
-        "jobs": int(os.environ.get("COMPARE_JOBS", "1")),
-    }
-
-
-def _workers(devices: int) -> int:
-    """Reading processes for each training process: one where they share its cores."""
-    import torch
-
-    cores = os.cpu_count() or 1
-    jobs = int(os.environ.get("COMPARE_JOBS", "1"))
-    return min(8, max(1, cores // (devices * jobs) - 1)) if torch.cuda.is_available() else 1
-
-
-def _warn_emulated(precision: str) -> None:
-    import torch
-
-    if precision != "bf16-mixed":
-        return
-    if torch.cuda.is_available():
-        native = torch.cuda.is_bf16_supported(including_emulation=False)
-    else:
-        native = any(has for name, has in torch.cpu.get_capabilities().items() if "bf16" in name)
-    if not native:
-        print(
-            "warning: this hardware only emulates bf16, which is slower than fp32; "
-            "the numbers stay the recipe's (--set precision=32-true is another recipe)",
-            file=sys.stderr,
-        )
-
-
-def die_with_parent() -> None:
-    """On Linux, end with the process that started this one, where that was one of ours."""
-    ours = "COMPARE_PID" in os.environ or "LOCAL_RANK" in os.environ
-    if ours and sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # 1 is PR_SET_PDEATHSIG
-
-
-def _one_sentence(error: Exception) -> str:
-    from lightning_modules.segmentation import NonFiniteLossError
-
-    text = str(error)
-    if "Original Traceback" in text:  # of a process that reads: the error is its last line
-        text = text.strip().splitlines()[-1].partition(": ")[2]
-    text = " ".join(text.split()) or type(error).__name__
-    if isinstance(error, NonFiniteLossError):
-        return f"{DID_NOT_TRAIN} this recipe: {text}"
-    known = isinstance(error, ValueError | OSError)
-    return text if known else f"{type(error).__name__}: {text}"
+        failure = failure_of(error)
+        leave_failure(ours.trial.folder, failure)
+        return failure
+    return None

@@ -11,24 +11,56 @@ own, of job type `comparison`, with the tables and accuracy against cost.
 import netrc
 import os
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from PIL import Image
 
 from datamodules.labels import IGNORE, UInt8
+from experiments.training.trial_request import WandbMode
 from experiments.trials.hashing import short_hash
-from experiments.trials.trial import Trial
+from experiments.trials.result_types import (
+    Curve,
+    FailedTrial,
+    FinishedTrial,
+    TrialIdentity,
+    TrialResult,
+)
+
+if TYPE_CHECKING:  # it takes a second, and may be missing or off
+    import wandb
 
 PROJECT = "segmentation-lab"
 FORM = 1  # of what is sent; raised when that changes, so that runs of the old form are replaced
 FINISH_SECONDS = 120  # a process waits so long for its upload; `wandb_mirror` makes up for the rest
 SIDE = 512  # pixels that a picture's longer side has at most
 PICTURE_BYTES = 2_000_000  # of a run: panels of some dozen validations
+
+
+Values = dict[str, object]  # that a run logs, or ends with, by name
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunInit:
+    """What a W&B run is, but its id.
+
+    Attributes:
+        group: runs of one comparison share it.
+        config: with the `identity` that all versions of the run share.
+    """
+
+    name: str
+    group: str | None
+    job_type: Literal["trial", "comparison"]
+    config: Values
+
+    @property
+    def identity(self) -> str:
+        return str(self.config["identity"])
 
 
 @dataclass(frozen=True)
@@ -58,7 +90,7 @@ class Picture:
 
 def wandb_images(
     pictures: Sequence[Picture], classes: Sequence[str], left: int
-) -> tuple[list[Any], int]:
+) -> "tuple[list[wandb.Image], int]":
     """`wandb.Image`s of the pictures that fit into `left` bytes, and what is left; 0 once full."""
     import wandb
 
@@ -77,7 +109,9 @@ def wandb_images(
     return made, left
 
 
-def start_run(folder: Path, mode: Literal["online", "offline"], **init: Any) -> Any:
+def start_run(
+    folder: Path, mode: Literal["online", "offline"], id: str, init: RunInit, resume: bool = False
+) -> "wandb.Run":
     """A W&B run whose curves have `step` as abscissa; its files go below `folder`."""
     import wandb
 
@@ -85,7 +119,18 @@ def start_run(folder: Path, mode: Literal["online", "offline"], **init: Any) -> 
         console="off", silent=True, disable_git=True, init_timeout=30, finish_timeout=FINISH_SECONDS
     )
     folder.mkdir(parents=True, exist_ok=True)
-    run = wandb.init(mode=mode, project=PROJECT, dir=folder, settings=settings, **init)
+    run = wandb.init(
+        mode=mode,
+        project=PROJECT,
+        dir=folder,
+        settings=settings,
+        id=id,
+        name=init.name,
+        group=init.group,
+        job_type=init.job_type,
+        config=init.config,
+        resume="allow" if resume else None,
+    )
     run.define_metric("step")
     run.define_metric("*", step_metric="step")
     return run
@@ -95,8 +140,8 @@ class Mirror:
     """One W&B run, to which nothing is sent any more after its first error.
 
     Args:
-        mode: online, offline, off, or None to go online where there is an account.
-        init: what `wandb.init` takes; its id names the run for ever.
+        mode: None to go online where there is an account.
+        id: names the run for ever.
 
     Attributes:
         online: whether pictures are sent; offline they would fill disks unseen.
@@ -104,61 +149,70 @@ class Mirror:
             checkpoint, and lacks what a kill left unsent.
     """
 
-    def __init__(self, folder: Path, mode: str | None, **init: Any) -> None:
-        self.run: Any = None
-        self.config: dict[str, Any] = init.get("config", {})
+    def __init__(self, folder: Path, mode: WandbMode | None, id: str, init: RunInit) -> None:
+        self.run: wandb.Run | None = None
+        self.config = init.config
         self.online = self.whole = False
         self._left = PICTURE_BYTES
         if mode != "off":
-            self.attempt(lambda: self._start(folder, mode, init))
+            self.attempt(lambda: self._start(folder, mode, id, init))
 
-    def _start(self, folder: Path, mode: str | None, init: dict[str, Any]) -> None:
+    def _start(self, folder: Path, mode: WandbMode | None, id: str, init: RunInit) -> None:
         import wandb
 
         account = has_account()
-        mode = mode or os.environ.get("WANDB_MODE") or ("online" if account else "offline")
-        if mode == "online" and not account:
+        asked = mode or os.environ.get("WANDB_MODE") or ("online" if account else "offline")
+        if asked == "online" and not account:
             print("W&B has no account here (`wandb login`): going offline", file=sys.stderr)
-            mode = "offline"
+            asked = "offline"
         first = not any(folder.glob("wandb/*run-*"))
-        if mode == "online":
+        if asked == "online":
             try:
                 # Only online runs can be resumed; `wandb sync` joins offline parts by their id.
-                self.run = start_run(folder, "online", resume="allow", **init)
+                self.run = start_run(folder, "online", id, init, resume=True)
                 self.online = True
             except wandb.errors.CommError as error:
                 print(f"W&B cannot be reached ({error}): going offline", file=sys.stderr)
-        if not self.online:
-            self.run = start_run(folder, "offline", **init)
+        if self.run is None:
+            self.run = start_run(folder, "offline", id, init)
         self.whole = first and not self.run.resumed
 
-    def log(self, values: dict[str, Any]) -> None:
-        if self.run:
-            self.attempt(lambda: self.run.log(values))
+    def log(self, values: Values) -> None:
+        if (run := self.run) is not None:
+            self.attempt(lambda: run.log(values))
 
     def show(
         self, key: str, pictures: Sequence[Picture], classes: Sequence[str], step: int
     ) -> None:
         """Log pictures as long as the run has bytes left for them."""
+        run = self.run
 
         def send() -> None:
+            assert run is not None
             made, self._left = wandb_images(pictures, classes, self._left)
             if made:
-                self.run.log({key: made, "step": step})
+                run.log({key: made, "step": step})
 
-        if self.run:
+        if run is not None:
             self.attempt(send)
 
-    def close(self, summary: dict[str, Any] | None = None, failed: bool = False) -> None:
-        def finish() -> None:
-            self.run.summary.update(summary or {})
-            self.run.finish(exit_code=int(failed))
+    def close(self, summary: Mapping[str, object] | None = None, failed: bool = False) -> None:
+        run = self.run
 
-        if self.run:
+        def finish() -> None:
+            assert run is not None
+            run.summary.update(dict(summary or {}))
+            run.finish(exit_code=int(failed))
+
+        if run is not None:
             self.attempt(finish)
         self.run = None
 
-    def attempt(self, action: Callable[[], Any]) -> None:
+    def fail(self, reason: str) -> None:
+        """End the run as failed."""
+        self.close({"reason": reason}, failed=True)
+
+    def attempt(self, action: Callable[[], object]) -> None:
         try:
             action()
         except Exception as error:  # whatever W&B raises, training is worth more
@@ -176,52 +230,63 @@ def has_account() -> bool:
     return bool(os.environ.get("WANDB_API_KEY")) or host in logins
 
 
-def content(config: dict[str, Any], *facts: object) -> str:
+def content(config: Values, *facts: object) -> str:
     """Hash of all that a run shows but its pictures; said last of all, by a run that is whole."""
     return short_hash([FORM, config, *facts])
 
 
-def trial_id(record: dict[str, Any]) -> str:
-    """`Trial.id`, from a result."""
-    again = [record["repeat"]] if record.get("repeat") else []
-    return short_hash([record["hashes"]["recipe"], record["model"], record["seed"], *again])
+def content_of_trial(config: Values, shown: Values, curve: Curve) -> str:
+    """The same of a trial, from training or from its result."""
+    points = {"train": curve.train, "val": curve.val}
+    return content(config, shown, points)
 
 
-def trial_run(record: dict[str, Any], group: str | None) -> dict[str, Any]:
-    """What `wandb.init` takes for a trial, but the id.
+def init_of_trial(trial: TrialIdentity, group: str | None) -> RunInit:
+    """The run of a trial.
 
     W&B itself writes the nested recipe as `recipe.lr` and so on, and groups by it.
     """
-    keys = ("model", "seed", "repeat", "init_seed", "data_seed", "recipe", "protocol")
-    config = {key: record.get(key) for key in keys}
-    config |= {"identity": trial_id(record), "code": record["hashes"]["code"]}
-    words = [record["model"], f"seed {record['seed']}"]
-    words += ["tuned"] if record["recipe"].get("tuned") else []
-    words += [f"repeat {record['repeat']}"] if record.get("repeat") else []
-    return {"name": " ".join(words), "group": group, "job_type": "trial", "config": config}
+    recipe, tuned = trial.recipe, bool(trial.recipe and trial.recipe.tuning)
+    words = [trial.model, f"seed {trial.seed}"]
+    words += ["tuned"] if tuned else []
+    words += [f"repeat {trial.repeat}"] if trial.repeat else []
+    config: Values = {
+        "model": trial.model,
+        "seed": trial.seed,
+        "repeat": trial.repeat,
+        "init_seed": trial.init_seed,
+        "data_seed": trial.data_seed,
+        "recipe": asdict(recipe) if recipe else None,
+        "protocol": {"split": trial.protocol.split, **trial.protocol.describe()},
+        "identity": trial.id,
+        "code": trial.hashes.code,
+    }
+    return RunInit(name=" ".join(words), group=group, job_type="trial", config=config)
 
 
-def summary(record: dict[str, Any]) -> dict[str, Any]:
+def summary(result: TrialResult) -> Values:
     """Scores as `test/...`, costs and times, a number a key; or why the trial failed.
 
     Lists, as of bands along boundaries, stay in the result, and so do scores of single groups, of
     which a data set may have thousands.
     """
-    if record.get("reason"):
-        return {"reason": record["reason"]}
-    scores = {key: value for key, value in record["metrics"].items() if key != "groups"}
-    return _flat({"test": scores, "cost": record["cost"], "timing": record["timing"]})
+    if isinstance(result, FailedTrial):
+        return {"reason": result.failure.reason}
+    assert isinstance(result, FinishedTrial)
+    parts = {"test": result.metrics, "cost": result.cost, "timing": result.timing}
+    tree = {
+        name: part.model_dump(mode="json", exclude={"groups"})
+        for name, part in parts.items()
+        if part is not None
+    }
+    return _flat(tree)
 
 
-def _flat(tree: dict[str, Any], above: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
+def _flat(tree: Mapping[str, object], above: str = "") -> Values:
+    flat: Values = {}
     for key, value in tree.items():
-        if isinstance(value, dict):
+        if isinstance(value, Mapping):
             flat |= _flat(value, f"{above}{key}/")
         elif value is not None and not isinstance(value, list):
             flat[above + key] = value
     return flat
-
-
-def of_trial(trial: Trial, group: str | None, mode: str | None) -> Mirror:
-    return Mirror(trial.folder, mode, id=trial.id(), **trial_run(trial.identity(), group))

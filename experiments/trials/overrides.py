@@ -3,30 +3,35 @@
 import dataclasses
 import importlib.util
 import types
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Union, get_args, get_origin
 
 from datamodules import dataset_info
 from experiments.recipes import RECIPES
-from experiments.trials.recipe import Recipe
+from experiments.trials.recipe import Recipe, RecipeRequest
 from models import MIN_SIDE, nearest
+
+# Of the fields that `--set` changes: a name follows from them, a tuning from a search.
+_TYPES = {f.name: f.type for f in dataclasses.fields(Recipe) if f.name not in ("name", "tuning")}
 
 Value = bool | int | float | str | None | tuple[int, ...] | tuple[float, ...]
 
 
-def load_recipe(text: str, changes: list[str] | None = None, data: str | None = None) -> Recipe:
-    """A recipe by name or as `file.py:function`, with `--set` and `--data` applied.
+def load(request: RecipeRequest) -> Recipe:
+    """The recipe that is asked for, by name or as `file.py:function`, with what is changed of it.
 
     Raises:
         ValueError: an unknown recipe, file, function or field, or a value that does not fit.
     """
+    text, data = request.recipe, request.data
     if text in RECIPES:
         recipe = RECIPES[text]()
     elif ".py:" in text:
         recipe = _from_file(text)
     else:
         raise ValueError(f"unknown recipe {text!r}; {nearest(text, RECIPES)}; or file.py:function")
-    values = dict(_parse_change(change) for change in changes or [])
+    values = _parsed(request.overrides)
     if data is not None and data != recipe.data:
         values = {**_of_data(recipe, data), **values, "data": data}
     if not values:
@@ -36,10 +41,18 @@ def load_recipe(text: str, changes: list[str] | None = None, data: str | None = 
 
 
 def changes(recipe: Recipe, other: Recipe) -> list[str]:
-    """What `--set` makes `other` of `recipe`, but for its name."""
-    fields = (field.name for field in dataclasses.fields(Recipe) if field.name != "name")
-    values = ((name, getattr(other, name)) for name in fields)
+    """What `changed` makes `other` of `recipe`, but for its name and its tuning."""
+    values = ((name, getattr(other, name)) for name in _TYPES)
     return [f"{name}={_show(v)}" for name, v in values if v != getattr(recipe, name)]
+
+
+def changed(recipe: Recipe, overrides: Sequence[str]) -> Recipe:
+    """The recipe with other values, under its own name.
+
+    Raises:
+        ValueError: an unknown field, or a value that does not fit.
+    """
+    return dataclasses.replace(recipe, **_parsed(overrides))
 
 
 def _of_data(recipe: Recipe, data: str) -> dict[str, Any]:
@@ -74,19 +87,23 @@ def _from_file(text: str) -> Recipe:
     return recipe
 
 
-def _parse_change(change: str) -> tuple[str, Any]:
-    field, equals, text = change.partition("=")
-    types_ = {f.name: f.type for f in dataclasses.fields(Recipe) if f.name != "name"}
-    if field not in types_:
-        raise ValueError(f"recipes have no field {field!r}; {nearest(field, types_)}")
+def _parsed(overrides: Sequence[str]) -> dict[str, Any]:
+    """Values by field, of texts as `lr=0.02`."""
+    return dict(map(_parse, overrides))
+
+
+def _parse(override: str) -> tuple[str, Value]:
+    field, equals, text = override.partition("=")
+    if field not in _TYPES:
+        raise ValueError(f"recipes have no field {field!r}; {nearest(field, _TYPES)}")
     try:
         if not equals:
             raise ValueError
-        return field, _convert(text, types_[field])
+        return field, _convert(text, _TYPES[field])
     except (KeyError, ValueError):
-        kind: Any = types_[field]
+        kind: Any = _TYPES[field]
         kind = kind if get_origin(kind) else kind.__name__
-        raise ValueError(f"--set {change}: {field} takes a value of type {kind}") from None
+        raise ValueError(f"--set {override}: {field} takes a value of type {kind}") from None
 
 
 def _convert(text: str, kind: Any) -> Value:

@@ -238,6 +238,13 @@ class TrialIdentity(Record):
         """Its result, to be written to `path`."""
         return FailedTrial(**{**dict(self), "path": path, "failure": failure})
 
+    def unscored(self, path: Path, data: Data) -> "FinishedTrial":
+        """As it will finish, with nothing counted yet: it tells whether a table may hold it."""
+        size = len(data.classes)
+        nothing = Metrics(miou=None, pixel_accuracy=None, num_classes_counted=0, iou={})
+        parts = {"data": data, "confusion": [[0] * size] * size, "metrics": nothing}
+        return FinishedTrial(**{**dict(self), "path": path, **parts})
+
 
 class TrialResult(TrialIdentity):
     """A trial that has ended: a `FinishedTrial` or a `FailedTrial`.
@@ -304,6 +311,10 @@ class FinishedTrial(TrialResult):
     curve: Curve = Curve()
     checkpoint: Checkpoint | None = None
     precision: str | None = None
+
+    def scored(self, confusion: list[list[int]], metrics: Metrics) -> "FinishedTrial":
+        """With these scores instead of its own."""
+        return FinishedTrial(**{**dict(self), "confusion": confusion, "metrics": metrics})
 
     @model_validator(mode="after")
     def _fits(self) -> "FinishedTrial":

@@ -7,7 +7,7 @@ import re
 import shutil
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
@@ -17,9 +17,17 @@ from filelock import FileLock, Timeout
 
 from experiments import __version__
 from experiments.trials.code_hash import code_hash
+from experiments.trials.hashing import short_hash
 from experiments.trials.recipe import Recipe, RecipeRequest
-from experiments.trials.result_types import Environment, Hashes, TrialIdentity, TuningStudy
+from experiments.trials.result_types import (
+    Environment,
+    Failure,
+    Hashes,
+    TrialIdentity,
+    TuningStudy,
+)
 from experiments.trials.results import (
+    IDENTITY,
     RESULT,
     TUNED,
     read_identity,
@@ -65,7 +73,12 @@ class Trial:
     @property
     def folder(self) -> Path:
         seed = seed_folder(self.seed, self.recipe.tuning is not None, self.repeat)
-        return self.out / slug(self.recipe.name) / slug(self.model) / seed
+        return self.comparison_folder / slug(self.model) / seed
+
+    @property
+    def comparison_folder(self) -> Path:
+        """What all trials of its recipe share."""
+        return self.out / slug(self.recipe.name)
 
     @property
     def name(self) -> str:
@@ -153,6 +166,24 @@ class Trial:
             write_record(self.folder / TUNED, self.chosen_from)
         return True
 
+    def start(self, data: str) -> TrialIdentity:
+        """Leave in the folder what the trial is, before its first checkpoint. Needs the lock."""
+        for draft in self.folder.glob(".*"):  # of a process that was killed while writing
+            draft.unlink()
+        identity = self.identity(data)
+        write_record(self.folder / IDENTITY, identity)
+        return identity
+
+    def fail(self, data: str, failure: Failure, rerun: str = "failed") -> None:
+        """Leave a failed result of a trial that cannot be run, unless a finished one is kept.
+
+        Raises:
+            ValueError: as `prepare`.
+        """
+        with self.lock():
+            if self.prepare(data, rerun):
+                write_record(self.result_path, self.identity(data).fail(self.result_path, failure))
+
     def _clear(self) -> None:
         for path in self.folder.iterdir():
             if path.is_dir():
@@ -190,6 +221,11 @@ def _describe(holder: Path) -> str:
         return "another process"
     since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(held["start"]))
     return f"process {held['pid']} on {held['host']} since {since}"
+
+
+def comparison_id(trial_ids: Iterable[str]) -> str:
+    """Names a comparison in W&B, on any machine, by the ids of its trials."""
+    return short_hash(sorted(trial_ids))
 
 
 def seed_folder(seed: int, tuned: bool, repeat: int) -> str:

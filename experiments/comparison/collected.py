@@ -1,0 +1,43 @@
+"""What there is of a comparison on disk."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from experiments.trials.result_types import TrialResult
+from experiments.trials.results import read_result, read_results
+from experiments.trials.trial import Trial
+
+
+@dataclass(frozen=True, kw_only=True)
+class EndedComparison:
+    """A comparison of which everything has run that could.
+
+    Attributes:
+        trials: all of them, also those that had finished before.
+        data: hash of their data.
+        results: of the trials, as far as they have ended, and predictions from elsewhere.
+        notes: of each trial that has no scores, why.
+        group: names it in W&B.
+        ran: whether anything was run in this call.
+    """
+
+    trials: list[Trial]
+    data: str
+    results: list[TrialResult]
+    notes: list[str]
+    group: str
+    ran: bool
+
+
+def collected(trials: Sequence[Trial]) -> list[TrialResult]:
+    """Results of trials, as far as they have ended, and then predictions from elsewhere."""
+    read = (read_result(trial.result_path) for trial in trials)
+    ours = [result for result in read if result is not None]
+    return [*ours, *scored_elsewhere(trials[0].comparison_folder)]
+
+
+def scored_elsewhere(folder: Path) -> list[TrialResult]:
+    """Predictions from elsewhere that were scored into a comparison's folder."""
+    scored = folder / "scored"
+    return [*read_results(scored)] if scored.is_dir() else []

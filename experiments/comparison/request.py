@@ -1,0 +1,46 @@
+"""What a comparison is asked for, as `compare` reads it from its command line, without work."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from experiments.training.trial_request import Resources
+from experiments.trials.environment import threads_per_process
+from experiments.trials.recipe import RecipeRequest
+
+DEFAULT_MODELS = "hrnet,deeplabv3p,unet"
+Rerun = Literal["failed", "stale", "all"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparisonRequest:
+    """Which networks under which recipe, and how they are run.
+
+    Attributes:
+        match: budget that every network's width is chosen for, as `gmacs=2.7`.
+        at: image that `match` counts or times, as `360x480`; None takes the crop.
+        repeats: runs of each trial with the same seeds.
+        tune: candidates of a search for each network's own learning rate; None for no search.
+        jobs: trials at a time.
+        out: folder of all comparisons.
+        rerun: what is done again, though it has ended.
+        allow_mixed: whether results that no table may share get tables of their own.
+    """
+
+    models: tuple[str, ...]
+    recipe: RecipeRequest
+    match: str | None = None
+    at: str | None = None
+    seeds: tuple[int, ...] = (0,)
+    repeats: int = 1
+    tune: int | None = None
+    jobs: int = 1
+    out: Path = Path("runs")
+    rerun: Rerun = "failed"
+    allow_mixed: bool = False
+    resources: Resources = field(default_factory=Resources)
+
+    @property
+    def threads(self) -> int:
+        """Of each process, so that all of them together take every core."""
+        return threads_per_process(self.jobs * self.resources.devices)

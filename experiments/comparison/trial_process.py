@@ -1,0 +1,166 @@
+"""One trial of a comparison as a process: started, watched, and its end understood."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from experiments.training.failures import clear_failures, left_failures
+from experiments.trials.environment import is_main_node, trial_environment
+from experiments.trials.result_types import FailedTrial, Failure, FinishedTrial, TrialIdentity
+from experiments.trials.results import read_result, write_record
+from experiments.trials.trial import Trial
+
+_FAILED, _HELD = 1, 3  # exit statuses of `experiments.run`
+_TRAINING = 0.95  # of the time of a trial; the rest is prediction and scoring
+
+
+class ProcessState(Enum):
+    """Where a trial's process is, in the word that is shown."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    HELD = "held"  # by another process
+    STOPPED = "stopped"
+
+
+@dataclass
+class TrialProcess:
+    """One trial of the comparison and where it is.
+
+    Attributes:
+        identity: for the result of a process that dies without writing one.
+        arguments: of `experiments.run`.
+        note: what there is to say of it, in a few words.
+        started: by the monotonic clock, in seconds.
+        fraction: of its work that is done.
+        resumed: the fraction that took this call no time; None until it is known.
+        log_start: bytes of the log that earlier processes wrote.
+    """
+
+    trial: Trial
+    identity: TrialIdentity
+    arguments: list[str]
+    state: ProcessState = ProcessState.WAITING
+    note: str = ""
+    started: float = 0.0
+    fraction: float = 0.0
+    resumed: float | None = None
+    process: "subprocess.Popen[bytes] | None" = None
+    log_start: int = 0
+
+    @property
+    def name(self) -> str:
+        return self.trial.name
+
+    @property
+    def log(self) -> Path:
+        return self.trial.folder / "log.txt"
+
+    @property
+    def progress(self) -> Path:
+        """Where the process says how far it is."""
+        return self.trial.folder / "progress.json"
+
+    @property
+    def complaint(self) -> str:
+        """What to say of it in the end; empty where it has a result."""
+        done = self.state is ProcessState.DONE
+        return "" if done else f"{self.name} {self.state.value}: {self.note}"
+
+    def start(self, jobs: int, threads: int) -> None:
+        """Start the process, one of `jobs` side by side."""
+        self.trial.folder.mkdir(parents=True, exist_ok=True)
+        self.progress.unlink(missing_ok=True)
+        if is_main_node():
+            clear_failures(self.trial.folder)
+        self.log_start = self.log.stat().st_size if self.log.is_file() else 0
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "experiments.run", *self.arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=trial_environment(jobs, threads),
+                start_new_session=True,  # a Ctrl-C reaches compare alone, which ends its children
+            )
+        self.state, self.started = ProcessState.RUNNING, time.monotonic()
+
+    def poll(self) -> None:
+        """Take notice of what the process has come to."""
+        if self.process is None:
+            return
+        status = self.process.poll()
+        if status is None:
+            self._look_at_progress()
+            return
+        self.process, self.fraction = None, 1.0
+        if status == 0:
+            self.state, self.note = ProcessState.DONE, self._score()
+        elif status == _HELD:
+            self.state, self.note, self.resumed = ProcessState.HELD, self._last_line(status), 1.0
+        else:
+            failure = self._failure(status)
+            self.state, self.note, self.resumed = ProcessState.FAILED, failure.reason, 1.0
+
+    def stop(self) -> None:
+        """Kill the process with all it started: every file is whole at any moment, and a process
+        that is asked to end may take its companions' end for a failure of its own and record it."""
+        if self.process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+        self.process, self.state = None, ProcessState.STOPPED
+
+    def _look_at_progress(self) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            at = json.loads(self.progress.read_text())
+            self.fraction = _TRAINING * at["step"] / at["steps"]
+            self.resumed = self.fraction if self.resumed is None else self.resumed
+            self.note = f"{at['stage']} {at['step']}/{at['steps']}"
+
+    def _score(self) -> str:
+        result = read_result(self.trial.result_path)
+        miou = result.metrics.miou if isinstance(result, FinishedTrial) else None
+        took = clock(time.monotonic() - self.started)
+        return f"{'' if miou is None else f'mIoU {100 * miou:.1f} % '}in {took}"
+
+    def _failure(self, status: int) -> Failure:
+        """Why a trial failed; of a process that could not say so itself the result is written."""
+        result = read_result(self.trial.result_path)
+        if isinstance(result, FailedTrial) and status == _FAILED:
+            return result.failure
+        left = left_failures(self.trial.folder)
+        if left:  # of another rank, after which this one was ended
+            failure = left[0]
+        elif status < 0:
+            name = signal.Signals(-status).name
+            hint = " (out of memory?)" if name == "SIGKILL" else ""
+            reason = f"ended by {name}{hint}; see {self.log.name} in its folder"
+            failure = Failure(kind="killed", reason=reason)
+        else:
+            failure = Failure(kind="other", reason=self._last_line(status))
+        if is_main_node():
+            path = self.trial.result_path
+            write_record(path, self.identity.fail(path, failure))
+        return failure
+
+    def _last_line(self, status: int) -> str:
+        """What the process said last, which is for a reader alone."""
+        text = self.log.read_bytes()[self.log_start :].decode(errors="replace")
+        return (text.strip().splitlines() or [f"exit status {status}"])[-1]
+
+
+def clock(seconds: float) -> str:
+    """As 4:10 or 1:04:10."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

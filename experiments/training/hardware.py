@@ -1,0 +1,50 @@
+"""What the machine of a trial is, and how much of it a trial takes."""
+
+import os
+import sys
+
+import lightning
+import timm
+import torch
+
+from experiments.costs.device import this_device
+from experiments.trials.environment import num_jobs
+from experiments.trials.result_types import Environment
+
+
+def environment_now(started: Environment, processes: int) -> Environment:
+    """Where a trial ran, to be compared and not to be refused."""
+    device = this_device()
+    gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else None
+    return started.model_copy(
+        update={
+            "torch": str(torch.__version__),
+            "lightning": lightning.__version__,
+            "timm": timm.__version__,
+            "device": gpu or f"{torch.get_num_threads()} CPU threads",
+            "jobs": num_jobs(),
+            "processes": processes,
+        }
+    )
+
+
+def reading_processes(devices: int) -> int:
+    """For each training process: one where they share its cores."""
+    cores = os.cpu_count() or 1
+    return min(8, max(1, cores // (devices * num_jobs()) - 1)) if torch.cuda.is_available() else 1
+
+
+def warn_emulated(precision: str) -> None:
+    """Say that this machine only imitates the recipe's precision."""
+    if precision != "bf16-mixed":
+        return
+    if torch.cuda.is_available():
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        native = any(has for name, has in torch.cpu.get_capabilities().items() if "bf16" in name)
+    if not native:
+        print(
+            "warning: this hardware only emulates bf16, which is slower than fp32; "
+            "the numbers stay the recipe's (--set precision=32-true is another recipe)",
+            file=sys.stderr,
+        )

@@ -1,0 +1,69 @@
+"""A comparison that an evaluation is shown with."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from experiments.trials.comparability import check_comparable
+from experiments.trials.result_types import FinishedTrial, TrialResult
+from experiments.trials.results import RESULT, Arrays, read_results, write_result
+from experiments.trials.trial import seed_folder, slug
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """What an evaluation has come to.
+
+    Attributes:
+        results: to show, the evaluation's own last; none of a split without labels.
+        predictions: the folder with them.
+    """
+
+    results: list[TrialResult]
+    predictions: Path
+
+
+@dataclass(frozen=True)
+class JoinedComparison:
+    """What a result stands beside.
+
+    Attributes:
+        others: the other results of the comparison; none where there is no comparison.
+        target: where in it this result goes as well.
+    """
+
+    others: list[TrialResult]
+    target: Path | None
+
+    def keep(self, result: FinishedTrial, counts: Arrays) -> list[TrialResult]:
+        """Write the result where it belongs; the comparison with it."""
+        write_result(result, counts)
+        if self.target is not None:
+            result = result.model_copy(update={"path": self.target})
+            write_result(result, counts)
+        return [*self.others, result]
+
+
+def join(folder: Path | None, result: FinishedTrial) -> JoinedComparison:
+    """The comparison of a folder, with this result, which is not scored yet.
+
+    Raises:
+        ValueError: they cannot share a table, or it has this model, seed and repeat already.
+    """
+    if folder is None:
+        return JoinedComparison([], None)
+    tuned = bool(result.recipe and result.recipe.tuning)
+    seed = seed_folder(result.seed, tuned, result.repeat)
+    target = folder / "scored" / slug(result.model) / seed / RESULT
+    found = read_results(folder)
+    others = [r for r in found if (r.path, _row(r)) != (target, _row(result))]
+    for other in others:
+        if other.path == target or _row(other) == _row(result):
+            raise ValueError(
+                f"{folder} has {other.label} seed {other.seed} already: compare it elsewhere"
+            )
+    check_comparable([*others, result])
+    return JoinedComparison([*others], target)
+
+
+def _row(result: TrialResult) -> tuple[str, int, int]:
+    return result.label, result.seed, result.repeat

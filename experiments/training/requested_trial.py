@@ -1,0 +1,54 @@
+"""The trial that a request names, with the check of its data."""
+
+from dataclasses import dataclass, replace
+
+from datamodules.validation.check_report import CheckReport
+from experiments.training.trial_request import Resources, TrialRequest
+from experiments.trials.data_check import check_data, hash_of, scored_data
+from experiments.trials.overrides import changed, load
+from experiments.trials.result_types import Data
+from experiments.trials.trial import Trial
+from models import parse_model
+
+
+@dataclass(frozen=True)
+class RequestedTrial:
+    """A trial about to run.
+
+    Attributes:
+        report: of its data, as they are before it begins.
+    """
+
+    trial: Trial
+    resources: Resources
+    report: CheckReport
+
+    @property
+    def data_hash(self) -> str:
+        return hash_of(self.trial.recipe, self.report)
+
+    @property
+    def scored_data(self) -> Data:
+        """What its result says of the split that is scored."""
+        recipe, report = self.trial.recipe, self.report
+        warnings = [str(finding) for finding in report.findings]
+        return scored_data(recipe.data, recipe.test_split, report, [*report.splits], warnings)
+
+
+def requested(request: TrialRequest) -> RequestedTrial:
+    """The trial with its whole recipe, after a look at its data.
+
+    Raises:
+        ValueError: an unknown network, recipe or field, a value that does not fit, or data that
+            cannot be used.
+    """
+    recipe = changed(load(request.recipe), request.own)
+    recipe = replace(
+        recipe, name=request.name or recipe.name, tuning=request.tuning or recipe.tuning
+    )
+    parse_model(request.model)
+    trial = Trial(
+        recipe, request.model, request.seed, request.out, request.repeat, request=request.recipe
+    )
+    report = check_data(recipe, request.resources.data_root)
+    return RequestedTrial(trial, request.resources, report)

@@ -1,0 +1,74 @@
+"""The work of a trial with Lightning: it trains, predicts, scores and measures."""
+
+import logging
+import warnings
+
+from experiments.training.callbacks import Clock, FirstLosses, PredictionWriter, Progress
+from experiments.training.hardware import environment_now, reading_processes, warn_emulated
+from experiments.training.loggers import Dashboard, History, LastPoint
+from experiments.training.requested_trial import RequestedTrial
+from experiments.training.trainer import build_trainer, fit, log_every, predict, prepare
+from experiments.training.trial_result import Scored, score_and_measure
+from experiments.trials.result_types import Timing, TrialIdentity
+
+
+def quieten() -> None:
+    """Keep out of a trial's log what is no news."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # no tips
+    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    # Lightning 2.6 calls a name that torch 2.14 renames; nothing here can change it.
+    warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
+    # The stream is resumable by itself: it starts at the step that training has reached.
+    warnings.filterwarnings("ignore", message=".*ended before the epoch ended.*")
+
+
+def train_and_score(ours: RequestedTrial, identity: TrialIdentity) -> Scored | None:
+    """The whole work of a trial; None on ranks other than 0, which keep nothing.
+
+    Raises:
+        NonFiniteLossError: training left the numbers.
+        ValueError: a batch that cannot be, weights that are not there, or a file that cannot be
+            read.
+    """
+    quieten()
+    trial, resources = ours.trial, ours.resources
+    ranks = resources.devices * resources.num_nodes
+    workers = resources.workers
+    if workers is None:
+        workers = reading_processes(resources.devices)
+    prepared = prepare(trial, resources.data_root, ours.report, ranks=ranks, workers=workers)
+    if prepared.init.report:
+        print(f"initial weights: {prepared.init.report}")
+    warn_emulated(trial.recipe.precision)
+    clock, history = Clock(), History(trial.folder)
+    dashboard = Dashboard.of_trial(trial, identity, resources, prepared.splits.val)
+    trainer = build_trainer(
+        trial,
+        devices=resources.devices,
+        num_nodes=resources.num_nodes,
+        loggers=[history, dashboard],
+        callbacks=[
+            PredictionWriter(trial.folder / "predictions"),
+            clock,
+            FirstLosses(history.log_first_loss),
+            LastPoint(history, log_every(trial.recipe.steps)),
+            Progress(trial.folder / "progress.json", trial.recipe.steps),
+            dashboard.panel,
+        ],
+    )
+    fit(trial, trainer, prepared)
+    predict(trainer, prepared)
+    if trainer.global_rank > 0:
+        return None
+    result = identity.unscored(trial.result_path, ours.scored_data).model_copy(
+        update={
+            "init": prepared.init,
+            "timing": Timing(train_seconds=round(clock.seconds, 1), steps=trial.recipe.steps),
+            "environment": environment_now(identity.environment, trainer.world_size),
+            "curve": history.curve(),
+        }
+    )
+    network, test = prepared.module.model, prepared.splits.test
+    scored = score_and_measure(result, network, trial.recipe.precision, test)
+    dashboard.close(scored.result)
+    return scored
