@@ -18,7 +18,7 @@ class Ranking:
         models: those that trained, best first.
         pairs: of these.
         not_trained, not_counted: names of models that are not ranked.
-        fixed: what all seeds share, as `replicates.fixed_seeds` names it.
+        fixed: what all seeds share, as `fixed_seeds` names it.
     """
 
     models: Sequence[ModelEvidence]
@@ -41,6 +41,17 @@ def question(results: Sequence[TrialResult]) -> str:
     if len(models) == 1:
         return f"How well does {models[0]} segment {data}{under}?"
     return f"Which of these {len(models)} networks segments {data} best{under}?"
+
+
+def fixed_seeds(results: Sequence[TrialResult]) -> list[str]:
+    """What the recipe gives to all seeds alike, as a sentence names it."""
+    recipes = [result.recipe for result in results if result.recipe is not None]
+    fixed = []
+    if any(recipe.init_seed is not None for recipe in recipes):
+        fixed.append("the initialisation")
+    if any(recipe.data_seed is not None for recipe in recipes):
+        fixed.append("the order of the data")
+    return fixed
 
 
 def answer(ranking: Ranking) -> str:

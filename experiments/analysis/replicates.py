@@ -94,17 +94,6 @@ def variance(results: Sequence[TrialResult]) -> dict[str, Components]:
     return {model: variance_components(by_seeds) for model, by_seeds in mious.items()}
 
 
-def fixed_seeds(results: Sequence[TrialResult]) -> list[str]:
-    """What the recipe gives to all seeds alike, as a sentence names it."""
-    recipes = [result.recipe for result in results if result.recipe is not None]
-    fixed = []
-    if any(recipe.init_seed is not None for recipe in recipes):
-        fixed.append("the initialisation")
-    if any(recipe.data_seed is not None for recipe in recipes):
-        fixed.append("the order of the data")
-    return fixed
-
-
 Runs = dict[tuple[str, int], list[tuple[FinishedTrial, Arrays]]]  # by model and steps
 
 

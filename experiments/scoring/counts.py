@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar, cast
 
 import cv2
 import numpy as np
@@ -118,7 +118,7 @@ def in_order(work: Callable[[int], T], num: int, jobs: int) -> Iterator[T]:
             results = pool.map(_run, range(num), chunksize=_CHUNK)
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-        yield from results
+        yield from cast("Iterator[T]", results)
     except BrokenProcessPool:
         raise ValueError(
             f"one of {jobs} processes was killed, perhaps for want of memory: give fewer --jobs"
@@ -127,14 +127,14 @@ def in_order(work: Callable[[int], T], num: int, jobs: int) -> Iterator[T]:
         pool.shutdown(cancel_futures=True)
 
 
-_work: Callable[[int], Any]  # told to each process once, because lists of files may be long
+_work: Callable[[int], object]  # told to each process once, because lists of files may be long
 
 
-def _start(work: Callable[[int], Any]) -> None:
+def _start(work: Callable[[int], object]) -> None:
     global _work
     _work = work
     cv2.setNumThreads(1)
 
 
-def _run(index: int) -> Any:
+def _run(index: int) -> object:
     return _work(index)

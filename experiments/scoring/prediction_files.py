@@ -8,7 +8,6 @@ them.
 import io
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +16,7 @@ from PIL import Image
 from datamodules.labels import UInt8
 from experiments.trials.atomic_io import write_bytes
 
-Integers = npt.NDArray[np.integer[Any]]
+Integers = npt.NDArray[np.integer]
 
 _MODES = {"L": "grey PNG", "P": "palette PNG", "I;16": "16-bit PNG"}
 
@@ -26,7 +25,7 @@ class PredictionError(ValueError):
     """Predictions that cannot be scored; the message names the file and what is needed."""
 
 
-def write_prediction(path: Path, classes: UInt8, palette: bytes | Sequence[int]) -> None:
+def write_prediction(path: Path, classes: UInt8, palette: bytes) -> None:
     """Write class indices (H, W) as a palette PNG, whole or not at all."""
     picture = Image.fromarray(classes, mode="P")
     picture.putpalette(palette)
@@ -63,6 +62,13 @@ def find_files(folder: Path, ids: Sequence[str]) -> list[Path]:
             )
         else:
             owners[id] = path
+    _check_whole(folder, ids, owners, strange)
+    return [owners[id] for id in ids]
+
+
+def _check_whole(
+    folder: Path, ids: Sequence[str], owners: Collection[str], strange: Sequence[str]
+) -> None:
     missing = [id for id in ids if id not in owners]
     if missing:
         raise PredictionError(
@@ -74,7 +80,6 @@ def find_files(folder: Path, ids: Sequence[str]) -> list[Path]:
             f"{folder} has files of no image of the split ({len(strange)}, the first "
             f"{strange[0]}): name the split that they are of, or take them away"
         )
-    return [owners[id] for id in ids]
 
 
 def _owner(stem: str, ids: Collection[str]) -> str | None:
