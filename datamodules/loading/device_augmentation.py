@@ -1,8 +1,8 @@
 """Crops made on the device, in batches, from a training set that lives there whole.
 
-For small sets: CamVid's 367 images are 0.25 GB decoded. What is drawn for each sample is the same
-as when processes read and crop, scale, crop and flip agree with theirs to a grey level, and colours
-change by the same distribution from other draws.
+For small sets: CamVid's 367 images are 0.25 GB decoded. The geometry of each sample is the one that
+reading processes crop by, pixels agree with theirs to a grey level, and colours change by the same
+distribution from other random numbers.
 """
 
 from typing import Any
@@ -22,7 +22,7 @@ from datamodules.loading.transforms import (
     Coordinates,
     CropGeometry,
     sample_crop,
-    source,
+    source_pixels,
 )
 
 
@@ -41,9 +41,10 @@ class DeviceCrops:
         entropy = [sample_seed(self.seed, e, i) for e, i in zip(epochs, indices, strict=True)]
         how, size = self.how, (masks.shape[1], masks.shape[2])
         rngs = [np.random.default_rng(e) for e in entropy]
-        draws = [sample_crop(rng, size, how.crop, how.scale, how.flip) for rng in rngs]
+        geometries = [sample_crop(rng, size, how.crop, how.scale, how.flip) for rng in rngs]
         pairs = [
-            crop(images[i], masks[i], how.crop, d) for i, d in zip(indices, draws, strict=True)
+            crop(images[index], masks[index], how.crop, geometry)
+            for index, geometry in zip(indices, geometries, strict=True)
         ]
         shown = [image for image, _ in pairs]
         if how.photometric != "none":
@@ -82,10 +83,10 @@ class DeviceCrops:
 
 
 def crop(
-    image: Tensor, mask: Tensor, size: tuple[int, int], d: CropGeometry
+    image: Tensor, mask: Tensor, size: tuple[int, int], geometry: CropGeometry
 ) -> tuple[Tensor, Tensor]:
     """As `transforms.warp_crop`, for an image (3, H, W) and a mask (H, W) on any device."""
-    rows, columns = source(size, d)
+    rows, columns = source_pixels(size, geometry)
     y, x = _Axis(rows, mask.shape[0], mask.device), _Axis(columns, mask.shape[1], mask.device)
     # Only the window that the crop shows is turned into floats.
     window = image[None, :, y.window, x.window].float()

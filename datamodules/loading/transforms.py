@@ -1,4 +1,4 @@
-"""Augmentation: what is done to a training image is drawn once from (seed, epoch, index).
+"""Augmentation: what is done to a training image is a pure function of (seed, epoch, index).
 
 Scale, crop and flip are one affine warp, bilinear for the image and nearest for the mask, of which
 only the crop is computed and only its window of the image is read. Photometric changes are
@@ -37,7 +37,7 @@ class Augmentation(NamedTuple):
 
 
 class CropGeometry(NamedTuple):
-    """The geometry of one augmented sample, in pixels of the scaled image."""
+    """What part of an image a crop shows; offsets are pixels of the scaled image."""
 
     scale: float
     top: float
@@ -63,23 +63,23 @@ def sample_crop(
     return CropGeometry(factor, top, left, bool(flip and rng.uniform() < 0.5))
 
 
-def source(crop: tuple[int, int], d: CropGeometry) -> tuple[Coordinates, Coordinates]:
+def source_pixels(crop: tuple[int, int], geometry: CropGeometry) -> tuple[Coordinates, Coordinates]:
     """Row of the image that each row of the crop shows, and likewise the columns; in pixels.
 
     Pixel centres lie at +0.5, so that scaling keeps corners in place as cv2.resize does.
     """
-    rows = (np.arange(crop[0], dtype=np.float64) + d.top + 0.5) / d.scale - 0.5
-    columns = (np.arange(crop[1], dtype=np.float64) + d.left + 0.5) / d.scale - 0.5
-    return rows, columns[::-1] if d.flip else columns
+    rows = (np.arange(crop[0], dtype=np.float64) + geometry.top + 0.5) / geometry.scale - 0.5
+    columns = (np.arange(crop[1], dtype=np.float64) + geometry.left + 0.5) / geometry.scale - 0.5
+    return rows, columns[::-1] if geometry.flip else columns
 
 
 def warp_crop(
-    image: UInt8, mask: UInt8, crop: tuple[int, int], d: CropGeometry
+    image: UInt8, mask: UInt8, crop: tuple[int, int], geometry: CropGeometry
 ) -> tuple[UInt8, UInt8]:
     """Warp image (H, W, 3) and mask (H, W) to the crop; padding is mean colour and ignore."""
-    rows, columns = source(crop, d)
-    step = -1 / d.scale if d.flip else 1 / d.scale
-    matrix = np.array([[step, 0.0, columns[0]], [0.0, 1 / d.scale, rows[0]]])
+    rows, columns = source_pixels(crop, geometry)
+    step = -1 / geometry.scale if geometry.flip else 1 / geometry.scale
+    matrix = np.array([[step, 0.0, columns[0]], [0.0, 1 / geometry.scale, rows[0]]])
     size, inverse = (crop[1], crop[0]), cv2.WARP_INVERSE_MAP
     # Edges are repeated, or interpolation would mix the padding into the outermost pixels.
     linear, nearest = cv2.INTER_LINEAR | inverse, cv2.INTER_NEAREST | inverse

@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from datamodules.datasets.folder import INFO, SPLITS, draft_labels, folder, splits
+from datamodules.datasets.folder import INFO, draft_labels, folder
+from datamodules.datasets.folder_splits import SPLITS, splits
 from datamodules.image_files import ImageFileDataset, read_image
 from datamodules.labels import IGNORE, DataError, UInt8
 from tests.trees.folder import COLOURS, SCENES, TABLE, TURNED, build, build_mixed, scene
