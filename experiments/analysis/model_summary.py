@@ -103,8 +103,8 @@ def summarise(
 
     Args:
         stale: paths of results that other code made (`trials.verification.stale_results`).
-        order: models that come first, in this order; all others follow, the best mIoU first. None
-            keeps the order of first appearance.
+        order: models that come first, in this order; all others follow, the best mIoU first, as
+            all do with `BEST_FIRST`. None keeps the order of first appearance.
 
     Raises:
         ValueError: results that differ in recipe, data or protocol.
