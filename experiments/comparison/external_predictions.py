@@ -33,6 +33,8 @@ def score_folders(request: ScoringRequest, keep: Path, console: Console) -> list
     if request.add is not None:
         check_addition(unscored, request.add, request.allow_mixed)
     opened = [open_predictions(folder, data, request.ids) for folder in request.folders]
+    for name, predictions in zip(names, opened, strict=True):
+        console.print(f"{name}: {len(predictions.paths)} predictions")
     scored = [counted(data, predictions, request.jobs) for predictions in opened]
     for name, one in zip(names, scored, strict=True):
         console.print(f"{name} read as: {one.form}")

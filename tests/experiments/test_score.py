@@ -52,12 +52,13 @@ def test_ctrl_c_ends_it_in_a_sentence(tmp_path: Path, jobs: int) -> None:
     command = [tmp_path / "p", "--data", spec, "--output", tmp_path / "kept", "--jobs", jobs]
     process = start("experiments.score", *command, output=output)
     deadline = time.monotonic() + 120
-    while " of 300 " not in output.read_text() and time.monotonic() < deadline:
+    while "300 predictions" not in output.read_text() and time.monotonic() < deadline:
         time.sleep(0.1)
+    time.sleep(0.5)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
     assert process.wait(timeout=120) == 130
     said = [line for line in output.read_text().splitlines() if line and " of 300 " not in line]
-    assert said == ["stopped; no result is half written"]
+    assert said == ["p: 300 predictions", "stopped; no result is half written"]
     assert not (tmp_path / "kept").exists()
 
 
