@@ -50,16 +50,6 @@ def latex_table(
     papers = [_paper(summary.model) for summary in models]
     ours, theirs = _ours(models, evidence, prior), _theirs(papers)
     columns = [*ours, *theirs]
-    body = [
-        _line([_code(summary.model), *(column.cells[i] for column in columns)])
-        for i, summary in enumerate(models)
-    ]
-    if prior is not None:
-        body.append(_line(["position prior", *(column.prior for column in columns)]))
-    body += [
-        _line([_code(r.label), rf"\multicolumn{{{len(columns)}}}{{l}}{{failed, seed {r.seed}}}"])
-        for r in failed
-    ]
     return "\n".join(
         [
             r"% \usepackage{booktabs}",
@@ -70,7 +60,7 @@ def latex_table(
             r"\toprule",
             *_heads(ours, theirs),
             r"\midrule",
-            *body,
+            *_body(models, columns, failed, prior),
             r"\bottomrule",
             r"\end{tabular}",
             r"\par\smallskip\footnotesize\raggedright",
@@ -79,6 +69,24 @@ def latex_table(
             "",
         ]
     )
+
+
+def _body(
+    models: Sequence[ModelSummary],
+    columns: Sequence[_Column],
+    failed: Sequence[FailedTrial],
+    prior: PositionPrior | None,
+) -> list[str]:
+    lines = [
+        _line([_code(summary.model), *(column.cells[i] for column in columns)])
+        for i, summary in enumerate(models)
+    ]
+    if prior is not None:
+        lines.append(_line(["position prior", *(column.prior for column in columns)]))
+    wide = rf"\multicolumn{{{len(columns)}}}{{l}}"
+    return lines + [
+        _line([_code(result.label), rf"{wide}{{failed, seed {result.seed}}}"]) for result in failed
+    ]
 
 
 def escape(text: object) -> str:

@@ -105,7 +105,6 @@ def report_context(
     trials = [trial for summary in models for trial in summary.trials]
     trained = [trial for trial in trials if trial.recipe is not None]
     first = next(iter([*trained, *trials]), None)
-    costed = next((trial for trial in trials if trial.cost), None)
     told = next((result.recipe for result in (*trained, *results) if result.recipe), None)
     return ReportContext(
         title=told.name if told else "predictions from elsewhere",
@@ -115,16 +114,12 @@ def report_context(
         prior=prior.metrics if prior else None,
         protocol=_protocol(first) if first else f"{results[0].data_name}: no trial finished",
         interval_note=_interval_note(evidence),
-        measured=f"{conditions(costed, 'Latency', 'training', 'memory')}." if costed else "",
-        cost_size=costed.cost.size if costed and costed.cost else None,
+        measured=_measured(trials),
+        cost_size=next((trial.cost.size for trial in trials if trial.cost), None),
         charts=make_charts(models, evidence, told.val_split if told else "val"),
         published=published_rows(models, first or results[0]),
         boundary_gains=any(pair.boundary_gain for pair in evidence.pairs),
-        without_boundaries=[
-            summary.model
-            for summary in models
-            if any(trial.metrics.bands is None for trial in summary.trials)
-        ],
+        without_boundaries=[summary.model for summary in models if not _has_bands(summary)],
         classes=_classes(first) if first else [],
         groups=_groups(models, first) if first else [],
         variants=variant_scores(models),
@@ -135,6 +130,15 @@ def report_context(
         command=reproduce_command(results),
         details=_details(results),
     )
+
+
+def _has_bands(summary: ModelSummary) -> bool:
+    return all(trial.metrics.bands for trial in summary.trials)
+
+
+def _measured(trials: Sequence[FinishedTrial]) -> str:
+    costed = next((trial for trial in trials if trial.cost), None)
+    return f"{conditions(costed, 'Latency', 'training', 'memory')}." if costed else ""
 
 
 def _classes(first: FinishedTrial) -> list[ClassRow]:

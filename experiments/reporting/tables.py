@@ -11,7 +11,13 @@ from experiments.analysis.intervals import Interval, Target
 from experiments.analysis.model_summary import COLUMNS, NO_PATHS, ModelSummary, summarise
 from experiments.reporting.score_tables import boundary_table, class_table
 from experiments.trials.reference import published_cost
-from experiments.trials.result_types import Cost, FinishedTrial, PositionPrior, TrialResult
+from experiments.trials.result_types import (
+    Cost,
+    FailedTrial,
+    FinishedTrial,
+    PositionPrior,
+    TrialResult,
+)
 from experiments.trials.results import failed, finished
 from experiments.trials.verification import Verification
 
@@ -81,18 +87,12 @@ def main_table(
     """
     done = finished(results)
     first = next((result for result in done if result.cost), None)
-    note = verification_note(results, verified)
-    captions = (
-        conditions(first) if first else "",
-        _evidence_caption(evidence) if evidence else "",
-        f"verified under the present code: {note}" if note else "",
-    )
     table = Table(
         title=_title(first or next(iter(done), None)),
         box=box.SIMPLE,
         pad_edge=False,
         collapse_padding=True,  # room for the names of models and of files of weights
-        caption="\n".join(filter(None, captions)),
+        caption=_caption(results, first, evidence, verified),
     )
     table.add_column("model\ninitial weights", overflow="fold", min_width=15)
     for name in COLUMNS:
@@ -107,11 +107,15 @@ def main_table(
             style="dim" if known and (known.indistinguishable or known.did_not_train) else None,
         )
     for result in failed(results):
-        again = f", run {result.repeat + 1}" if result.repeat else ""
-        said = "did not\ntrain" if result.failure.kind == "diverged" else "failed"
-        name = f"{result.label}\nseed {result.seed}{again}"
-        table.add_row(name, *["-"] * (len(COLUMNS) - 1), said, style="dim")
+        table.add_row(*_failed_cells(result), style="dim")
     return table
+
+
+def _failed_cells(result: FailedTrial) -> list[str]:
+    again = f", run {result.repeat + 1}" if result.repeat else ""
+    said = "did not\ntrain" if result.failure.kind == "diverged" else "failed"
+    name = f"{result.label}\nseed {result.seed}{again}"
+    return [name, *["-"] * (len(COLUMNS) - 1), said]
 
 
 def cells(summary: ModelSummary) -> list[str]:
@@ -139,14 +143,20 @@ def _with_interval(miou: str, known: ModelEvidence) -> str:
     return f"{'~' * known.indistinguishable}{miou}\n{bounds(known.miou)}"
 
 
-def _evidence_caption(evidence: Evidence) -> str:
-    """What the signs of the evidence mean, as far as there are any."""
-    lines = []
-    if any(model.miou.low is not None for model in evidence.models):
+def _caption(
+    results: Sequence[TrialResult],
+    first: FinishedTrial | None,
+    evidence: Evidence | None,
+    verified: Mapping[Path, Verification],
+) -> str:
+    """How costs were measured, what signs mean, and what was verified, as far as there is any."""
+    lines = [conditions(first)] if first else []
+    if evidence and any(model.miou.low is not None for model in evidence.models):
         lines.append(f"[ ]: 95 % interval {TARGETS[evidence.target]}")
-    if any(model.indistinguishable for model in evidence.models):
+    if evidence and any(model.indistinguishable for model in evidence.models):
         lines.append("~ and dim: cannot be told apart from the best, or equivalent to it")
-    return "\n".join(lines)
+    note = verification_note(results, verified)
+    return "\n".join([*lines, f"verified under the present code: {note}"] if note else lines)
 
 
 def verification_note(results: Sequence[TrialResult], verified: Mapping[Path, Verification]) -> str:

@@ -23,10 +23,16 @@ def write_large(root: Path) -> None:
         band = whole[:, None] * np.arange(1, 8)[:, None, None] // 10
         counts = {"ids": ids, "groups": ids, "widths": WIDTHS, "band": band.astype(np.int32)}
         counts |= dict(zip(("tp", "fp", "fn"), np.moveaxis(whole, 1, 0), strict=True))
-        curve = {"train": [[1, 2.4], [2, 1.2]], "val": [[1, 0.25], [2, 0.3]]}
-        recipe = {"data": "cityscapes", "test_split": "val"}
         made = trial(
-            root, f"model{model}", counts, seed, recipe=recipe, data=data, block=None, curve=curve
+            root,
+            f"model{model}",
+            counts,
+            seed,
+            recipe={"data": "cityscapes", "test_split": "val"},
+            data=data,
+            protocol={"split": "val", "passes": {}},
+            block=None,
+            curve={"train": [[1, 2.4], [2, 1.2]], "val": [[1, 0.25], [2, 0.3]]},
         )
         made.predictions.mkdir()
         image = Image.fromarray((rng.random((128, 256)) * 19).astype(np.uint8))

@@ -193,6 +193,7 @@ def test_scores_of_folders_have_no_costs(folder: Path) -> None:
     text = page(read_results(folder))
     shown = words(text)
     assert 'id="axis"' not in text and "Latency" not in shown and "Learning curves" not in shown
+    assert "its recall is the share of its pixels that are found." in shown
     for id in ("pairs", "classes", "boundaries", "groups", "variants"):
         assert section(text, id)
     assert "python -m experiments.score PREDICTIONS --data camvid --split test" in shown
