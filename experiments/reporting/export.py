@@ -46,7 +46,9 @@ def export(
         write_text(csv, csv_table(models, evidence))
 
 
-def summary(results: Sequence[TrialResult], evidence: Evidence, prior: PositionPrior | None) -> str:
+def summary(
+    results: Sequence[TrialResult], prior: PositionPrior | None, evidence: Evidence
+) -> str:
     """The answer and the table, for a README."""
     return f"**{evidence.answer}**\n\n{markdown(results, prior, evidence)}"
 
@@ -64,7 +66,7 @@ def renew_readme(
         ValueError: the file has no such marks.
     """
     text = readme.read_text(encoding="utf-8")
-    write_text(readme, renew(text, name, summary(results, evidence, prior)))
+    write_text(readme, renew(text, name, summary(results, prior, evidence)))
 
 
 def renew(text: str, name: str, content: str) -> str:
