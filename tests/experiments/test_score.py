@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import time
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +17,14 @@ from rich.table import Table
 from datamodules import dataset_info, open_data
 from datamodules.labels import UInt8
 from experiments import score as score_command
+from experiments.recipes import camvid_quick
 from experiments.reporting.score_tables import boundary_table
-from experiments.scoring.counts import class_iou
 from experiments.scoring.metrics import score_folder
 from experiments.trials.atomic_io import write_json
-from experiments.trials.result_types import TrialResult
-from experiments.trials.results import read_results
+from experiments.trials.result_types import FinishedTrial
+from experiments.trials.results import finished, per_image, read_result, read_results
 from tests.commands import start
+from tests.experiments.made import COST, failed, trial
 from tests.trees import camvid
 
 
@@ -75,8 +77,9 @@ def test_command_scores_and_adds_to_a_table(
     assert "100.0" in shown
     (result,) = read_results(comparison)
     assert result.path == comparison / "scored" / "oracle" / "seed0" / "result.json"
-    assert list(result.per_image()["ids"]) == open_data(SPEC, "test").ids
-    assert result["data"]["block"] is None
+    assert isinstance(result, FinishedTrial) and result.data.block is None
+    counts = per_image(result)
+    assert counts is not None and list(counts["ids"]) == open_data(SPEC, "test").ids
     other = [*command[:2], SPEC.replace("test=3", "test=2"), *command[3:]]
     assert score_command.main(other) == 2
     assert "differ in data" in capsys.readouterr().err
@@ -105,7 +108,7 @@ def test_only_the_scored_split_has_to_be_the_same(
     path = _trial(tmp_path / "runs", "a", 10)
     record = json.loads(path.read_text())
     prints = {"trainaug": "any", "test": open_data(SPEC, "test").fingerprint()}
-    recipe = {"train_split": "trainaug", "test_split": "test", "data": SPEC, "name": "aug"}
+    recipe = asdict(replace(camvid_quick(), train_split="trainaug", data=SPEC, name="aug"))
     hashes = {"recipe": "r" * 12, "data": "d" * 12, "protocol": "p" * 12, "code": "c" * 12}
     record |= {"recipe": recipe, "hashes": hashes}
     record["data"]["fingerprints"] = prints
@@ -137,7 +140,8 @@ def test_the_block_of_a_published_data_set_is_in_its_results(camvid: Path, tmp_p
     assert score_command.main([*command, "--output", str(tmp_path / "kept")]) == 0
     known = dataset_info("camvid")
     assert known is not None and known.block
-    assert read_results(tmp_path / "kept")[0]["data"]["block"] == known.block
+    (result,) = finished(read_results(tmp_path / "kept"))
+    assert result.data.block == known.block
 
 
 def test_several_folders_are_rows_and_are_kept(
@@ -155,17 +159,18 @@ def test_several_folders_are_rows_and_are_kept(
     assert last == f"report: {tmp_path / 'kept' / 'report.html'}"
     assert "good has the highest mIoU, 100.0 %" in " ".join(" ".join(lines).split())
     assert (tmp_path / "kept" / "report.html").is_file()
-    results = {result["model"]: result for result in read_results(tmp_path / "kept")}
+    results = {result.model: result for result in finished(read_results(tmp_path / "kept"))}
     assert list(results) == ["bad:really", "good", "worst"]
     for name, result in results.items():
         assert f"{name} by other definitions" in shown
         assert result.path.parent.parent.parent == tmp_path / "kept"
-        counts, metrics = result.per_image(), result["metrics"]
-        assert class_iou(*(counts[k].sum(0) for k in ("tp", "fp", "fn"))).size == 11
-        matrix = np.array(result["confusion"])
+        counts = per_image(result)
+        assert counts is not None
+        matrix = np.array(result.confusion)
         np.testing.assert_array_equal(counts["tp"].sum(0), matrix.diagonal())
-        assert metrics["boundary_iou"]["mean"] <= 1
-    mious = [results[name]["metrics"]["miou"] for name in ("good", "bad:really", "worst")]
+        np.testing.assert_array_equal((counts["tp"] + counts["fn"]).sum(0), matrix.sum(1))
+        assert result.metrics.boundary_iou is not None
+    mious = [results[name].miou for name in ("good", "bad:really", "worst")]
     assert mious[0] == 1.0 and mious == sorted(mious, reverse=True)
 
 
@@ -201,7 +206,8 @@ def _trial(folder: Path, model: str, wrong: int, seed: int = 0) -> Path:
     record = json.loads((kept / model / "seed0" / "result.json").read_text())
     old = ("miou", "pixel_accuracy", "num_classes_counted", "iou", "groups")
     record["metrics"] = {name: record["metrics"][name] for name in old}
-    record |= {"seed": seed, "curve": {"step": [1], "loss": [0.5]}, "init": {"kind": "random"}}
+    record |= {"seed": seed, "curve": {"train": [[1, 0.5]]}, "init": {"kind": "random"}}
+    record["per_image_sha256"] = None
     write_json(target / "result.json", record)
     np.savez(target / "per_image.npz", ids=np.array(["old"]))
     return target / "result.json"
@@ -213,7 +219,7 @@ def test_again_renews_the_metrics_and_nothing_else(
     runs = tmp_path / "runs"
     paths = [_trial(runs, "a", 10), _trial(runs, "a", 12, seed=1), _trial(runs, "b", 20)]
     before = [json.loads(path.read_text()) for path in paths]
-    write_json(runs / "c" / "seed0" / "result.json", {**before[0], "status": "failed"})
+    failed(runs, "c", "out of memory")
     files = sorted(runs.rglob("*"))
     assert "-: scored before boundaries" in _text(boundary_table(read_results(runs)))
     capsys.readouterr()
@@ -221,16 +227,20 @@ def test_again_renews_the_metrics_and_nothing_else(
     assert "b seed 0: mIoU " in capsys.readouterr().out
     assert sorted(runs.rglob("*")) == files
     for path, old in zip(paths, before, strict=True):
-        result = TrialResult(path, json.loads(path.read_text()))
-        assert list(result.record) == list(old)
-        assert {**result.record, "metrics": None} == {**old, "metrics": None}
-        assert old["metrics"].items() <= result["metrics"].items()
-        assert result["metrics"]["bands"]["within"][0] is not None
-        data = open_data(SPEC, "test")
-        expected = score_folder(result.predictions, data)
-        assert result["metrics"] == expected.metrics()
-        for name, array in expected.arrays().items():
-            np.testing.assert_array_equal(result.per_image()[name], array)
+        record = json.loads(path.read_text())
+        changed = {key for key in record if record[key] != old.get(key)}
+        assert changed - {"curve", "init"} == {"metrics", "per_image_sha256"}
+        assert record["curve"]["train"] == [[1, 0.5]]
+        result = read_result(path)
+        assert isinstance(result, FinishedTrial)
+        assert result.metrics.bands is not None and result.metrics.bands.within[0] is not None
+        scores = score_folder(result.predictions, open_data(SPEC, "test"))
+        assert result.metrics == scores.metrics()
+        assert old["metrics"].items() <= record["metrics"].items()
+        counts = per_image(result)
+        assert counts is not None
+        for name, array in scores.arrays().items():
+            np.testing.assert_array_equal(counts[name], array)
 
 
 def test_again_refuses_what_is_not_whole(
@@ -266,7 +276,7 @@ def test_a_trained_network_keeps_its_name(
 ) -> None:
     """Rows of one name would count as repetitions of one network."""
     path = _trial(tmp_path / "runs", "unet", 10)
-    write_json(path, {**json.loads(path.read_text()), "cost": {"params": 1}})
+    write_json(path, {**json.loads(path.read_text()), "cost": COST})
     capsys.readouterr()
     command = [str(path.parent), "--data", SPEC, "--name", "unet", "--add", str(tmp_path / "runs")]
     assert score_command.main(command) == 2
@@ -279,17 +289,18 @@ def _text(table: Table) -> str:
     return " ".join(console.export_text().split())
 
 
-def test_the_boundary_table_has_a_row_a_model_and_means_over_seeds() -> None:
-    def result(model: str, value: float | None) -> TrialResult:
+def test_the_boundary_table_has_a_row_a_model_and_means_over_seeds(tmp_path: Path) -> None:
+    def result(model: str, seed: int, value: float | None) -> FinishedTrial:
+        bins = {"edges": [3], "objects": [1, 1], "recall": [0.5, 0], "iou": [0.5, 0]}
         parts = {
             "image_miou": {"mean": value, "worst_decile": 0.125},
-            "boundary_iou": {"mean": 0.25},
+            "boundary_iou": {"fraction": 0.02, "mean": 0.25, "iou": {}},
             "bands": {"pixels": [2, 3], "within": [0, 0.375], "beyond": [0, None]},
-            "objects": {"width": {"recall": [0.5, 0]}},
+            "objects": {"area": bins, "width": bins},
         }
-        record = {"status": "done", "model": model, "recipe": {}, "metrics": parts}
-        return TrialResult(Path(model), record)
+        whole = {"miou": 0.5, "pixel_accuracy": 0.5, "num_classes_counted": 2, "iou": {}}
+        return trial(tmp_path, model, None, seed, metrics=whole | parts)
 
-    shown = _text(boundary_table([result("a", 0.5), result("b", None), result("a", 1.0)]))
+    shown = _text(boundary_table([result("a", 0, 0.5), result("b", 0, None), result("a", 1, 1.0)]))
     assert "a 25.0 37.5 - 50.0 75.0 12.5 b 25.0 37.5 - 50.0 - 12.5" in shown
     assert "scored before" not in shown
