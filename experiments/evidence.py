@@ -5,14 +5,11 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from experiments.analysis import replicates
-from experiments.analysis.block_draws import Block
-from experiments.analysis.evidence import evidence
-from experiments.trials.result_types import TrialResult
-from experiments.trials.results import read_prior, read_results
+if TYPE_CHECKING:
+    from experiments.trials.result_types import PositionPrior
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -36,17 +33,21 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     """0 with the answers on the terminal, 2 for folders or options that cannot be used."""
-    from experiments.reporting.evidence_tables import show
-
     args = _parser().parse_args(argv)
+    # `--help` does without pydantic and scipy, which take seconds to start.
+    from experiments.analysis import replicates
+    from experiments.analysis.evidence import evidence
+    from experiments.reporting.evidence_tables import show
+    from experiments.trials.results import read_prior, read_results
+
     try:
         _check_request(args.block, args.margin)
-        block: Block = "auto" if args.block is None else args.block or None
+        block = "auto" if args.block is None else args.block or None
         comparisons = {folder: read_results(folder) for folder in args.folders}
         evidence_of = {
             folder: evidence(
                 results,
-                prior=_prior_miou(folder, results),
+                prior=_miou(read_prior(folder, results)),
                 block=block,
                 margin=args.margin / 100,
                 target=args.target,
@@ -67,8 +68,7 @@ def _check_request(block: int | None, margin: float) -> None:
         raise ValueError(f"--margin is {margin:g}: give points of mIoU above 0 and below 100")
 
 
-def _prior_miou(folder: Path, results: Sequence[TrialResult]) -> float | None:
-    prior = read_prior(folder, results)
+def _miou(prior: "PositionPrior | None") -> float | None:
     return prior.metrics.miou if prior else None
 
 
