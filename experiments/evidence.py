@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from experiments.analysis.block_draws import Block
     from experiments.trials.result_types import PositionPrior
 
 
@@ -42,7 +43,7 @@ def main(argv: list[str] | None = None) -> int:
 
     try:
         _check_request(args.block, args.margin)
-        block = "auto" if args.block is None else args.block or None
+        block: Block = "auto" if args.block is None else args.block or None
         comparisons = {folder: read_results(folder) for folder in args.folders}
         evidence_of = {
             folder: evidence(
