@@ -19,7 +19,7 @@ from experiments.reporting.readme_figures import pareto_figure
 from experiments.trials.result_types import TrialResult
 from experiments.trials.results import COUNTS
 from tests.experiments.large_results import write_large
-from tests.experiments.street_trials import MODELS
+from tests.experiments.street_trials import MODELS, edit
 
 
 def test_figure(results: Sequence[TrialResult], tmp_path: Path) -> None:
@@ -87,6 +87,16 @@ def test_a_mix_is_refused_or_written_apart(
     assert report.main([str(folder), "--allow-mixed"]) == 0
     pages = [(folder / name).read_text() for name in ("report.html", "report-2.html")]
     assert [MODELS[2] in text for text in pages] == [False, True]
+
+
+def test_a_mix_is_refused_before_pictures_are_chosen(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Which reads the counts of all, here damaged."""
+    edit(folder / "2" / "result.json", hashes={"recipe": "another"}, recipe={"lr": 0.1})
+    (folder / "2" / COUNTS).write_bytes(b"")
+    assert report.main([str(folder)]) == 2
+    assert "differ in recipe (" in capsys.readouterr().err
 
 
 def test_counts_of_another_scoring_are_refused(
