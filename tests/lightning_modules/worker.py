@@ -15,8 +15,11 @@ from torch import Tensor, nn
 from datamodules.dataset import Dataset
 from datamodules.labels import IGNORE, LabelSet, UInt8
 from experiments.recipes import smoke
-from experiments.training import trainer as training
+from experiments.training.initialisation import build_module
+from experiments.training.trainer import build_trainer
+from experiments.training.training_data import build_data, open_splits
 from experiments.trials import recipe as recipes
+from experiments.trials.data_check import check_data
 from experiments.trials.trial import Trial
 from lightning_modules.segmentation import Segmentation
 
@@ -88,14 +91,14 @@ def train(args: argparse.Namespace) -> None:
     vars(recipes)["PRECISIONS"] = (*recipes.PRECISIONS, "64-true")
     recipe = replace(smoke(), steps=args.steps, val_every=args.steps, precision="64-true")
     trial = Trial(recipe, MODEL, args.seed, args.out)
-    train_data, val, test = training.open_splits(recipe, None)
-    module = training.build_module(trial, train_data)
+    splits = open_splits(recipe, None, check_data(recipe, None))
+    module = build_module(trial, splits.train.labels.names)
     if args.weights:
         module.model.load_state_dict(torch.load(args.weights, weights_only=True))
         freeze_batch_norm(module.model)
-    data = training.build_data(trial, (Voided(train_data), val, test), workers=0)
+    data = build_data(trial, splits._replace(train=Voided(splits.train)), workers=0)
     recorder = Recorder()
-    trainer = training.build_trainer(trial, devices=args.devices, callbacks=[recorder])
+    trainer = build_trainer(trial, devices=args.devices, callbacks=[recorder])
     trainer.fit(module, data)
     (args.out / f"rank{trainer.global_rank}.json").write_text(
         json.dumps({"losses": recorder.losses, "seen": recorder.seen})
@@ -112,13 +115,13 @@ def evaluate(args: argparse.Namespace) -> None:
             data_set = f"streets:height=48:width=64:train=4:val={size}:test={size}"
             recipe = replace(smoke(), data=data_set, val_split="test")
             trial = Trial(recipe, MODEL, 0, args.out / name)
-            splits = training.open_splits(recipe, None)
-            module = training.build_module(trial, splits[0])
+            splits = open_splits(recipe, None, check_data(recipe, None))
+            module = build_module(trial, splits.train.labels.names)
             module.model.load_state_dict(torch.load(args.weights, weights_only=True))
             module.__class__ = Recording
             assert isinstance(module, Recording)
-            data = training.build_data(trial, splits, workers)
-            trainer = training.build_trainer(trial, devices=args.devices)
+            data = build_data(trial, splits, workers)
+            trainer = build_trainer(trial, devices=args.devices)
             trainer.validate(module, data, verbose=False)
             trainer.predict(module, data, return_predictions=False)
             trainer.strategy.barrier()

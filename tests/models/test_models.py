@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from experiments.costs import flops
 from experiments.costs.network_cost import OperationCount
 from experiments.recipes import smoke
-from experiments.training.trainer import check_batch
+from experiments.training.training_data import check_batch
 from models import build_model, model_options, parse_model
 from models.registry import MODELS
 from tests.models.networks import SMALL
@@ -221,15 +221,15 @@ def test_every_parameter_learns(network: nn.Module) -> None:
 def test_a_batch_of_one_trains_or_is_refused_beforehand(network: nn.Module) -> None:
     """At 33x33, the least that is promised: batch norms then see the fewest values."""
     recipe = dataclasses.replace(smoke(), batch=1)
-    need = getattr(network, "min_train_batch", 1)
+    need = int(getattr(network, "min_train_batch", 1))
     if need == 1:
-        check_batch(recipe, network, 24, 1)
+        check_batch(recipe, 24, 1, need)
     else:
         with pytest.raises(ValueError, match=rf"at least {need} images .*got 1: raise batch"):
-            check_batch(recipe, network, 24, 1)
+            check_batch(recipe, 24, 1, need)
         with pytest.raises(ValueError, match="got 1"):  # as is a large batch in passes of one
-            check_batch(dataclasses.replace(recipe, batch=4, micro_batch=1), network, 24, 1)
-        check_batch(dataclasses.replace(recipe, batch=need), network, 24, 1)
+            check_batch(dataclasses.replace(recipe, batch=4, micro_batch=1), 24, 1, need)
+        check_batch(dataclasses.replace(recipe, batch=need), 24, 1, need)
         with pytest.raises(ValueError, match="more than 1 value per channel"):
             _gradients(network, 1, 33, 33)  # else the refusal would be for nothing
     gradients = _gradients(network, need, 33, 33)
