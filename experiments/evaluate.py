@@ -50,7 +50,7 @@ def main(argv: list[str] | None = None) -> int:
     from experiments.training.evaluation_plan import plan_evaluation
 
     try:
-        evaluation = plan_evaluation(_request(args))
+        evaluation = plan_evaluation(request_of(args))
         done = evaluate(evaluation, shown_progress)
         sets = result_sets(done.results, prior=None, apart=False) if done.results else []
     except (ValueError, OSError) as error:
@@ -69,7 +69,7 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def _request(args: argparse.Namespace) -> EvaluationRequest:
+def request_of(args: argparse.Namespace) -> EvaluationRequest:
     """What the arguments ask for.
 
     Raises:

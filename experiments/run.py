@@ -35,10 +35,11 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--own", action="append", default=[], help=argparse.SUPPRESS)
     p.add_argument("--tuning", type=json.loads, help=argparse.SUPPRESS)
     p.add_argument("--first-losses", type=int, help=argparse.SUPPRESS)
+    p.add_argument("--perturb", action="store_true", help=argparse.SUPPRESS)
     return p
 
 
-def _request(args: argparse.Namespace) -> TrialRequest:
+def request_of(args: argparse.Namespace) -> TrialRequest:
     return TrialRequest(
         model=args.model,
         recipe=RecipeRequest(args.recipe, tuple(args.changes), args.data),
@@ -66,15 +67,15 @@ def main(argv: list[str] | None = None) -> int:
     die_with_parent()
     spin_briefly()
     # `--help` does without them.
-    from experiments.training.trial_runner import first_losses, lend, run_trial
+    from experiments.training.trial_runner import first_steps, lend, run_trial
     from experiments.trials.trial import BusyError
 
-    request, keeps_results = _request(args), global_rank() == 0
+    request, keeps_results = request_of(args), global_rank() == 0
     try:
         if args.first_losses is not None:
-            losses = first_losses(request, args.first_losses)
+            trained = first_steps(request, args.first_losses, args.perturb)
             if keeps_results:
-                print(json.dumps(losses))
+                print(trained.model_dump_json())
             return 0
         failure = run_trial(request) if keeps_results else lend(request)
     except BusyError as error:

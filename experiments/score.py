@@ -50,7 +50,7 @@ def main(argv: list[str] | None = None) -> int:
     from experiments.comparison.rescoring import score_again
     from experiments.comparison.scored_presentation import show_scored
 
-    request, console = _request(args), Console(highlight=False, markup=False)
+    request, console = request_of(args), Console(highlight=False, markup=False)
     try:
         request.check()
         with tempfile.TemporaryDirectory() as scratch:
@@ -68,7 +68,7 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def _request(args: argparse.Namespace) -> ScoringRequest:
+def request_of(args: argparse.Namespace) -> ScoringRequest:
     return ScoringRequest(
         folders=tuple(args.folders),
         data=args.data,

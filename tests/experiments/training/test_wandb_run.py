@@ -1,8 +1,9 @@
 """Weights & Biases: what is sent, and that its failures are nobody's."""
 
 import json
-import struct
 import sys
+from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,72 +12,34 @@ import numpy as np
 import pytest
 import torch
 import wandb
-from wandb.proto import wandb_internal_pb2 as records
 
 from datamodules import open_data
 from experiments.recipes import smoke
 from experiments.training import wandb_run
-from experiments.training.callbacks import Panel
-from experiments.training.wandb_run import PICTURE_BYTES, SIDE, Mirror, Picture
-from experiments.trials.history import read_points
+from experiments.training.trial_request import WandbMode
+from experiments.training.wandb_panel import Panel
+from experiments.training.wandb_run import PICTURE_BYTES, SIDE, Mirror, Picture, RunInit
+from experiments.trials.result_types import FinishedTrial
 from experiments.trials.results import read_results
 from experiments.trials.trial import Trial
 from tests.commands import run
+from tests.experiments.offline_runs import Written
 
 
-class Written:
-    """What an offline run's file holds.
-
-    Attributes:
-        start: the run record: run_id, run_group, job_type, display_name.
-        history: values in the order of logging, by key.
-        exit_code: None for a run that did not end.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        wandb.teardown()  # files of this process may not be whole before
-        self.folder, self.exit_code = folder, None
-        self.config: dict[str, Any] = {}
-        self.history: dict[str, list[Any]] = {}
-        self.summary: dict[str, Any] = {}
-        (file,) = folder.glob("*.wandb")
-        for record in _read(file):
-            kind = record.WhichOneof("record_type")
-            if kind == "run":
-                self.start = record.run
-                self.config = {i.key: json.loads(i.value_json) for i in record.run.config.update}
-            elif kind == "exit":
-                self.exit_code = record.exit.exit_code
-            for item in getattr(record, kind).item if kind == "history" else ():
-                self.history.setdefault(_key(item), []).append(json.loads(item.value_json))
-            for item in record.summary.update if kind == "summary" else ():
-                self.summary[_key(item)] = json.loads(item.value_json)
-
-    def files(self, kind: str) -> list[Path]:
-        return sorted((self.folder / "files").rglob(kind))
+NO_MODULE: Any = None
 
 
-def _key(item: Any) -> str:
-    return item.key or "/".join(item.nested_key)
+@pytest.fixture(scope="module", autouse=True)
+def ended() -> Iterator[None]:
+    """W&B's own process, which all runs of this one share, goes with them."""
+    yield
+    wandb.teardown()
 
 
-def _read(path: Path) -> list[Any]:
-    """Records of an offline run's file: LevelDB's log format, a 7-byte header before all blocks."""
-    data, position, found, part = path.read_bytes(), 7, [], b""
-    while position + 7 <= len(data):
-        left = 32768 - position % 32768
-        if left < 7:  # a block's end too short for a header is padding
-            position += left
-            continue
-        _, size, kind = struct.unpack("<IHB", data[position : position + 7])
-        part += data[position + 7 : position + 7 + size]
-        position += 7 + size
-        if kind in (1, 4):  # whole, or the last part
-            record = records.Record()  # type: ignore[attr-defined]
-            record.ParseFromString(part)
-            found.append(record)
-            part = b""
-    return found
+def _mirror(folder: Path, mode: WandbMode | None = "offline", id: str = "x") -> Mirror:
+    return Mirror(
+        folder, mode, id, RunInit(name=id, group=None, job_type="trial", config={"identity": id})
+    )
 
 
 @pytest.mark.slow
@@ -90,22 +53,24 @@ def test_an_offline_trial_holds_what_the_result_holds(tmp_path: Path) -> None:
     assert status == 0, text
     (folder,) = trial.folder.glob("wandb/offline-run-*")
     written, (result,) = Written(folder), read_results(tmp_path)
-    assert written.start.run_id == trial.id() == wandb_run.trial_id(result.record)
+    assert isinstance(result, FinishedTrial) and result.cost is not None
+    assert written.start.run_id == trial.identity().id == result.id
     assert written.start.job_type == "trial"
     assert written.config["model"] == trial.model
-    assert written.config["recipe"] == result["recipe"]
+    assert written.config["recipe"] == json.loads(json.dumps(asdict(smoke())))
+    assert written.config["protocol"]["mode"] == "whole image, single scale, no flip"
     history = written.history
-    assert history["train/loss"] == pytest.approx([v for _, v in result["curve"]["train"]])
-    assert history["val/miou"] == pytest.approx([v for _, v in result["curve"]["val"]])
+    assert history["train/loss"] == pytest.approx([v for _, v in result.curve.train])
+    assert history["val/miou"] == pytest.approx([v for _, v in result.curve.val])
     assert "val/iou/Road" in history
     assert "train/lr" in history
-    assert written.summary["test/miou"] == result["metrics"]["miou"]
-    assert written.summary["cost/gmacs"] == result["cost"]["gmacs"]
-    assert written.summary["mirror"] == wandb_run.content(
-        wandb_run.trial_run(result.record, None)["config"],
-        wandb_run.summary(result.record),
-        result["curve"],
-    )
+    assert not any("first" in key for key in history)
+    assert written.summary["test/miou"] == result.metrics.miou
+    assert written.summary["cost/gmacs"] == result.cost.gmacs
+    config = wandb_run.init_of_trial(result, None).config
+    shown = wandb_run.summary(result)
+    stamp = wandb_run.content_of_trial(config, shown, result.curve)
+    assert written.summary["mirror"] == stamp
     assert written.exit_code == 0
     assert not written.files("media/**/*.*")  # offline nobody looks
     (folder,) = tmp_path.glob("wandb/offline-run-*")
@@ -124,7 +89,7 @@ def test_an_error_of_wandb_is_said_once_and_forgotten(
         raise RuntimeError("disk full")
 
     monkeypatch.setattr(wandb, "init", broken)
-    run = wandb_run.Mirror(tmp_path, "offline", id="x")
+    run = _mirror(tmp_path)
     run.log({"a": 1})
     run.show("b", [], [], 0)
     run.close({"c": 2})
@@ -135,7 +100,7 @@ def test_a_wandb_that_cannot_be_imported_stops_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(sys.modules, "wandb", None)
-    run = wandb_run.Mirror(tmp_path, None, id="x")
+    run = _mirror(tmp_path, None)
     run.log({"a": 1})
     run.close()
     assert capsys.readouterr().err.startswith("W&B is left out from here: ")
@@ -143,7 +108,7 @@ def test_a_wandb_that_cannot_be_imported_stops_nothing(
 
 def test_off_touches_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wandb, "init", lambda **_: pytest.fail("started"))
-    run = wandb_run.Mirror(tmp_path, "off", id="x")
+    run = _mirror(tmp_path, "off")
     run.log({"a": 1})
     run.close()
     assert not list(tmp_path.iterdir())
@@ -166,12 +131,12 @@ def test_online_is_chosen_where_there_is_an_account(
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("WANDB_MODE", raising=False)
     monkeypatch.setenv("WANDB_API_KEY", "k" * 40)
-    assert not wandb_run.Mirror(tmp_path, None, id="x").online
+    assert not _mirror(tmp_path, None).online
     assert modes == ["online", "offline"]
     assert "W&B cannot be reached (no route): going offline" in capsys.readouterr().err
     monkeypatch.delenv("WANDB_API_KEY")
     modes.clear()
-    wandb_run.Mirror(tmp_path, "online", id="x")
+    _mirror(tmp_path, "online")
     assert modes == ["offline"]
     assert "no account here (`wandb login`)" in capsys.readouterr().err
 
@@ -181,15 +146,14 @@ def _panel(mirror: Mirror) -> Panel:
 
 
 def _validate(panel: Panel, step: int) -> None:
-    batch = {"index": torch.tensor(sorted(panel.indices))}
-    masks = torch.zeros(4, 64, 96)
+    batch: Any = {"index": torch.tensor(sorted(panel.indices))}
     trainer: Any = SimpleNamespace(is_global_zero=True, global_step=step)
-    panel.on_validation_batch_end(trainer, None, masks, batch, 0)  # type: ignore[arg-type]
-    panel.on_validation_end(trainer, None)  # type: ignore[arg-type]
+    panel.on_validation_batch_end(trainer, NO_MODULE, torch.zeros(4, 64, 96), batch, 0)
+    panel.on_validation_end(trainer, NO_MODULE)
 
 
 def test_the_panel_shows_the_truth_once_and_offline_nothing(tmp_path: Path) -> None:
-    run = Mirror(tmp_path, "offline", id="x")
+    run = _mirror(tmp_path)
     _validate(_panel(run), 1)
     assert not list(tmp_path.rglob("media"))
     run.online = True  # its files are written all the same
@@ -212,7 +176,7 @@ def test_pictures_stop_at_the_cap_with_one_note(
     """The bytes that are counted are those of the files."""
     noise = np.random.default_rng(0).integers(0, 256, (600, 900, 3), dtype=np.uint8)
     picture = Picture("noise", noise, {"prediction": noise[..., 0] % 11})
-    run = Mirror(tmp_path, "offline", id="x")
+    run = _mirror(tmp_path)
     for step in range(30):
         run.show("panel", [picture], ["a"] * 11, step)
     run.close()
@@ -231,8 +195,8 @@ def test_pictures_stop_at_the_cap_with_one_note(
 def test_a_failed_training_is_marked_with_its_reason(tmp_path: Path) -> None:
     """And one that was stopped is not: it goes on."""
     for name, error in {"a": ValueError("the loss is nan"), "b": KeyboardInterrupt()}.items():
-        run = Mirror(tmp_path / name, "offline", id=name)
-        _panel(run).on_exception(None, None, error)  # type: ignore[arg-type]
+        run = _mirror(tmp_path / name, id=name)
+        _panel(run).on_exception(NO_MODULE, NO_MODULE, error)
         assert (run.run is None) == (name == "a")
         run.close()
     (folder,) = (tmp_path / "a").glob("wandb/offline-run-*")
@@ -244,15 +208,7 @@ def test_a_failed_training_is_marked_with_its_reason(tmp_path: Path) -> None:
 def test_a_later_part_of_a_run_does_not_call_itself_whole(tmp_path: Path) -> None:
     whole = []
     for _ in range(2):
-        part = Mirror(tmp_path, "offline", id="x")
+        part = _mirror(tmp_path)
         whole.append(part.whole)
         part.close()
     assert whole == [True, False]
-
-
-def test_points_are_merged_by_step_and_the_last_word_counts(tmp_path: Path) -> None:
-    path = tmp_path / "metrics.jsonl"
-    lines = ['{"step": 2, "a": 1}', '{"step": 4, "a": 2, "b": 3}', '{"step": 2, "b": 5}']
-    path.write_text("\n".join([*lines, '{"step": 4, "a": 7}', '{"step": 6, "a']))
-    assert read_points(path) == [{"step": 2, "a": 1, "b": 5}, {"step": 4, "a": 7, "b": 3}]
-    assert read_points(tmp_path / "none") == []

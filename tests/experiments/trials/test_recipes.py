@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import http.server
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +16,23 @@ from safetensors.torch import save_file
 from datamodules import open_data
 from experiments import compare
 from experiments.recipes import RECIPES, demo, smoke
-from experiments.training.trainer import build_module, initial_weights
-from experiments.trials.overrides import changes, load_recipe
-from experiments.trials.recipe import Recipe
-from experiments.trials.results import read_results
+from experiments.training.initialisation import build_module, initial_weights
+from experiments.trials.overrides import changed, changes, load
+from experiments.trials.recipe import Recipe, RecipeRequest, TuningBudget
+from experiments.trials.result_types import FinishedTrial
+from experiments.trials.results import finished, read_results
 from experiments.trials.trial import Trial, slug
 from models import build_model
 from tests.commands import run
+
+BUDGET = TuningBudget(
+    num_trials=4, seed=0, lr=0.01, weight_decay=5e-4, span=10.0, steps=3,
+    train_split="train~rest", select_split="train~held",
+)  # fmt: skip
+
+
+def load_recipe(name: str, overrides: Sequence[str] = (), data: str | None = None) -> Recipe:
+    return load(RecipeRequest(name, tuple(overrides), data))
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -66,19 +76,20 @@ def test_every_field_but_the_name_is_in_the_hash() -> None:
         "crop_on": "device",
         "class_weights": (1.0,), "bn_momentum": 0.5, "init": "imagenet", "init_seed": 1,
         "data_seed": 1,
-        "tuned": "by hand", "tuned_from": (1.0, 1.0),
+        "tuning": BUDGET,
         "val_every": 1, "train_split": "val", "val_split": "test", "test_split": "val",
     }  # fmt: skip
     fields = {f.name for f in dataclasses.fields(Recipe)}
     assert fields == {*changed, "name"}
-    tuned = dataclasses.replace(base, tuned="by search", tuned_from=(2.0, 2.0))
-    hashes = {
-        dataclasses.replace(tuned if k.startswith("tuned") else base, **{k: v}).hash()  # type: ignore[arg-type]
-        for k, v in changed.items()
-    }
-    assert len(hashes | {tuned.hash()}) == len(changed) + 1
+    hashes = {dataclasses.replace(base, **{k: v}).hash() for k, v in changed.items()}  # type: ignore[arg-type]
+    assert len(hashes) == len(changed)
     assert base.hash() not in hashes
     assert dataclasses.replace(base, name="other").hash() == base.hash()
+    for field in dataclasses.fields(TuningBudget):
+        value = getattr(BUDGET, field.name)
+        other = dataclasses.replace(BUDGET, **{field.name: value + type(value)(1)})
+        hashes.add(dataclasses.replace(base, tuning=other).hash())
+    assert len(hashes) == len(changed) + len(dataclasses.fields(TuningBudget))
 
 
 def test_set_is_typed_and_shows_in_the_name() -> None:
@@ -94,14 +105,16 @@ def test_set_is_typed_and_shows_in_the_name() -> None:
 
 
 def test_changes_are_what_set_takes() -> None:
+    """All but the name, which follows from them, and the tuning, which a search makes."""
     base = load_recipe("smoke")
     other = dataclasses.replace(
         base, lr=1 / 3, crop=(40, 56), flip=False, micro_batch=2, class_weights=(0.1, 1e-7),
-        test_split="train~held", tuned="a; b=c, d", tuned_from=(1e-5, 0.0),
+        test_split="train~held",
     )  # fmt: skip
-    assert len(changes(base, other)) == 8
-    again = load_recipe("smoke", changes(base, other))
-    assert dataclasses.replace(again, name="smoke") == other
+    found = changes(base, dataclasses.replace(other, name="tuned", tuning=BUDGET))
+    assert len(found) == 6
+    assert dataclasses.replace(load_recipe("smoke", found), name="smoke") == other
+    assert changed(base, found) == other
     assert changes(other, other) == []
 
 
@@ -118,6 +131,7 @@ def test_another_data_set_does_not_take_over_class_weights() -> None:
     [
         ("smok", "", "unknown recipe 'smok'; did you mean 'smoke'?"),
         ("smoke", "learning_rate=1", "recipes have no field 'learning_rate'"),
+        ("smoke", "tuning=none", "recipes have no field 'tuning'"),
         ("smoke", "stesp=1", "did you mean 'steps'?"),
         ("smoke", "steps=many", "--set steps=many: steps takes a value of type int"),
         ("smoke", "crop=40", "--set crop=40: crop takes a value of type tuple[int, int]"),
@@ -134,7 +148,7 @@ def test_another_data_set_does_not_take_over_class_weights() -> None:
 )
 def test_wrong_requests_say_what_is_needed(recipe: str, change: str, says: str) -> None:
     with pytest.raises(ValueError, match=r".") as raised:
-        load_recipe(recipe, [change] if change else None)
+        load_recipe(recipe, [change] if change else [])
     assert says in str(raised.value)
     assert "\n" not in str(raised.value)
 
@@ -204,11 +218,13 @@ def test_compare_from_imagenet_weights(
     assert SHOWN in " ".join(text.split())
     assert place.read_bytes() == (tmp_path / "server" / MODEL).read_bytes()
     (result,) = read_results(out)
-    assert result.init == SHOWN
-    assert result["init"]["kind"] == "imagenet"
-    assert result["init"]["licence"] == "apache-2.0"
-    assert len(result["init"]["sha256"]) == 64
-    page = out / slug(result["recipe"]["name"]) / "report.html"
+    assert isinstance(result, FinishedTrial) and result.init
+    assert result.initial_weights == SHOWN
+    assert result.init.kind == "imagenet"
+    assert result.init.licence == "apache-2.0"
+    assert len(result.init.sha256 or "") == 64
+    assert result.recipe is not None
+    page = out / slug(result.recipe.name) / "report.html"
     assert f"<small>{SHOWN}</small>" in page.read_text()
 
     place.unlink()  # what has finished is shown without the file
@@ -226,7 +242,8 @@ def test_compare_from_imagenet_weights(
     status, text = run(*command, **caches, HF_HUB_OFFLINE="1")
     assert status == 0, text
     (again,) = read_results(out)
-    assert (again["init"], again["confusion"]) == (result["init"], result["confusion"])
+    assert isinstance(again, FinishedTrial)
+    assert (again.init, again.confusion) == (result.init, result.confusion)
 
 
 def test_the_head_and_the_draws_are_those_of_the_seed(
@@ -237,10 +254,10 @@ def test_the_head_and_the_draws_are_those_of_the_seed(
     data, states, draws = open_data(smoke().data, "train"), [], []
     for init in ("random", "imagenet"):
         trial = Trial(dataclasses.replace(smoke(), init=init), RESNET, 3, tmp_path)
-        model = build_module(trial, data).model
+        model = build_module(trial, data.labels.names).model
         states.append(model.state_dict())
         draws.append(torch.rand(3))
-        assert initial_weights(trial, model)["kind"] == init
+        assert initial_weights(trial, model).kind == init
     for name, tensor in states[0].items():
         if not name.startswith("trunk."):
             assert torch.equal(tensor, states[1][name])
@@ -265,5 +282,5 @@ def test_networks_without_imagenet_weights_are_refused_by_name(
 
 def test_results_of_before_are_of_their_recipes_weights() -> None:
     kept = read_results(Path(compare.__file__).parent / "results" / "camvid-quick")
-    assert {result.init for result in kept} == {"random"}
-    assert all("init" not in result.record for result in kept)
+    assert {result.initial_weights for result in finished(kept)} == {"random"}
+    assert all(result.init is None for result in finished(kept))

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,21 @@ from torch import Tensor
 from datamodules import open_data
 from datamodules.labels import UInt8
 from experiments import evaluate
+from experiments.comparison.tuning import search
+from experiments.recipes import smoke
 from experiments.run import main as run_trial
-from experiments.trials.atomic_io import write_json
+from experiments.training import prediction
 from experiments.trials.comparability import check_comparable
 from experiments.trials.protocols import Protocol
-from experiments.trials.result_types import TrialResult
-from experiments.trials.results import read_result
+from experiments.trials.result_types import FinishedTrial
+from experiments.trials.results import (
+    IDENTITY,
+    Arrays,
+    per_image,
+    read_identity,
+    read_result,
+    write_record,
+)
 from lightning_modules import inference
 from models import build_model
 from tests.commands import run
@@ -73,10 +83,16 @@ def _evaluate(*arguments: object) -> int:
     return evaluate.main([*map(str, arguments)])
 
 
-def _result(path: Path) -> TrialResult:
+def _result(path: Path) -> FinishedTrial:
     result = read_result(path)
-    assert result is not None
+    assert isinstance(result, FinishedTrial)
     return result
+
+
+def _counts(result: FinishedTrial) -> Arrays:
+    counts = per_image(result)
+    assert counts is not None
+    return counts
 
 
 def test_the_trials_own_protocol_repeats_its_result(trial: Path) -> None:
@@ -88,9 +104,9 @@ def test_the_trials_own_protocol_repeats_its_result(trial: Path) -> None:
     assert _same(out, trial)
     ours, theirs = _result(out / "result.json"), _result(trial / "result.json")
     for part in ("hashes", "protocol", "recipe", "model", "seed", "confusion"):
-        assert ours[part] == theirs[part], part
-    assert ours["metrics"]["miou"] == theirs["metrics"]["miou"]
-    np.testing.assert_array_equal(ours.per_image()["tp"], theirs.per_image()["tp"])
+        assert getattr(ours, part) == getattr(theirs, part), part
+    assert ours.metrics.miou == theirs.metrics.miou
+    np.testing.assert_array_equal(_counts(ours)["tp"], _counts(theirs)["tp"])
     check_comparable([ours, theirs])
     palette = [Image.open(f / "predictions" / "test_0000.png").getpalette() for f in (out, trial)]
     assert palette[0] == palette[1]
@@ -100,12 +116,13 @@ def test_another_protocol_is_another_result(trial: Path, capsys: Output) -> None
     protocol = "scales=1,1.5:flip:window=48x48:stride=32x32:gaussian"
     assert _evaluate(trial, "--protocol", protocol, "--out", trial / "new") == 0
     ours, theirs = _result(trial / "new" / "result.json"), _result(trial / "result.json")
-    assert ours["protocol"]["mode"] == (
+    assert ours.protocol.mode == (
         "windows of 48x48 every 32x32 with Gaussian weights, multi-scale, flip (scales 1, 1.5)"
     )
-    assert ours["protocol"]["window"] == [48, 48]
-    assert ours["hashes"]["recipe"] == theirs["hashes"]["recipe"]
-    assert ours["cost"] is None
+    assert ours.protocol.passes is not None
+    assert ours.protocol.passes.window == (48, 48)
+    assert ours.hashes.recipe == theirs.hashes.recipe
+    assert ours.cost is None
     with pytest.raises(ValueError, match="differ in protocol"):
         check_comparable([ours, theirs])
     with torch.inference_mode():  # the first image by hand
@@ -113,10 +130,10 @@ def test_another_protocol_is_another_result(trial: Path, capsys: Output) -> None
         mean, std = (255 * torch.tensor(v) for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
         x = ((image - mean) / std).permute(2, 0, 1)[None]
         model = build_model(MODEL, 11, trial / "checkpoints" / "step00000003.ckpt").eval()
-        protocol = Protocol(
+        passes = Protocol(
             scales=(1.0, 1.5), flip=True, window=(48, 48), stride=(32, 32), gaussian=True
         )
-        expected = inference.predict(model, x, protocol)
+        expected = inference.predict(model, x, passes)
     differ = _maps(trial / "new")["test_0000.png"] != expected[0].numpy()
     # By hand it is resized after the normalisation; without windows 0.6 % differ, without flip 14.
     assert differ.mean() < 0.001
@@ -128,7 +145,7 @@ def test_another_protocol_is_another_result(trial: Path, capsys: Output) -> None
 def test_another_precision_is_another_protocol(trial: Path, weights: Path, capsys: Output) -> None:
     assert _evaluate(trial, "--precision", "bf16-mixed", "--out", weights.parent / "new") == 0
     ours, theirs = (_result(f / "result.json") for f in (weights.parent / "new", trial))
-    assert ours["hashes"]["protocol"] != theirs["hashes"]["protocol"]
+    assert ours.hashes.protocol != theirs.hashes.protocol
     says = "protocol (precision: '32-true' against 'bf16-mixed')"
     with pytest.raises(ValueError, match=re.escape(f"differ in {says}")):
         check_comparable([theirs, ours])
@@ -139,36 +156,40 @@ def test_another_precision_is_another_protocol(trial: Path, weights: Path, capsy
     assert _evaluate(*command) == 0
 
 
-def _other(trial: Path, name: str, record: dict[str, Any]) -> Path:
+def _other(trial: Path, name: str, **changes: Any) -> Path:
     """A copy that says something else of itself."""
-    told = json.loads((trial / "trial.json").read_text())
-    record["hashes"] = {**told["hashes"], **record.get("hashes", {})}
-    record["recipe"] = {**told["recipe"], **record.get("recipe", {})}
+    told = read_identity(trial)
+    assert told is not None and told.recipe is not None
+    recipe = replace(told.recipe, **changes.pop("recipe", {}))
+    hashes = told.hashes.model_copy(update={"recipe": recipe.hash()})
     copy = Path(shutil.copytree(trial, trial.with_name(name)))
-    write_json(copy / "trial.json", {**told, **record})
+    update = {"recipe": recipe, "hashes": hashes, **changes}
+    write_record(copy / IDENTITY, told.model_copy(update=update))
     return copy
 
 
 def test_trials_of_one_seed_have_places_of_their_own(
     trial: Path, tmp_path: Path, capsys: Output
 ) -> None:
-    recipe = {"tuned": "2 trials", "tuned_from": [0.01, 0.0005], "lr": 0.02}
-    tuned = {"recipe": recipe, "hashes": {"recipe": "t" * 12}}
-    again = _other(trial, "a", tuned | {"recipe": recipe | {"lr": 0.03}})
-    trials = [trial, _other(trial, "b", tuned), _other(trial, "c", {"repeat": 1})]
+    budget = search(smoke(), 2, 0)
+    again = _other(trial, "a", recipe={"tuning": budget, "lr": 0.03})
+    tuned = _other(trial, "b", recipe={"tuning": budget, "lr": 0.02})
+    trials = [trial, tuned, _other(trial, "c", repeat=1)]
     (tmp_path / "all").mkdir()
     for _ in range(2):
         for one in trials:
             assert _evaluate(one, "--add", tmp_path / "all") == 0, capsys.readouterr().err
     folder = tmp_path / "all" / "scored" / "unet-width=4"
     assert {p.name for p in folder.iterdir()} == {"seed0", "seed0-tuned", "seed0-repeat1"}
-    assert _result(folder / "seed0" / "result.json")["recipe"]["tuned"] is None
-    assert _result(folder / "seed0-tuned" / "result.json")["recipe"]["lr"] == 0.02
-    assert _result(folder / "seed0-repeat1" / "result.json")["repeat"] == 1
+    recipes = [_result(folder / n / "result.json").recipe for n in ("seed0", "seed0-tuned")]
+    assert recipes[0] is not None and recipes[1] is not None
+    assert recipes[0].tuning is None
+    assert recipes[1].lr == 0.02
+    assert _result(folder / "seed0-repeat1" / "result.json").repeat == 1
     capsys.readouterr()
     assert _evaluate(again, "--add", tmp_path / "all") == 2
     assert "(tuned: lr 0.02, wd 0.0005) seed 0 already" in capsys.readouterr().err
-    assert _result(folder / "seed0-tuned" / "result.json")["recipe"]["lr"] == 0.02
+    assert _result(folder / "seed0-tuned" / "result.json").recipe == recipes[1]
 
 
 def test_another_checkpoint_is_chosen_by_hand(trial: Path) -> None:
@@ -176,11 +197,12 @@ def test_another_checkpoint_is_chosen_by_hand(trial: Path) -> None:
     assert _evaluate(last, "--out", trial / "last") == 0
     other = last.rename(last.with_name("step00000002.ckpt"))
     assert _evaluate(other, "--out", trial / "other", "--split", "val") == 0
-    assert _result(trial / "last" / "result.json")["protocol"]["selection"].startswith("none")
-    record = _result(trial / "other" / "result.json")
-    assert record["protocol"]["selection"] == "by hand: step00000002.ckpt"
-    assert record["protocol"]["split"] == record["data"]["split"] == "val"
-    assert record["data"]["num_images"] == 4
+    assert _result(trial / "last" / "result.json").protocol.selection == "last step"
+    result = _result(trial / "other" / "result.json")
+    assert result.protocol.selection == "by hand"
+    assert result.protocol.checkpoint == "step00000002.ckpt"
+    assert result.protocol.split == result.data.split == "val"
+    assert result.data.num_images == 4
 
 
 def test_goes_on_where_it_was_stopped(
@@ -195,7 +217,7 @@ def test_goes_on_where_it_was_stopped(
             raise KeyboardInterrupt
         return predict(*args, **options)
 
-    monkeypatch.setattr(inference, "predict", stopping)
+    monkeypatch.setattr(prediction, "predict", stopping)
     out = trial / "new"
     assert _evaluate(trial, "--out", out) == 130
     assert "the same command goes on" in capsys.readouterr().err
@@ -214,12 +236,13 @@ def test_weights_from_elsewhere(trial: Path, weights: Path, capsys: Output) -> N
     assert "(best)" in shown and "random" in shown  # beside the trial
     (out,) = (weights.parent / "evaluated").iterdir()
     assert _same(out, trial)
-    record = _result(out / "result.json")
-    assert [record["hashes"][part] for part in ("recipe", "data", "code")] == [None] * 3
-    assert record["data"]["fingerprints"] == {"test": open_data(DATA, "test").fingerprint()}
-    assert record["protocol"]["selection"] == "unknown: weights from elsewhere"
-    assert record["precision"] == "32-true"
-    assert len(record["checkpoint"]["sha256"]) == 64
+    result = _result(out / "result.json")
+    assert [result.hashes.recipe, result.hashes.data, result.hashes.code] == [None] * 3
+    assert (result.recipe, result.request) == (None, None)
+    assert result.data.fingerprints == {"test": open_data(DATA, "test").fingerprint()}
+    assert result.protocol.selection == "unknown"
+    assert result.precision == "32-true"
+    assert result.checkpoint is not None and len(result.checkpoint.sha256) == 64
     assert (trial.parents[1] / "scored" / "unet-width=4-(best)" / "seed0" / "result.json").is_file()
     assert _evaluate(*command) == 0  # once more; its own row is no obstacle
     assert _evaluate(*command, "--protocol", "flip") == 2

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 
+from experiments.trials.result_types import FinishedTrial
 from experiments.trials.results import read_result
 from tests.commands import run, start
 
@@ -70,12 +71,14 @@ def test_killed_three_times_in_every_quarter(tmp_path: Path, model: str, devices
     for name, value in first["state_dict"].items():
         assert torch.equal(value, second["state_dict"][name]), name
     results = [read_result(next(out.glob("*/*/*/result.json"))) for out in (whole, killed)]
-    assert results[0] is not None
-    assert results[1] is not None
-    assert results[0]["confusion"] == results[1]["confusion"]
-    assert results[0]["curve"] == results[1]["curve"]
-    assert len(results[0]["curve"]["val"]) == 4
-    assert len(results[0]["curve"]["train"]) == STEPS
+    ours, theirs = results
+    assert isinstance(ours, FinishedTrial)
+    assert isinstance(theirs, FinishedTrial)
+    assert ours.confusion == theirs.confusion
+    assert ours.curve == theirs.curve
+    assert len(ours.curve.val) == 4
+    assert len(ours.curve.train) == STEPS
+    assert ours.curve.first_losses == tuple(loss for _, loss in ours.curve.train)
 
 
 def test_a_damaged_checkpoint_is_passed_over(tmp_path: Path) -> None:

@@ -21,7 +21,8 @@ from experiments.trials.comparability import check_comparable
 from experiments.trials.data_check import data_hash
 from experiments.trials.overrides import changes, load_recipe
 from experiments.trials.recipe import Recipe
-from experiments.trials.results import DID_NOT_TRAIN, TUNED, TrialResult, read_result, read_results
+from experiments.trials.result_types import TrialResult
+from experiments.trials.results import DID_NOT_TRAIN, TUNED, read_result, read_results
 from experiments.trials.trial import State, Trial
 from tests.commands import run
 from tests.trees import camvid

@@ -6,21 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from experiments import run
 from experiments.recipes import smoke
-from experiments.training import trial_runner
 from experiments.trials import code_hash as module
-from experiments.trials.atomic_io import write_json
-from experiments.trials.data_check import data_hash
 from experiments.trials.code_hash import code_hash
+from experiments.trials.data_check import data_hash
 from experiments.trials.hashing import short_hash
-from experiments.trials.results import read_result
+from experiments.trials.results import IDENTITY, write_record
 from experiments.trials.trial import BusyError, State, Trial
-from lightning_modules.segmentation import NonFiniteLossError
 from tests.commands import ROOT
+from tests.experiments.ended_trials import DATA, fail, finish
 from tests.trees import ade20k, voc2012
-
-DATA = "0123456789ab"
 
 
 @pytest.fixture
@@ -28,47 +23,41 @@ def trial(tmp_path: Path) -> Trial:
     return Trial(smoke(), "unet:width=8", 0, tmp_path)
 
 
-def _finish(trial: Trial, status: str = "done", **hashes: str) -> None:
-    record = trial.identity(DATA)
-    record["hashes"].update(hashes)
-    write_json(trial.result_path, {**record, "status": status, "reason": None})
-
-
 def test_states(trial: Trial) -> None:
     assert trial.state(DATA) is State.NEW
-    write_json(trial.folder / "trial.json", trial.identity(DATA))
+    write_record(trial.folder / IDENTITY, trial.identity(DATA))
     assert trial.state(DATA) is State.STARTED
-    write_json(trial.folder / "trial.json", trial.identity("other"))
+    write_record(trial.folder / IDENTITY, trial.identity("other"))
     assert trial.state(DATA) is State.OTHER
-    _finish(trial)
+    finish(trial)
     assert trial.state(DATA) is State.DONE
     assert trial.state("other") is State.OTHER
-    _finish(trial, code="older")
+    finish(trial, code="older")
     assert trial.state(DATA) is State.STALE
-    _finish(trial, recipe="older")
+    finish(trial, recipe="older")
     assert trial.state(DATA) is State.OTHER
-    _finish(trial, "failed")
+    fail(trial)
     assert trial.state(DATA) is State.FAILED
-    _finish(trial, "failed", code="older")
+    fail(trial, code="older")
     assert trial.state(DATA) is State.REDO
 
 
 def test_what_is_done_again(trial: Trial) -> None:
     assert trial.prepare(DATA)
-    _finish(trial, code="older")
+    finish(trial, code="older")
     (trial.folder / "checkpoints").mkdir()
     assert not trial.prepare(DATA)  # kept, and marked in tables
     assert trial.prepare(DATA, "stale")
     assert not trial.result_path.exists()
     assert not (trial.folder / "checkpoints").exists()
-    _finish(trial)
+    finish(trial)
     assert not trial.prepare(DATA, "stale")
     assert trial.prepare(DATA, "all")
-    _finish(trial, recipe="older")
+    finish(trial, recipe="older")
     with pytest.raises(ValueError, match="cannot be mixed with this one: do it again with --rerun"):
         trial.prepare(DATA)
     assert trial.result_path.exists()
-    _finish(trial, "failed")
+    fail(trial)
     (trial.folder / "checkpoints").mkdir()
     assert trial.prepare(DATA)  # goes on from its checkpoints
     assert (trial.folder / "checkpoints").exists()
@@ -104,10 +93,10 @@ def test_ids_differ_by_recipe_model_and_seed(trial: Trial) -> None:
         replace(trial, model="unet"),
         replace(trial, recipe=replace(trial.recipe, lr=0.5)),
     ]
-    assert len({trial.id(), *(other.id() for other in others)}) == 5
+    assert len({trial.identity().id, *(other.identity().id for other in others)}) == 5
     older = short_hash([trial.recipe.hash(), trial.model, trial.seed])
-    assert trial.id() == older  # by which runs in W&B are found again
-    assert replace(trial, out=Path("elsewhere")).id() == trial.id()
+    assert trial.identity().id == older  # by which runs in W&B are found again
+    assert replace(trial, out=Path("elsewhere")).identity().id == trial.identity().id
 
 
 def test_data_hash_follows_the_data() -> None:
@@ -180,23 +169,3 @@ def test_crops_on_the_device_need_one_size(tmp_path: Path) -> None:
     assert data_hash(recipe, tmp_path)
     with pytest.raises(ValueError, match="have 6 sizes.*--set crop_on=workers"):
         data_hash(replace(recipe, crop_on="device"), tmp_path)
-
-
-def test_networks_that_do_not_train_are_told_from_those_that_fail() -> None:
-    loss = trial_runner._one_sentence(NonFiniteLossError("the loss is nan at step 3"))
-    assert loss == "did not train under this recipe: the loss is nan at step 3"
-    assert trial_runner._one_sentence(ValueError("no memory")) == "no memory"
-
-
-def test_data_that_change_while_a_trial_runs_fail_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("GOMP_SPINCOUNT", "10000")
-    monkeypatch.setattr(run, "data_hash", lambda recipe, root: "a" * 12)
-    monkeypatch.setattr(trial_runner, "data_hash", lambda recipe, root: "b" * 12)
-    monkeypatch.setattr(trial_runner, "_train", lambda trial, args: {})
-    assert run.main(["--model", "unet:width=4", "--recipe", "smoke", "--out", str(tmp_path)]) == 1
-    (path,) = tmp_path.rglob("result.json")
-    result = read_result(path)
-    assert result is not None and result["hashes"]["data"] == "a" * 12
-    assert "changed while the trial ran" in result["reason"]

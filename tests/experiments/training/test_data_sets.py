@@ -1,11 +1,10 @@
 """Every data set, on a small tree in its published structure, through the main command."""
 
-import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -13,6 +12,8 @@ from PIL import Image
 
 from datamodules import open_data
 from experiments.scoring.counts import class_iou
+from experiments.trials.result_types import FinishedTrial
+from experiments.trials.results import read_result
 from tests.commands import run
 from tests.trees import ade20k, camvid, cityscapes, coco, folder, voc2012
 
@@ -66,13 +67,13 @@ def test_it_trains_and_is_scored(name: str, results: dict[str, tuple[int, str, P
     assert status == 0, text
     assert "hrnetv2_w18_small_v1" in text and "report:" in text
     (path,) = base.glob("runs/*/*/seed0/result.json")
-    result: dict[str, Any] = json.loads(path.read_text())
-    assert result["status"] == "done"
-    assert result["data"]["split"] == case.split
-    assert len(result["data"]["classes"]) == case.classes
+    result = read_result(path)
+    assert isinstance(result, FinishedTrial)
+    assert result.data.split == case.split
+    assert len(result.data.classes) == case.classes
     data = open_data(case.data, case.split, base / "root")
-    assert result["data"]["num_images"] == len(data.ids) >= 1
-    assert result["data"]["fingerprints"][case.split] == data.fingerprint()
+    assert result.data.num_images == len(data.ids) >= 1
+    assert result.data.fingerprints[case.split] == data.fingerprint()
     matrix = np.zeros((case.classes, case.classes), int)
     for index, id in enumerate(data.ids):
         mask = data.mask(index)
@@ -80,10 +81,10 @@ def test_it_trains_and_is_scored(name: str, results: dict[str, tuple[int, str, P
             prediction = np.array(file)
         assert prediction.shape == mask.shape
         np.add.at(matrix, (mask[mask < 255], prediction[mask < 255]), 1)
-    assert result["confusion"] == matrix.tolist()
+    assert [list(row) for row in result.confusion] == matrix.tolist()
     tp = matrix.diagonal()
     iou = class_iou(tp, matrix.sum(0) - tp, matrix.sum(1) - tp)
-    assert result["metrics"]["miou"] == pytest.approx(np.nanmean(iou))
+    assert result.metrics.miou == pytest.approx(np.nanmean(iou))
 
 
 def test_every_data_set_of_files_is_here() -> None:

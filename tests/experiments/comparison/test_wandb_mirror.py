@@ -24,7 +24,8 @@ from experiments.comparison.wandb_sync import Version, send, write
 from experiments.recipes import smoke
 from experiments.training import wandb_run
 from experiments.trials.atomic_io import write_arrays, write_json
-from experiments.trials.results import TrialResult, read_results
+from experiments.trials.result_types import TrialResult
+from experiments.trials.results import read_results
 from experiments.trials.trial import Trial
 from experiments.wandb_mirror import main
 from tests.experiments.test_mirror import Written

@@ -1,0 +1,119 @@
+"""One trial as a process: how it ends, and what it says of how it failed."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from datamodules.labels import DataError
+from experiments import run as run_command
+from experiments.training import requested_trial, training_run
+from experiments.training.failures import (
+    clear_failures,
+    failure_of,
+    leave_failure,
+    left_failures,
+)
+from experiments.training.trial_request import Resources, request_of
+from experiments.training.trial_result import Scored
+from experiments.trials import data_check
+from experiments.trials.recipe import RecipeRequest
+from experiments.trials.result_types import FailedTrial, Failure, FinishedTrial
+from experiments.trials.results import read_result
+from lightning_modules.segmentation import NonFiniteLossError
+from tests.commands import run
+
+SMOKE = ("--model", "unet:width=4", "--recipe", "smoke", "--wandb", "off")
+
+
+def test_failures_have_a_kind_and_one_sentence() -> None:
+    def failed(error: Exception) -> tuple[str, str]:
+        failure = failure_of(error)
+        return failure.kind, failure.reason
+
+    loss = NonFiniteLossError("the loss is nan at step 3")
+    assert failed(loss) == (
+        "diverged", "did not train under this recipe: the loss is nan at step 3"
+    )  # fmt: skip
+    assert failed(ValueError("no\nwidth")) == ("other", "no width")
+    assert failed(DataError("a.png is damaged")) == ("data", "a.png is damaged")
+    assert failed(torch.OutOfMemoryError("of 80 GB")) == (
+        "out of memory", "OutOfMemoryError: of 80 GB"
+    )  # fmt: skip
+    assert failed(MemoryError())[0] == "out of memory"
+    with pytest.raises(RuntimeError) as raised:
+        torch.empty(2**60)
+    assert failed(raised.value)[0] == "out of memory"  # as torch says it of a processor
+    assert failed(KeyError("x")) == ("other", "KeyError: 'x'")
+    text = "Caught DataError in worker 0.\nOriginal Traceback (most recent call last):\n  ...\n"
+    worker = DataError(f"{text}datamodules.labels.DataError: a.png: damaged")
+    assert failed(worker) == ("data", "a.png: damaged")
+
+
+def test_ranks_leave_their_failures_for_the_parent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert left_failures(tmp_path) == []
+    for rank in (1, 2):
+        monkeypatch.setenv("LOCAL_RANK", str(rank))
+        leave_failure(tmp_path, Failure(kind="data", reason=f"of {rank}"))
+    assert [failure.reason for failure in left_failures(tmp_path)] == ["of 1", "of 2"]
+    clear_failures(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_request_survives_a_command_line(tmp_path: Path) -> None:
+    request = RecipeRequest("smoke", ("lr=0.02", "crop=40x48"), "streets:height=64:width=96")
+    args = ["--model", "unet", "--recipe", "smoke", "--seed", "3", "--repeat", "1"]
+    args += ["--set", "lr=0.02", "--set", "crop=40x48", "--data", "streets:height=64:width=96"]
+    asked = run_command.request_of(run_command.parser().parse_args([*args, "--out", str(tmp_path)]))
+    assert asked.recipe == request
+    trial = requested_trial.requested(asked).trial
+    assert trial.recipe.name == "smoke+crop=40x48+data=streets:height=64:width=96+lr=0.02"
+    assert trial.request == request
+    again = request_of(trial, Resources())
+    assert again.arguments() == asked.arguments()
+    assert run_command.request_of(run_command.parser().parse_args(again.arguments())) == again
+
+
+def test_data_that_change_while_a_trial_runs_fail_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GOMP_SPINCOUNT", "10000")
+    hashes: Iterator[str] = iter(["a" * 12] * 3)
+    monkeypatch.setattr(requested_trial, "hash_of", lambda recipe, report: next(hashes))
+    monkeypatch.setattr(data_check, "data_hash", lambda recipe, root: "b" * 12)
+
+    def trained(ours: requested_trial.RequestedTrial, identity: object) -> Scored:
+        return Scored(FinishedTrial.model_construct(), {})
+
+    monkeypatch.setattr(training_run, "train_and_score", trained)
+    assert run_command.main([*SMOKE, "--out", str(tmp_path)]) == 1
+    (path,) = tmp_path.rglob("result.json")
+    result = read_result(path)
+    assert isinstance(result, FailedTrial) and result.hashes.data == "a" * 12
+    assert result.failure.kind == "data"
+    assert "changed while the trial ran" in result.failure.reason
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("devices", [1, 2])
+def test_first_losses_are_those_of_the_whole_run_to_the_bit(tmp_path: Path, devices: int) -> None:
+    """Also where the curve has a point every other step, and a validation lies between."""
+    more = ("--set", "steps=400", "--set", "val_every=25", "--devices", devices, "--out", tmp_path)
+    status, text = run("experiments.run", *SMOKE, *more)
+    assert status == 0, text
+    (path,) = tmp_path.rglob("result.json")
+    result = read_result(path)
+    assert isinstance(result, FinishedTrial)
+    losses = result.curve.first_losses
+    assert len(losses) == 50
+    assert [loss for step, loss in result.curve.train if step <= 50] == [*losses[1::2]]
+    before = sorted(tmp_path.rglob("*"))
+    status, text = run("experiments.run", *SMOKE, *more, "--first-losses", 7)
+    assert status == 0, text
+    (line,) = (line for line in text.splitlines() if line.startswith("["))
+    assert json.loads(line) == [*losses[:7]]
+    assert sorted(tmp_path.rglob("*")) == before
