@@ -1,21 +1,31 @@
 """The first steps of a trial, trained for their losses alone."""
 
+import platform
+from collections.abc import Iterable
 from contextlib import redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 from sys import stderr
 from tempfile import TemporaryDirectory
 
+import torch
+
 from experiments.training.callbacks import FirstLosses
+from experiments.training.hardware import environment_now
 from experiments.training.requested_trial import RequestedTrial
 from experiments.training.trainer import build_trainer, fit, prepare
 from experiments.training.training_run import quieten
+from experiments.trials.result_types import Environment
+from experiments.trials.verification import FirstSteps
 
 
-def train_first_steps(ours: RequestedTrial, num_steps: int) -> list[float]:
+def train_first_steps(ours: RequestedTrial, num_steps: int, perturbed: bool) -> FirstSteps:
     """The loss of every one of a trial's first steps, by the recipe's own schedule and stream.
 
-    Nothing is validated, predicted, logged or kept. On ranks other than 0 the list is the same.
+    Nothing is validated, predicted, logged or kept. On ranks other than 0 the losses are the same.
+
+    Args:
+        perturbed: start from weights that are off by a rounding, to see what rounding moves.
 
     Raises:
         ValueError: as training itself.
@@ -27,6 +37,8 @@ def train_first_steps(ours: RequestedTrial, num_steps: int) -> list[float]:
     with TemporaryDirectory() as folder, redirect_stdout(stderr):
         trial = replace(ours.trial, out=Path(folder))
         prepared = prepare(trial, resources.data_root, ours.report, ranks=ranks, workers=workers)
+        if perturbed:
+            perturb(prepared.module.model.parameters(), trial.recipe.precision)
         trainer = build_trainer(
             trial,
             devices=resources.devices,
@@ -35,4 +47,15 @@ def train_first_steps(ours: RequestedTrial, num_steps: int) -> list[float]:
             first_steps=num_steps,
         )
         fit(trial, trainer, prepared)
-    return losses
+    started = Environment(python=platform.python_version(), machine=platform.machine())
+    return FirstSteps(losses=tuple(losses), environment=environment_now(started, ranks))
+
+
+@torch.no_grad()
+def perturb(parameters: Iterable[torch.Tensor], precision: str) -> None:
+    """Move every weight by one rounding of the precision, up or down at random, always alike."""
+    kind = torch.float32 if precision == "32-true" else torch.bfloat16
+    generator = torch.Generator().manual_seed(0)
+    for weight in parameters:
+        signs = torch.randint(2, weight.shape, generator=generator).to(weight) * 2 - 1
+        weight *= 1 + torch.finfo(kind).eps * signs

@@ -7,7 +7,7 @@ import lightning
 import timm
 import torch
 
-from experiments.costs.device import this_device
+from experiments.costs.device import hardware, this_device
 from experiments.trials.environment import num_jobs
 from experiments.trials.result_types import Environment
 
@@ -22,6 +22,8 @@ def environment_now(started: Environment, processes: int) -> Environment:
             "lightning": lightning.__version__,
             "timm": timm.__version__,
             "device": gpu or f"{torch.get_num_threads()} CPU threads",
+            "hardware": hardware(device),
+            "threads": torch.get_num_threads(),
             "jobs": num_jobs(),
             "processes": processes,
         }

@@ -8,6 +8,7 @@ from experiments.training.trial_request import TrialRequest
 from experiments.trials.data_check import check_unchanged
 from experiments.trials.result_types import Failure, TrialIdentity
 from experiments.trials.results import write_record, write_result
+from experiments.trials.verification import FirstSteps
 
 
 def run_trial(request: TrialRequest) -> Failure | None:
@@ -45,7 +46,7 @@ def _finish(ours: RequestedTrial, identity: TrialIdentity) -> None:
     write_result(scored.result, scored.counts)
 
 
-def first_losses(request: TrialRequest, num_steps: int) -> list[float]:
+def first_steps(request: TrialRequest, num_steps: int, perturbed: bool) -> FirstSteps:
     """The loss of every one of a trial's first steps, by the recipe's own schedule and stream.
 
     It trains in a folder of its own; nothing is validated, predicted, logged or kept.
@@ -56,7 +57,7 @@ def first_losses(request: TrialRequest, num_steps: int) -> list[float]:
     """
     from experiments.training.first_steps import train_first_steps
 
-    return train_first_steps(requested(request), num_steps)
+    return train_first_steps(requested(request), num_steps, perturbed)
 
 
 def lend(request: TrialRequest) -> Failure | None:

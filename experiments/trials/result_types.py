@@ -68,6 +68,10 @@ class Environment(Record):
     lightning: str | None = None
     timm: str | None = None
     device: str | None = None
+    hardware: str | None = None
+    """The model of the GPU or of the processor."""
+    threads: Count | None = None
+    """Of each process, on a CPU."""
     jobs: Count = 1
     """Trials that ran side by side."""
     processes: Count = 1

@@ -25,6 +25,7 @@ def upgrade_identity(old: Mapping[str, Any]) -> Json:
         **{key: old[key] for key in kept if key in old},
         **_recipe(old["recipe"]),
         "protocol": _protocol(old),
+        "environment": _environment(old["environment"]),
     }
 
 
@@ -91,6 +92,11 @@ def _protocol(old: Mapping[str, Any]) -> Json:
         elif selection.startswith("unknown"):
             new["selection"] = "unknown"
     return new | ({"precision": told["precision"]} if "precision" in told else {})
+
+
+def _environment(old: Mapping[str, Any]) -> Json:
+    threads = re.fullmatch(r"(\d+) CPU threads", old.get("device") or "")
+    return {**old, "threads": int(threads[1])} if threads else dict(old)
 
 
 def _data(old: Mapping[str, Any]) -> Json:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from experiments.trials.code_hash import code_hash
-from experiments.trials.result_types import FinishedTrial, Record, TrialResult
+from experiments.trials.result_types import Environment, FinishedTrial, Record, TrialResult
 from experiments.trials.results import finished, read_record
 
 VERIFICATION = "verification.json"
@@ -17,29 +17,23 @@ VERIFICATION = "verification.json"
 Outcome = Literal["equal", "within noise", "different"]
 
 
-class Verification(Record):
+class LossComparison(Record):
     """How the first losses of a trial, trained again, compare with those that it kept.
 
     Attributes:
-        code: hash of the source that trained again.
-        version: of this project at that time.
         steps: the step of the last loss that was compared, from 1.
         num_losses: losses that were compared: every one of the first steps, or as many as an older
             result kept of them.
         outcome: equal to the bit, within the noise of other hardware, or different.
         largest: relative difference of two losses, of the step where they differ most.
         differs_from: the first step whose loss is another; None where all are equal.
-        hardware: what trained again.
     """
 
-    code: str
-    version: str
     steps: int
     num_losses: int
     outcome: Outcome
     largest: float
     differs_from: int | None
-    hardware: str
 
     def __str__(self) -> str:
         losses = f"{self.num_losses} losses of the first {self.steps} steps"
@@ -48,6 +42,28 @@ class Verification(Record):
         if self.outcome == "within noise":
             return f"equal within the hardware's noise ({losses}, at most {self.largest:.1e} apart)"
         return f"different from step {self.differs_from} on ({losses}, up to {self.largest:.1e})"
+
+
+class Verification(LossComparison):
+    """A comparison of losses with what trained again: code by its hash, version, hardware."""
+
+    code: str
+    version: str
+    hardware: str
+
+
+class FirstSteps(Record):
+    """The loss of every one of a trial's first steps, and where they were trained."""
+
+    losses: tuple[float, ...]
+    environment: Environment
+
+    def same_hardware(self, other: Environment) -> bool:
+        """Whether nothing but the code can have moved a bit, as far as `other` tells."""
+        ours = self.environment
+        known = None not in (other.hardware, other.threads, other.torch)
+        same = (ours.hardware, ours.threads, ours.torch, ours.processes)
+        return known and same == (other.hardware, other.threads, other.torch, other.processes)
 
 
 def read_verification(result: FinishedTrial) -> Verification | None:
