@@ -114,8 +114,8 @@ def _shot(data: Dataset, index: int) -> Shot:
     whole = Image.fromarray(np.ascontiguousarray(mask))
     small = np.asarray(whole.resize(size, Image.Resampling.NEAREST))
     painted = Image.fromarray(paint(small, data.labels))
-    known = Image.fromarray(np.where(small == IGNORE, 0, 140).astype(np.uint8))
-    overlay = Image.composite(painted, photo, known)  # 140 of 255 of the colour
+    opacity = Image.fromarray(np.where(small == IGNORE, 0, 140).astype(np.uint8))  # of 255
+    overlay = Image.composite(painted, photo, opacity)
     counts = np.bincount(mask.ravel(), minlength=256)[: data.labels.num_classes]
     names = [data.labels.names[k] for k in np.argsort(-counts, kind="stable") if counts[k]]
     return Shot(data.ids[index], data.groups[index], photo, overlay, painted, names)
@@ -151,7 +151,7 @@ def _draw(shots: list[Shot], legend: list[Key], title: str) -> Image.Image:
     draw.text((_GAP, _GAP), title, "black", _font(18))
     for key, x, y in keys:
         draw.rectangle((x, y + 3, x + 12, y + 15), key.colour, "grey")
-        draw.text((x + 18, y), _says(key), "black" if key.share else "grey", _font(14))
+        draw.text((x + 18, y), _legend_text(key), "black" if key.share else "grey", _font(14))
     for i, (shot, height) in enumerate(zip(shots, heights, strict=True)):
         x = _GAP + i % columns * (tile + _GAP)
         y = top + sum(rows[: i // columns])
@@ -167,7 +167,7 @@ def _place(legend: list[Key], width: int) -> tuple[list[tuple[Key, int, int]], i
     """Where each key goes, in lines below the title, and where the lines end."""
     x, y, places = _GAP, 2 * _GAP + _LINE, []
     for key in legend:
-        length = 18 + round(_font(14).getlength(_says(key))) + 2 * _GAP
+        length = 18 + round(_font(14).getlength(_legend_text(key))) + 2 * _GAP
         if x + length > width and x > _GAP:
             x, y = _GAP, y + _LINE
         places.append((key, x, y))
@@ -175,7 +175,7 @@ def _place(legend: list[Key], width: int) -> tuple[list[tuple[Key, int, int]], i
     return places, y + _LINE + _GAP
 
 
-def _says(key: Key) -> str:
+def _legend_text(key: Key) -> str:
     return f"{key.name} {100 * key.share:.1f} %" if key.share else f"{key.name} –"
 
 

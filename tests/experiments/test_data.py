@@ -1,9 +1,7 @@
 """The commands that check, show and fetch a data set."""
 
-import base64
 import dataclasses
 import hashlib
-import io
 import os
 import re
 import signal
@@ -12,27 +10,17 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from html.parser import HTMLParser
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
-from rich.console import Console
 
 from datamodules import dataset_info, open_data
 from datamodules.dataset import DatasetInfo, Download
-from datamodules.datasets.camvid import CAMVID
 from datamodules.labels import DataError
 from datamodules.loading.cache import DecodedCopy, open_cached
-from datamodules.validation.image_checks import Finding
 from experiments import data
-from experiments.reporting import progress_bar
-from experiments.reporting.check_tables import print_findings
-from experiments.reporting.contact_sheet import choose, paint, sample
 from tests.commands import ROOT, run
 from tests.server import Server, serving
 from tests.trees import camvid, cityscapes, faults, folder
@@ -112,127 +100,6 @@ def test_wrong_requests_are_one_sentence(command: list[str], says: str, capsys: 
     out, err = capsys.readouterr()
     assert says in err and len(err.splitlines()) == 1
     assert not out
-
-
-def _printed(findings: list[Finding], *, terminal: bool) -> list[str]:
-    text = io.StringIO()
-    console = Console(
-        file=text,
-        force_terminal=terminal,
-        width=80,
-        color_system=None,
-        markup=False,
-        emoji=False,
-    )
-    print_findings("errors", findings, console)
-    assert console.width == 80
-    return text.getvalue().splitlines()
-
-
-def test_names_of_files_are_whole_in_a_log_and_fold_on_a_terminal() -> None:
-    long = "gtFine/train/monchengladbach/monchengladbach_000000_001294_gtFine_labelTrainIds.png"
-    other = long.replace("gtFine", "other")
-    found = [
-        Finding("error", "missing", "a.png", "is missing: [bold] :car: and a text of more words"),
-        Finding("error", "size", long, f"is 64x48 but its label {other} is 56x48"),
-    ]
-    log = "\n".join(_printed(found, terminal=False))
-    assert long in log and other in log and "[bold] :car:" in log
-    lines = _printed(found, terminal=True)
-    assert max(map(len, lines)) <= 80
-    (head,) = (line for line in lines if "file" in line)
-    file, what = head.index("file"), head.index("what")
-    assert long in "".join(line[file:what].strip() for line in lines)  # no character is lost
-    assert other in "".join(line[what:].strip() for line in lines)
-    assert max(map(len, _printed(found[:1], terminal=False))) <= 80
-
-
-def test_progress_is_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch, capsys: Output) -> None:
-    now = iter([0.0, 1.0, 6.0, 6.0, 7.0, 12.0, 12.0])
-    monkeypatch.setattr(
-        "experiments.reporting.progress_bar.time", SimpleNamespace(monotonic=lambda: next(now))
-    )
-    with progress_bar.shown_progress("images") as progress:
-        for done in range(1, 5):
-            progress(done, 9)
-    assert capsys.readouterr().err.splitlines() == ["2 of 9 images", "4 of 9 images"]
-
-
-class _Page(HTMLParser):
-    """What a page refers to, and its pictures with what they show."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.pictures: list[tuple[str, Image.Image]] = []
-        self.refers: list[str] = []
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        values = dict(attrs)
-        self.refers += [value or "" for key, value in attrs if key in ("src", "href")]
-        if tag == "img":
-            _, content = (values["src"] or "").split(",")
-            picture = Image.open(io.BytesIO(base64.b64decode(content)))
-            self.pictures.append((values["alt"] or "", picture))
-
-
-def test_a_sheet_shows_images_with_their_labels(root: Path, tmp_path: Path) -> None:
-    output = tmp_path / "new" / "sheet"
-    command = ["show", "camvid", "--data-root", str(root), "--num", "3", "--output", str(output)]
-    assert data.main(command) == 0
-    with Image.open(f"{output}.png") as sheet:
-        colours = {colour for _, colour in sheet.convert("RGB").getcolors(2**24) or ()}
-    assert {label.colour for label in CAMVID.classes} <= colours
-    text = Path(f"{output}.html").read_text()
-    page = _Page(text)
-    assert len(page.pictures) == 9
-    assert all(value.startswith("data:image/") for value in page.refers)
-    assert "http" not in text
-    assert "prefers-color-scheme: dark" in text and "width=device-width" in text
-    split = open_data("camvid", "train", root)
-    for (alt, photo), (_, shown) in zip(page.pictures[::3], page.pictures[2::3], strict=True):
-        place = split.ids.index(alt.removeprefix("Photo "))
-        away = [
-            np.abs(np.asarray(photo).astype(int) - split[index][0]).mean()
-            for index in range(len(split.ids))
-        ]
-        assert np.argmin(away) == place  # a JPEG of random pixels is far from any, but not as far
-        assert np.array_equal(np.asarray(shown), paint(split.mask(place), CAMVID))
-    for label in CAMVID.classes:
-        assert label.name in text
-
-
-def test_a_sheet_of_a_split_without_labels(tmp_path: Path) -> None:
-    cityscapes.build(tmp_path, placeholders=False)
-    command = ["show", "cityscapes", "--data-root", str(tmp_path), "--split", "test"]
-    assert data.main([*command, "--output", str(tmp_path / "sheet")]) == 0
-    assert "nothing that is scored" in (tmp_path / "sheet.html").read_text()
-
-
-def test_colours_and_hatching_by_hand() -> None:
-    mask = np.array([[0, 10, 255, 255]] * 8, np.uint8)
-    painted = paint(mask, CAMVID)
-    assert (painted[:, 0] == CAMVID.classes[0].colour).all()
-    assert (painted[:, 1] == CAMVID.classes[10].colour).all()
-    assert {tuple(pixel) for pixel in painted[:, 2:].reshape(-1, 3)} == {(160,) * 3, (255,) * 3}
-
-
-@given(st.lists(st.sets(st.integers(0, 5), max_size=4), min_size=1, max_size=9), st.integers(1, 9))
-def test_every_class_is_shown_if_there_is_room(present: list[set[int]], num: int) -> None:
-    groups = [str(index // 2) for index in range(len(present))]
-    chosen = choose(dict(enumerate(present)), groups, num)
-    assert chosen == sorted(set(chosen)) and len(chosen) == min(num, len(present))
-    everything = set().union(*present)
-    if num >= len(everything):
-        assert set().union(*(present[index] for index in chosen)) == everything
-
-
-def test_images_come_from_all_groups() -> None:
-    groups = ["a"] * 100 + ["b"] * 3 + ["c"] * 50
-    chosen = choose({index: {0} for index in range(153)}, groups, 6)
-    assert sorted(groups[index] for index in chosen) == ["a", "a", "b", "b", "c", "c"]
-    assert sample(groups, 200) == list(range(153))
-    assert sample(["b", "a", "b"], 2) == [1, 2]
 
 
 @pytest.fixture
