@@ -1,6 +1,5 @@
 """The main command as a user meets it: right, wrong, interrupted, and again."""
 
-import json
 import os
 import resource
 import signal
@@ -12,16 +11,17 @@ import pytest
 from PIL import Image
 
 from experiments import compare
-from experiments.compare import parser
 from experiments.comparison.plan import plan
-from experiments.comparison.scheduler import TrialProcess, _summary
+from experiments.comparison.process_view import progress
+from experiments.comparison.trial_process import ProcessState, TrialProcess
 from experiments.recipes import smoke
-from experiments.trials.atomic_io import write_json
 from experiments.trials.comparability import check_comparable, separate
-from experiments.trials.results import read_prior, read_results
+from experiments.trials.result_types import FinishedTrial
+from experiments.trials.results import finished, read_prior, read_results
 from experiments.trials.trial import Trial, slug
 from tests.commands import ROOT, free_port, run, start
 from tests.datamodules.pictures import colour_miou, pictures
+from tests.experiments.ended_trials import finish
 from tests.models.networks import LEARNERS
 
 SMOKE = ("--recipe", "smoke", "--wandb", "off")
@@ -97,17 +97,17 @@ def test_a_comparison_from_start_to_end(tmp_path: Path) -> None:
     assert max(len(line) for line in table.splitlines() if "/" not in line) <= 80
     assert "31.1" in text  # the published cost of small_v1, and ours
     results = read_results(tmp_path)
-    assert [r["status"] for r in results].count("done") == 4
-    assert [r["status"] for r in results].count("failed") == 2
+    assert [result.done for result in results].count(True) == 4
+    assert [result.done for result in results].count(False) == 2
     for result in results:
-        if result.done:
+        if isinstance(result, FinishedTrial):
             assert len(list(result.predictions.glob("*.png"))) == 6
-            assert sum(map(sum, result["confusion"])) > 6 * 48 * 64 * 0.9
+            assert sum(map(sum, result.confusion)) > 6 * 48 * 64 * 0.9
             with Image.open(next(result.predictions.glob("*.png"))) as picture:
                 assert (picture.mode, picture.size) == ("P", (64, 48))
         else:
-            assert "name a convolutional timm network" in result["reason"]
-        assert str(ROOT) not in json.dumps(result.record)
+            assert "name a convolutional timm network" in result.failure.reason
+        assert str(ROOT) not in result.path.read_text()
     assert (tmp_path / "smoke" / "report.html").stat().st_size > 100_000
     written = {r.path: r.path.stat().st_mtime_ns for r in results if r.done}
     status, text = run("experiments.compare", *command)
@@ -132,21 +132,20 @@ def test_the_default_recipe_teaches_more_than_colours_and_places(tmp_path: Path)
     colour = colour_miou(pictures("train", 400), pictures("test", 60))
     assert len(results) == 2
     for result in results:
-        miou = result["metrics"]["miou"]
-        assert miou > prior["miou"] + 0.05
-        assert miou > 1.5 * colour
+        assert isinstance(result, FinishedTrial)
+        assert result.miou > (prior.metrics.miou or 0) + 0.05
+        assert result.miou > 1.5 * colour
 
 
 def test_time_left_counts_what_this_call_did(tmp_path: Path) -> None:
     """A trial that was at 40 % when the call began and is at 50 % after a minute needs five."""
-    cell = TrialProcess(
-        Trial(smoke(), "unet", 0, tmp_path), {}, [], "running", fraction=0.5, resumed=0.4
-    )
-    assert "about 5:00 left" in _summary([cell], time.monotonic() - 60)
-    cell.resumed = 0.0
-    assert "about 1:00 left" in _summary([cell], time.monotonic() - 60)
-    failed = TrialProcess(cell.trial, {}, [], "failed", fraction=1.0, resumed=1.0)
-    assert "about 1:00 left" in _summary([cell, failed], time.monotonic() - 60)
+    trial, running = Trial(smoke(), "unet", 0, tmp_path), ProcessState.RUNNING
+    process = TrialProcess(trial, trial.identity(), [], running, fraction=0.5, resumed=0.4)
+    assert "about 5:00 left" in progress([process], time.monotonic() - 60)
+    process.resumed = 0.0
+    assert "about 1:00 left" in progress([process], time.monotonic() - 60)
+    failed = TrialProcess(trial, trial.identity(), [], ProcessState.FAILED, fraction=1, resumed=1)
+    assert "about 1:00 left" in progress([process, failed], time.monotonic() - 60)
 
 
 @pytest.mark.slow
@@ -244,16 +243,16 @@ def test_two_nodes_give_what_two_devices_give(tmp_path: Path) -> None:
     status, text = run("experiments.compare", *command, "--devices", 2, "--out", tmp_path / "one")
     assert status == 0, text
     nodes = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port()}
-    two = (*command, "--num-nodes", 2, "--out", tmp_path / "two")
+    both = (*command, "--num-nodes", 2, "--out", tmp_path / "two")
     log = tmp_path / "second.txt"
-    second = start("experiments.compare", *two, output=log, NODE_RANK="1", **nodes)
-    status, text = run("experiments.compare", *two, NODE_RANK="0", **nodes)
+    second = start("experiments.compare", *both, output=log, NODE_RANK="1", **nodes)
+    status, text = run("experiments.compare", *both, NODE_RANK="0", **nodes)
     assert status == 0, text
     assert second.wait(120) == 0
     one_device, two_nodes = read_results(tmp_path / "one"), read_results(tmp_path / "two")
-    assert len(two_nodes) == 1
-    assert one_device[0]["confusion"] == two_nodes[0]["confusion"]
-    assert one_device[0]["curve"] == two_nodes[0]["curve"]
+    (one,), (two,) = finished(one_device), finished(two_nodes)
+    assert one.confusion == two.confusion
+    assert one.curve == two.curve
 
 
 @pytest.mark.slow
@@ -275,10 +274,10 @@ def test_repeats_on_a_cpu_are_equal_bit_by_bit(tmp_path: Path) -> None:
     assert status == 0, text
     assert "unet:width=4 seed 0 repeat 1: done" in text
     first, second = read_results(tmp_path)
-    assert (first["repeat"], second["repeat"]) == (0, 1)
+    assert (first.repeat, second.repeat) == (0, 1)
     assert second.path.parent.name == "seed0-repeat1"
     for key in ("seed", "init_seed", "data_seed", "hashes", "confusion", "curve", "metrics"):
-        assert first[key] == second[key], key
+        assert getattr(first, key) == getattr(second, key), key
     pictures = sorted(first.predictions.iterdir())
     assert len(pictures) == 6
     for picture in pictures:
@@ -290,13 +289,14 @@ def test_one_seed_is_fixed_while_the_other_varies(tmp_path: Path) -> None:
     found = []
     for fixed in ("data_seed=0", "init_seed=0"):
         args = ["--recipe", "smoke", "--set", fixed, "--seeds", "0,1,2", "--models", "unet"]
-        for trial in plan(parser().parse_args([*args, "--out", str(tmp_path)])):
-            record = trial.identity("d") | {"status": "done", "metrics": {}}
-            write_json(trial.result_path, record)
-            found.append((record["init_seed"], record["data_seed"]))
+        request = compare.request_of(compare.parser().parse_args([*args, "--out", str(tmp_path)]))
+        for trial in plan(request):
+            finish(trial)
+            identity = trial.identity()
+            found.append((identity.init_seed, identity.data_seed))
     assert found == [(0, 0), (1, 0), (2, 0), (0, 0), (0, 1), (0, 2)]
     results = read_results(tmp_path)  # one folder has both, which no table may
-    assert sorted((r["init_seed"], r["data_seed"]) for r in results) == sorted(found)
+    assert sorted(result.seeds for result in results) == sorted(found)
     with pytest.raises(
         ValueError, match=r"recipe \(init_seed: None against 0; data_seed: 0 against"
     ):
@@ -314,9 +314,9 @@ def test_a_network_of_every_file_trains_and_is_scored(tmp_path: Path) -> None:
     status, text = run("experiments.compare", *SMOKE, *command)
     assert status == 0, text
     results = read_results(tmp_path)
-    assert {result["model"] for result in results} == set(LEARNERS)
+    assert {result.model for result in results} == set(LEARNERS)
     for result in results:
-        assert result.done, result["reason"]
-        assert result["timing"]["steps"] == 5
-        assert 0 <= result["metrics"]["miou"] <= 1
+        assert isinstance(result, FinishedTrial), result
+        assert result.timing is not None and result.timing.steps == 5
+        assert 0 <= result.miou <= 1
         assert len(list(result.predictions.glob("*.png"))) == 6

@@ -1,7 +1,5 @@
 """Tuning: one budget for every network, spent on the training set alone, and all of it recorded."""
 
-import argparse
-import json
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,44 +10,55 @@ from rich.console import Console
 
 from datamodules.labels import DataError
 from experiments import compare
-from experiments.compare import parser
+from experiments import run as run_command
 from experiments.comparison import launcher, tuning
 from experiments.comparison.plan import plan
+from experiments.comparison.trial_process import TrialProcess
+from experiments.comparison.tuned_trials import with_tuned
+from experiments.comparison.tuning import Study
 from experiments.recipes import smoke
-from experiments.trials.atomic_io import write_json
+from experiments.training.requested_trial import requested
+from experiments.training.trial_request import Resources, request_of
 from experiments.trials.comparability import check_comparable
 from experiments.trials.data_check import data_hash
-from experiments.trials.overrides import changes, load_recipe
-from experiments.trials.recipe import Recipe
-from experiments.trials.result_types import TrialResult
-from experiments.trials.results import DID_NOT_TRAIN, TUNED, read_result, read_results
+from experiments.trials.overrides import load
+from experiments.trials.recipe import Recipe, RecipeRequest, TuningBudget
+from experiments.trials.result_types import (
+    FailedTrial,
+    Failure,
+    FailureKind,
+    FinishedTrial,
+    TuningStudy,
+)
+from experiments.trials.results import (
+    IDENTITY,
+    TUNED,
+    read_record,
+    read_result,
+    read_results,
+    write_record,
+)
 from experiments.trials.trial import State, Trial
 from tests.commands import run
+from tests.experiments.ended_trials import DATA, fail, finish, finished
 from tests.trees import camvid
 
-DATA = "0123456789ab"
 
-
-def _finish(trial: Trial, miou: float | None = None, reason: str | None = None) -> None:
-    identity = trial.identity(DATA)
-    ended = {"status": "done" if reason is None else "failed", "reason": reason}
-    write_json(trial.result_path, {**identity, **ended, "metrics": {"miou": miou}})
-
-
-def _study(tmp_path: Path, *endings: float | str) -> tuning.Study:
+def _study(tmp_path: Path, *endings: float | str) -> Study:
     """Candidates that ended with an mIoU, or with the reason of a failure."""
-    study = tuning.study(smoke(), "unet:width=4", 0, len(endings), tmp_path)
+    study = tuning.study(Trial(smoke(), "unet:width=4", 0, tmp_path), len(endings))
     for trial, ending in zip(study.candidates, endings, strict=True):
         if isinstance(ending, str):
-            _finish(trial, reason=ending)
+            fail(trial, ending)
         else:
-            _finish(trial, ending)
+            finish(trial, ending)
     return study
 
 
 def test_candidates_are_the_recipe_and_points_of_haltons_sequence(tmp_path: Path) -> None:
     """Points 2 to 4 in base 2 and 3 are (1/4, 2/3), (3/4, 1/9) and (1/8, 4/9)."""
-    study = tuning.study(replace(smoke(), lr=0.02, weight_decay=1e-3), "unet", 5, 4, tmp_path)
+    recipe = replace(smoke(), lr=0.02, weight_decay=1e-3)
+    study = tuning.study(Trial(recipe, "unet", 5, tmp_path), 4)
     found = [(t.recipe.lr, t.recipe.weight_decay) for t in study.candidates]
     exponents = [(-1 / 2, 1 / 3), (1 / 2, -7 / 9), (-3 / 4, -1 / 9)]
     wanted = [(0.02, 1e-3)] + [(0.02 * 10**x, 1e-3 * 10**y) for x, y in exponents]
@@ -68,33 +77,42 @@ def test_every_network_has_the_same_candidates_and_a_larger_budget_begins_alike(
     trials = [Trial(smoke(), model, seed, tmp_path) for seed in (3, 4) for model in ("unet", "a")]
     one, other = tuning.studies_of(trials, 6)
     assert [t.recipe for t in one.candidates] == [t.recipe for t in other.candidates]
-    smaller = tuning.study(smoke(), "unet", 3, 3, tmp_path)
+    smaller = tuning.study(trials[0], 3)
     assert smaller.candidates == one.candidates[:3]
 
 
 def test_the_best_is_the_first_of_the_highest_that_finished(tmp_path: Path) -> None:
-    assert _study(tmp_path / "a", 0.2, 0.4, 0.4).best() == 1
-    assert _study(tmp_path / "b", "no memory", 0.1, 0.3).best() == 2
-    assert _study(tmp_path / "c", 0.0, "no memory").best() == 0
-    assert _study(tmp_path / "d", "no memory", "no memory").best() is None
+    assert _study(tmp_path / "a", 0.2, 0.4, 0.4).record().chosen == 1
+    assert _study(tmp_path / "b", "no memory", 0.1, 0.3).record().chosen == 2
+    assert _study(tmp_path / "c", 0.0, "no memory").record().chosen == 0
+    assert _study(tmp_path / "d", "no memory", "no memory").record().chosen is None
 
 
 def test_what_was_tuned_is_in_the_hash_and_names_the_search(tmp_path: Path) -> None:
     study = _study(tmp_path, 0.1, 0.3)
     recipe = study.tuned()
     assert (recipe.lr, recipe.weight_decay) == (0.00316, 0.00108)
-    assert recipe.tuned_from == (0.01, 0.0005)
-    assert recipe.tuned == (
-        "2 trials with seed 0; lr 0.001 to 0.1 and weight_decay 5e-05 to 0.005, log-uniform by a "
-        "Halton sequence, the recipe's own first; 3 steps each on train~rest; highest mIoU on "
-        "train~held"
-    )
+    assert recipe.tuning == TuningBudget(
+        num_trials=2, seed=0, lr=0.01, weight_decay=0.0005, span=10.0, steps=3,
+        train_split="train~rest", select_split="train~held",
+    )  # fmt: skip
     assert recipe.untuned() == smoke()
-    assert recipe.hash() != replace(recipe, tuned="otherwise").hash() != smoke().hash()
-    again = load_recipe("smoke", changes(smoke(), recipe))  # as a trial's process is told
-    assert replace(again, name="smoke") == recipe
-    with pytest.raises(ValueError, match="needed is tuned"):
-        replace(smoke(), tuned="by hand")
+    longer = replace(recipe, tuning=replace(recipe.tuning, num_trials=3))
+    assert recipe.hash() != longer.hash() != smoke().hash()
+
+
+def test_a_process_is_told_what_was_tuned(tmp_path: Path) -> None:
+    """Values and search beside the request, which stays the user's."""
+    asked = RecipeRequest("smoke", ("steps=8",))
+    trial = Trial(load(asked), "unet:width=4", 1, tmp_path, request=asked)
+    study = tuning.study(trial, 3)
+    for candidate, miou in zip(study.candidates, (0.1, 0.3, 0.2), strict=True):
+        finish(candidate, miou)
+    for one in (*study.candidates, replace(trial, recipe=study.tuned())):
+        arguments = request_of(one, Resources()).arguments()
+        again = requested(run_command.request_of(run_command.parser().parse_args(arguments)))
+        assert again.trial == replace(one, mark="")
+        assert again.trial.request == asked
 
 
 def test_trials_that_were_tuned_have_places_of_their_own(tmp_path: Path) -> None:
@@ -103,31 +121,30 @@ def test_trials_that_were_tuned_have_places_of_their_own(tmp_path: Path) -> None
     assert tuned.folder == tmp_path / "smoke/unet-width=4/seed1-tuned"
     assert tuned.name == "unet:width=4 seed 1 tuned"
     assert not (tmp_path / "smoke").exists()  # candidates lie elsewhere: they are no rows
-    assert tuned.id() != trial.id()
-    _finish(tuned)
+    assert tuned.identity().id != trial.identity().id
+    finish(tuned)
     assert tuned.state(DATA) is State.DONE
     longer = replace(trial, recipe=_study(tmp_path, 0.1, 0.3, 0.2).tuned())
     assert longer.state(DATA) is State.OTHER  # a search of another budget
-    write_json(tuned.folder / TUNED, {})
+    write_record(tuned.folder / TUNED, TuningStudy(candidates=(), chosen=None))
     assert tuned.prepare(DATA, "all")  # what is done again was chosen by the same candidates
     assert [path.name for path in tuned.folder.iterdir()] == [TUNED]
 
 
-def _results(*recipes: Recipe) -> list[TrialResult]:
-    trials = [Trial(recipe, "unet", 0, Path()) for recipe in recipes]
-    return [TrialResult(t.result_path, {**t.identity(DATA), "status": "done"}) for t in trials]
+def _results(*recipes: Recipe) -> list[FinishedTrial]:
+    return [finished(Trial(recipe, "unet", 0, Path())) for recipe in recipes]
 
 
 def test_rows_share_a_table_if_one_search_made_them(tmp_path: Path) -> None:
     low, high = _study(tmp_path / "a", 0.1, 0.3).tuned(), _study(tmp_path / "b", 0.3, 0.1).tuned()
     check_comparable(_results(smoke(), low, high))
     longer = _study(tmp_path / "c", 0.1, 0.3, 0.2).tuned()
-    with pytest.raises(ValueError, match=r"tuning \(2 trials with seed 0 against 3 trials with"):
+    with pytest.raises(ValueError, match=r"tuning \(num_trials: 2 against 3\)"):
         check_comparable(_results(smoke(), low, longer))
     with pytest.raises(ValueError, match=r"recipe \(lr: 0.01 against 0.02\)"):
         check_comparable(_results(low, replace(smoke(), lr=0.02)))
     with pytest.raises(ValueError, match=r"recipe \(lr: 0.01 against 0.00316; weight_decay: "):
-        check_comparable(_results(low, replace(low, tuned=None, tuned_from=None)))
+        check_comparable(_results(low, replace(low, tuning=None)))
     with pytest.raises(ValueError, match=r"recipe \(batch: 4 against 2\)"):
         check_comparable(_results(low, replace(high, batch=2)))
 
@@ -138,39 +155,53 @@ def test_labels_tell_what_was_chosen(tmp_path: Path) -> None:
     assert tuned.label == "unet (tuned: lr 0.00316, wd 0.00108)"
 
 
-def _ending(reasons: dict[str, list[str | None]]) -> Callable[[list[Trial]], None]:
-    """Ends candidates of a model by reasons in their order; None is an mIoU of 0.5."""
+Ending = tuple[FailureKind, str] | None  # None is an mIoU of 0.5
+LOST: Ending = ("diverged", "did not train under this recipe: the loss is nan")
+FULL: Ending = ("out of memory", "out of memory")
+
+
+def _ending(endings: dict[str, list[Ending]]) -> Callable[[list[Trial]], None]:
+    """Ends the candidates of each model in their order."""
 
     def end(trials: list[Trial]) -> None:
-        left = {model: list(texts) for model, texts in reasons.items()}
+        left = {model: list(some) for model, some in endings.items()}
         for trial in trials:
-            _finish(trial, 0.5, left[trial.model].pop(0))
+            ending = left[trial.model].pop(0)
+            if ending is None:
+                finish(trial, 0.5)
+            else:
+                kind, reason = ending
+                fail(trial, reason, kind)
 
     return end
 
 
 def test_networks_of_which_no_candidate_trains_say_so(tmp_path: Path) -> None:
-    models: dict[str, list[str | None]] = {
-        "unet": ["out of memory", None],
-        "segnet": [f"{DID_NOT_TRAIN} this recipe: the loss is nan", f"{DID_NOT_TRAIN} it"],
-        "deconvnet": ["out of memory", f"{DID_NOT_TRAIN} this recipe: the loss is nan"],
+    models: dict[str, list[Ending]] = {
+        "unet": [FULL, None],
+        "segnet": [LOST, LOST],
+        "deconvnet": [FULL, LOST],
     }
     trials = [Trial(smoke(), model, 0, tmp_path) for model in models]
     tuned = tuning.tune(trials, 2, _ending(models), Console(quiet=True))
     assert [trial.recipe.lr for trial in tuned] == [0.00316, 0.01, 0.01]
     assert [*tuned.values()] == [
         None,
-        "did not train under this search space, the first: did not train under this recipe: the "
-        "loss is nan",
-        "none of the 2 candidates finished, the first: out of memory",
+        Failure(
+            kind="diverged",
+            reason="did not train under this search space, the first: did not train under this "
+            "recipe: the loss is nan",
+        ),
+        Failure(kind="other", reason="none of the 2 candidates finished, the first: out of memory"),
     ]
     (first, *_) = tuned
     assert not first.folder.exists()
     assert first.prepare(DATA)
-    kept = json.loads((first.folder / TUNED).read_text())
-    assert kept["chosen"] == 1
-    assert [row["miou"] for row in kept["candidates"]] == [None, 0.5]
-    assert kept["candidates"][0]["reason"] == "out of memory"
+    kept = read_record(first.folder / TUNED, TuningStudy)
+    assert kept is not None
+    assert kept.chosen == 1
+    assert [one.miou for one in kept.candidates] == [None, 0.5]
+    assert kept.candidates[0].failure == Failure(kind="out of memory", reason="out of memory")
 
 
 def test_another_search_leaves_a_finished_one_alone(tmp_path: Path) -> None:
@@ -179,7 +210,7 @@ def test_another_search_leaves_a_finished_one_alone(tmp_path: Path) -> None:
     def run(candidates: list[Trial]) -> None:
         ran.append(len(candidates))
         for number, candidate in enumerate(candidates):
-            _finish(candidate, number / 10)
+            finish(candidate, number / 10)
 
     def tuned(count: int, rerun: str = "failed") -> Trial:
         (_, last) = tuning.tune(trials, count, run, Console(quiet=True), rerun)
@@ -187,11 +218,13 @@ def test_another_search_leaves_a_finished_one_alone(tmp_path: Path) -> None:
 
     first = tuned(2)
     assert first.prepare(DATA)
-    _finish(first, 0.5)
+    finish(first, 0.5)
     kept = {path: path.read_bytes() for path in first.folder.glob("*.json")}
     assert {path.name for path in kept} == {TUNED, "result.json"}
-    says = r"seed1-tuned holds a trial of another search \(2 trials with seed 0 against 4 trials"
-    with pytest.raises(ValueError, match=rf"{says} with seed 0\): do it again with --rerun stale"):
+    says = (
+        r"seed1-tuned holds a trial of another search \(num_trials: 2 against 4\): do it again with"
+    )
+    with pytest.raises(ValueError, match=rf"{says} --rerun stale"):
         tuned(4)
     assert ran == [2]
     assert not tuned(2).prepare(DATA)
@@ -201,42 +234,42 @@ def test_another_search_leaves_a_finished_one_alone(tmp_path: Path) -> None:
         other.prepare(DATA)
     assert kept == {path: path.read_bytes() for path in first.folder.glob("*.json")}
     assert other.prepare(DATA, "stale")
-    assert len(json.loads((first.folder / TUNED).read_text())["candidates"]) == 4
+    study = read_record(first.folder / TUNED, TuningStudy)
+    assert study is not None and len(study.candidates) == 4
     assert not first.result_path.exists()
 
-    write_json(other.folder / "trial.json", other.identity(DATA))  # it has started
-    with pytest.raises(ValueError, match="4 trials with seed 0 against 2 trials"):
+    write_record(other.folder / IDENTITY, other.identity(DATA))  # it has started
+    with pytest.raises(ValueError, match="num_trials: 4 against 2"):
         tuned(2)
-    _finish(other, reason="no memory")
+    fail(other)
     assert tuned(2).prepare(DATA)
 
 
 def test_a_network_that_cannot_be_trained_keeps_what_is_finished(tmp_path: Path) -> None:
     trial = replace(Trial(smoke(), "unet", 0, tmp_path), recipe=_study(tmp_path, 0.1, 0.3).tuned())
-    _finish(trial, 0.5)
+    finish(trial, 0.5)
     kept = trial.result_path.read_bytes()
-    launcher.fail(trial, DATA, "none finished")
+    failure = Failure(kind="other", reason="none finished")
+    trial.fail(DATA, failure)
     other = replace(trial, recipe=_study(tmp_path / "b", "no", "no", "no").tuned())
     with pytest.raises(ValueError, match="cannot be mixed"):
-        launcher.fail(other, DATA, "none finished")
+        other.fail(DATA, failure)
     assert trial.result_path.read_bytes() == kept
-    launcher.fail(other, DATA, "none finished", "stale")
+    other.fail(DATA, failure, "stale")
     result = read_result(trial.result_path)
-    assert result is not None
-    assert (result["status"], result["reason"]) == ("failed", "none finished")
+    assert isinstance(result, FailedTrial) and result.failure == failure
 
 
 def test_compare_fails_by_networks_and_not_by_candidates(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    endings: dict[str, list[str | None]] = {
-        "unet:width=4": ["no memory", None],
-        "segnet": ["no memory", "no memory"],
+    endings: dict[str, list[Ending]] = {
+        "unet:width=4": [FULL, None],
+        "segnet": [FULL, FULL],
     }
 
-    def end(trials: list[Trial], args: argparse.Namespace, console: Console) -> list[object]:
-        candidates = [trial for trial in trials if trial.mark]
-        _ending(endings)(candidates)
+    def end(trials: list[Trial], *_: object) -> list[TrialProcess]:
+        _ending(endings)([trial for trial in trials if trial.mark])
         return []
 
     monkeypatch.setattr(launcher, "run", end)
@@ -245,11 +278,11 @@ def test_compare_fails_by_networks_and_not_by_candidates(
     assert compare.main([*command, "--models", "unet:width=4"]) == 0
     assert compare.main([*command, "--models", "segnet,unet:width=4"]) == 1
     shown = capsys.readouterr().out
-    reason = "none of the 2 candidates finished, the first: no memory"
+    reason = "none of the 2 candidates finished, the first: out of memory"
     assert f"segnet seed 0 tuned failed: {reason}" in " ".join(shown.split())
     result = read_result(tmp_path / "smoke/segnet/seed0-tuned/result.json")
-    assert result is not None
-    assert (result["status"], result["reason"]) == ("failed", reason)
+    assert isinstance(result, FailedTrial)
+    assert result.failure == Failure(kind="out of memory", reason=reason)
     assert max(map(len, shown.splitlines())) <= 80
 
 
@@ -258,13 +291,29 @@ def test_compare_fails_by_networks_and_not_by_candidates(
     [
         (("--tune", "1"), "--tune is 1: the recipe's own values and one more are needed"),
         (("--tune", "3", "--num-nodes", "2"), "leave --num-nodes out"),
-        (("--tune", "3", "--set", "tuned=x", "--set", "tuned_from=1,1"), "is tuned already"),
         (("--repeats", "0"), "--num-nodes, --jobs and --repeats are at least 1"),
     ],
 )
 def test_wrong_requests(args: tuple[str, ...], says: str) -> None:
     with pytest.raises(ValueError, match=says):
-        plan(parser().parse_args(["--recipe", "smoke", *args]))
+        _plan("--recipe", "smoke", *args)
+
+
+def test_what_is_tuned_already_is_not_tuned_again(tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "from dataclasses import replace\n"
+        "from experiments.comparison.tuning import search\n"
+        "from experiments.recipes import smoke\n"
+        "def tuned():\n    return replace(smoke(), tuning=search(smoke(), 3, 0))\n"
+    )
+    assert len(_plan("--recipe", f"{path}:tuned")) == 3
+    with pytest.raises(ValueError, match="recipe smoke is tuned already: leave --tune out"):
+        _plan("--recipe", f"{path}:tuned", "--tune", "2")
+
+
+def _plan(*args: str) -> list[Trial]:
+    return plan(compare.request_of(compare.parser().parse_args([*args])))
 
 
 def _only_train(root: Path) -> None:
@@ -281,21 +330,22 @@ def test_nothing_of_validation_and_test_is_read(tmp_path: Path) -> None:
     root = tmp_path / "CamVid"
     _only_train(root)
     recipe = ["--recipe", "smoke", "--data", "camvid", "--set", "batch=2", "--set", "steps=4"]
-    args = parser().parse_args(
-        [*recipe, "--models", "unet:width=4", "--data-root", str(root), "--wandb", "off",
-         "--out", str(tmp_path / "runs"), "--jobs", "2"]
+    request = compare.request_of(
+        compare.parser().parse_args(
+            [*recipe, "--models", "unet:width=4", "--data-root", str(root), "--wandb", "off",
+             "--out", str(tmp_path / "runs"), "--jobs", "2", "--tune", "2"]
+        )
     )  # fmt: skip
-    trials = plan(args)
+    trials = plan(request)
     with pytest.raises(DataError):
         data_hash(trials[0].recipe, root)
-    console = Console(quiet=True)
-    tuned = tuning.tune(trials, 2, lambda some: launcher.run(some, args, console), console)
-    assert [*tuned.values()] == [None]
+    found = with_tuned(trials, DATA, request, Console(quiet=True))
+    assert len(found.todo) == 2
     results = read_results(tmp_path / "runs" / "tuning")
     assert len(results) == 2
     for result in results:
-        assert result.done, result["reason"]
-        assert set(result["data"]["fingerprints"]) == {"train~rest", "train~held"}
+        assert isinstance(result, FinishedTrial), result
+        assert set(result.data.fingerprints) == {"train~rest", "train~held"}
         assert {path.stem for path in result.predictions.iterdir()} <= {*camvid.NAMES["train"]}
 
 
@@ -323,14 +373,15 @@ def test_tuning_from_start_to_end(tmp_path: Path) -> None:
     results = read_results(tmp_path / "smoke+steps=4")
     assert len(results) == 4
     for result in results:
-        assert result.done
-        kept = result.path.parent / TUNED
-        assert kept.is_file() == ("(tuned: lr " in result.label)
-        if kept.is_file():
-            record = json.loads(kept.read_text())
-            best = max(record["candidates"], key=lambda row: row["miou"])
-            assert result["recipe"]["lr"] == best["lr"]
-            assert result["recipe"]["tuned"] == record["search"]
+        assert isinstance(result, FinishedTrial) and result.recipe is not None
+        assert result.request == RecipeRequest("smoke", ("steps=4",))
+        record = read_record(result.path.parent / TUNED, TuningStudy)
+        assert (record is not None) == ("(tuned: lr " in result.label)
+        if record is not None:
+            best = max(record.candidates, key=lambda one: one.miou or 0)
+            assert result.recipe.lr == best.lr
+            assert result.recipe.tuning is not None
+            assert result.recipe.tuning.num_trials == len(record.candidates) == 3
     written = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("result.json")}
     assert len(written) == 10
 

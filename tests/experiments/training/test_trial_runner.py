@@ -114,6 +114,6 @@ def test_first_losses_are_those_of_the_whole_run_to_the_bit(tmp_path: Path, devi
     before = sorted(tmp_path.rglob("*"))
     status, text = run("experiments.run", *SMOKE, *more, "--first-losses", 7)
     assert status == 0, text
-    (line,) = (line for line in text.splitlines() if line.startswith("["))
-    assert json.loads(line) == [*losses[:7]]
+    (line,) = (line for line in text.splitlines() if line.startswith("{"))
+    assert json.loads(line)["losses"] == [*losses[:7]]
     assert sorted(tmp_path.rglob("*")) == before

@@ -25,7 +25,6 @@ from experiments.trials.trial import Trial
 from tests.commands import run
 from tests.experiments.offline_runs import Written
 
-
 NO_MODULE: Any = None
 
 
