@@ -46,9 +46,7 @@ def export(
         write_text(csv, csv_table(models, evidence))
 
 
-def summary(
-    results: Sequence[TrialResult], prior: PositionPrior | None, evidence: Evidence
-) -> str:
+def summary(results: Sequence[TrialResult], prior: PositionPrior | None, evidence: Evidence) -> str:
     """The answer and the table, for a README."""
     return f"**{evidence.answer}**\n\n{markdown(results, prior, evidence)}"
 
