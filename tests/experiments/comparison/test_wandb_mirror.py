@@ -19,66 +19,79 @@ from PIL import Image
 
 from datamodules import open_data
 from experiments.analysis.intervals import Interval
-from experiments.comparison import wandb_sync
-from experiments.comparison.wandb_sync import Version, send, write
+from experiments.comparison import wandb_content, wandb_sync
+from experiments.comparison.wandb_sync import send, write
+from experiments.comparison.wandb_version import Version
 from experiments.recipes import smoke
+from experiments.scoring.prediction_files import write_prediction
 from experiments.training import wandb_run
-from experiments.trials.atomic_io import write_arrays, write_json
-from experiments.trials.result_types import TrialResult
-from experiments.trials.results import read_results
+from experiments.training.wandb_run import RunInit
+from experiments.trials.history import FIRST_LOSS, HISTORY
+from experiments.trials.recipe import Recipe
+from experiments.trials.result_types import (
+    BandMiou,
+    Cost,
+    Curve,
+    Data,
+    Failure,
+    GroupMetrics,
+    ImageMiou,
+    Metrics,
+    Timing,
+)
+from experiments.trials.results import read_results, write_record, write_result
 from experiments.trials.trial import Trial
 from experiments.wandb_mirror import main
-from tests.experiments.test_mirror import Written
+from tests.experiments.ended_trials import finish
+from tests.experiments.offline_runs import Written
 
 DATA = open_data("streets:height=64:width=96:test=4", "test")
 RECIPE = replace(smoke(), name="tiny", data="streets:height=64:width=96:test=4")
 MODELS = ("unet:width=4", "segnet")
-COST = {
-    "params": 600_000,
-    "gmacs": 2.5,
-    "latency_ms": 40.0,
-    "peak_memory_gb": 1.5,
-    "size": [64, 96],
-    "threads": 1,
-    "device": "cpu",
-    "precision": "32-true",
-}
+COST = Cost(
+    params=600_000,
+    gmacs=2.5,
+    params_paper=600_000,
+    paper_gflops_1024x2048=70.0,
+    size=(64, 96),
+    latency_ms=40.0,
+    peak_memory_gb=1.5,
+    peak_memory_kind="resident set",
+    threads=1,
+    device="cpu",
+    precision="32-true",
+)
 POINTS = [{"step": s, "train/loss": 1 / s, "val/miou": s / 10, "val/iou/Road": 0.5} for s in (2, 4)]
 
+INIT = RunInit(name="x", group=None, job_type="trial", config={"identity": "abc"})
 
-def trial(out: Path, model: str, seed: int, miou: float = 0.5, **changes: Any) -> Trial:
-    """A trial with points, counts and predictions; `changes` replace parts of the result."""
-    made = Trial(RECIPE, model, seed, out)
-    names = list(DATA.labels.names)
-    record = {
-        **made.identity("d1"),
-        "status": "done",
-        "reason": None,
-        "confusion": np.eye(len(names), dtype=int).tolist(),
-        "data": {"name": RECIPE.data, "split": "test", "num_images": 4, "classes": names},
-        "metrics": {
-            "miou": miou,
-            "pixel_accuracy": 0.9,
-            "num_classes_counted": len(names),
-            "iou": dict.fromkeys(names, miou) | {names[0]: None},
-            "groups": {"a": {"miou": miou, "pixel_accuracy": 0.9, "num_images": 4}},
-            "image_miou": {"mean": 0.4, "worst_decile": 0.1},
-            "bands": {"pixels": [1], "within": [0.2], "beyond": [0.6]},
-        },
-        "cost": COST,
-        "timing": {"train_seconds": 9.0, "steps": 4},
-        "curve": {"train": [[2, 0.5], [4, 0.25]], "val": [[2, 0.2], [4, 0.4]]},
-    }
-    write_json(made.result_path, {**record, **changes})
-    (made.folder / "metrics.jsonl").write_text("".join(json.dumps(p) + "\n" for p in POINTS))
+
+def trial(out: Path, model: str, seed: int, miou: float = 0.5, recipe: Recipe = RECIPE) -> Trial:
+    """A trial with points, counts and predictions."""
+    made = Trial(recipe, model, seed, out)
+    names, path = DATA.labels.names, made.result_path
+    known = Data(name=recipe.data, split=recipe.test_split, num_images=4, classes=names, block=None)
+    scores = Metrics(
+        miou=miou,
+        pixel_accuracy=0.9,
+        num_classes_counted=len(names),
+        iou=dict.fromkeys(names, miou) | {names[0]: None},
+        groups={"a": GroupMetrics(miou=miou, pixel_accuracy=0.9, num_images=4)},
+        image_miou=ImageMiou(mean=0.4, worst_decile=0.1),
+        bands=BandMiou(pixels=(1,), within=(0.2,), beyond=(0.6,)),
+    )
+    curve = Curve(train=((2, 0.5), (4, 0.25)), val=((2, 0.2), (4, 0.4)), first_losses=(0.6, 0.5))
+    parts = {"cost": COST, "timing": Timing(train_seconds=9.0, steps=4), "curve": curve}
+    confusion = (2 * 4 * np.eye(len(names), dtype=int)).tolist()
+    result = made.identity("d1").unscored(path, known).scored(confusion, scores)
     counts = np.ones((4, len(names)), np.int64)
     arrays = {"ids": DATA.ids, "groups": DATA.groups, "tp": counts, "fp": counts, "fn": counts}
-    write_arrays(made.folder / "per_image.npz", arrays)
-    (made.folder / "predictions").mkdir(exist_ok=True)
+    write_result(result.model_copy(update=parts), arrays)
+    points = [{"step": 1, FIRST_LOSS: 0.6}, *POINTS]  # W&B hears of the curve alone
+    (made.folder / HISTORY).write_text("".join(json.dumps(p) + "\n" for p in points))
     for i, name in enumerate(DATA.ids):
-        image = Image.fromarray(np.roll(DATA.mask(i), seed + 1, axis=1) % len(names))
-        image.putpalette(DATA.labels.palette)
-        image.save(made.folder / "predictions" / f"{name}.png")
+        classes = np.roll(DATA.mask(i), seed + 1, axis=1) % len(names)
+        write_prediction(result.predictions / f"{name}.png", classes, DATA.labels.palette)
     return made
 
 
@@ -91,9 +104,10 @@ def settled() -> Iterator[None]:
     }
     found = SimpleNamespace(model=known.get, answer="nothing is certain", did_not_train={})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("experiments.analysis.evidence.evidence", lambda *_, **__: found)
+        patch.setattr(wandb_content, "evidence", lambda *_, **__: found)
         patch.setattr(wandb_run, "has_account", lambda: False)
         yield
+    wandb.teardown()  # W&B's own process goes with the runs
 
 
 @pytest.fixture(scope="module")
@@ -103,9 +117,9 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for seed in (0, 1):
         trial(out, MODELS[0], seed)
     trial(out, MODELS[1], 0)
-    failed = trial(out, MODELS[1], 1)
-    identity = failed.identity("d1")
-    write_json(failed.result_path, {**identity, "status": "failed", "reason": "the loss is nan"})
+    path = (failed := trial(out, MODELS[1], 1)).result_path
+    lost = Failure(kind="diverged", reason="the loss is nan")
+    write_record(path, failed.identity("d1").fail(path, lost))
     assert main([str(out)]) == 0
     return out
 
@@ -125,12 +139,16 @@ def test_every_trial_is_a_run_with_config_curves_scores_and_end(runs: Path) -> N
     assert names < found.keys()
     for model in MODELS:
         for seed in (0, 1):
-            written, cell = found[f"{model} seed {seed}"], Trial(RECIPE, model, seed, runs)
-            assert written.start.run_id.startswith(f"{cell.id()}-")
+            written, identity = (
+                found[f"{model} seed {seed}"],
+                Trial(RECIPE, model, seed, runs).identity(),
+            )
+            assert written.start.run_id.startswith(f"{identity.id}-")
             assert written.start.job_type == "trial"
             assert written.start.run_group == found[other].start.run_group
             assert written.config["model"] == model and written.config["seed"] == seed
-            assert written.config["identity"] == cell.id()
+            assert written.config["identity"] == identity.id
+            assert FIRST_LOSS not in written.history
             assert written.config["recipe"] == json.loads(json.dumps(asdict(RECIPE)))
             for key in POINTS[0]:  # a panel comes at the last step
                 assert written.history[key][:2] == [point[key] for point in POINTS]
@@ -197,7 +215,11 @@ def test_a_second_time_replaces_what_has_changed_and_nothing_else(
 ) -> None:
     out = tmp_path / "runs"
     shutil.copytree(runs, out)
-    own = out / "wandb" / f"offline-run-20200101_000000-{Trial(RECIPE, MODELS[0], 0, out).id()}"
+    own = (
+        out
+        / "wandb"
+        / f"offline-run-20200101_000000-{Trial(RECIPE, MODELS[0], 0, out).identity().id}"
+    )
     own.mkdir()  # of training
     before = {path.name for path in (out / "wandb").iterdir()}
     assert main([str(out)]) == 0
@@ -217,9 +239,8 @@ def test_without_the_data_set_predictions_are_shown_in_their_colours(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """And of a published result its own curve."""
-    recipe = {**asdict(RECIPE), "data": "camvid", "test_split": "test"}
-    made = trial(tmp_path, MODELS[0], 0, recipe=recipe)
-    (made.folder / "metrics.jsonl").unlink()
+    made = trial(tmp_path, MODELS[0], 0, recipe=replace(RECIPE, data="camvid"))
+    (made.folder / HISTORY).unlink()
     assert main([str(tmp_path)]) == 0
     assert "no photos: " in capsys.readouterr().out
     found = offline(tmp_path)
@@ -237,8 +258,7 @@ def test_what_fails_half_way_leaves_nothing(tmp_path: Path) -> None:
         run.log({"a": 1})
         raise ValueError("broken")
 
-    init = {"name": "x", "config": {"identity": "abc"}}
-    version = Version(init, "c", fill, [], [], {}, failed=False)
+    version = Version(INIT, "c", fill, [], [], {}, failed=False)
     with pytest.raises(ValueError, match="broken"):
         write(version, tmp_path)
     assert not list((tmp_path / "wandb").iterdir())
@@ -276,8 +296,7 @@ class Shelf:
 def test_the_new_version_is_there_before_the_old_one_goes(
     copies: dict[str, str | None], events: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    init = {"name": "x", "config": {"identity": "abc"}}
-    version = Version(init, "new", lambda run: None, [], [], {}, failed=False)
+    version = Version(INIT, "new", lambda run: None, [], [], {}, failed=False)
     monkeypatch.setattr(wandb_sync, "write", lambda version, folder: (Path(version.id), True))
     shelf = Shelf(copies)
     assert send(version, Path(), shelf) == any("send" in event for event in events)
@@ -388,13 +407,17 @@ def test_online_it_ends_with_one_run_of_each_kind_however_often(
     monkeypatch.delenv("WANDB_MODE", raising=False)
     monkeypatch.setattr(wandb_run, "has_account", lambda: True)
     made = trial(tmp_path / "runs", MODELS[0], 0)
-    Server.runs[made.id()] = {"summary": {}, "config": {"identity": {"value": made.id()}}}
+    id = made.identity().id
+    Server.runs[id] = {
+        "summary": {},
+        "config": {"identity": {"value": id}},
+    }
     try:
         assert main([str(made.out)]) == 0
         assert capsys.readouterr().out.count("written") == 2
         assert len(Server.runs) == 2
-        assert Server.deleted == [made.id()]  # what a crash had left
-        (name,) = (run for run in Server.runs if run.startswith(made.id()))
+        assert Server.deleted == [id]  # what a crash had left
+        (name,) = (run for run in Server.runs if run.startswith(id))
         assert Server.runs[name]["summary"]["test/miou"] == 0.5
         assert main([str(made.out)]) == 0
         assert capsys.readouterr().out.count("there already") == 2
@@ -424,8 +447,7 @@ def test_arguments_that_name_nothing_end_with_2(
     trial(tmp_path, MODELS[0], 0)
     assert main([str(tmp_path), "--mode", "online"]) == 2
     assert "no account" in capsys.readouterr().err
-    hashes = {"recipe": "r2", "data": "d2", "protocol": "p2", "code": "c"}
-    trial(tmp_path, MODELS[1], 0, hashes=hashes)
+    trial(tmp_path, MODELS[1], 0, recipe=replace(RECIPE, lr=0.5))
     assert main([str(tmp_path)]) == 2
     assert "cannot share a table" in capsys.readouterr().err
     assert not (tmp_path / "wandb").exists()
@@ -435,8 +457,7 @@ def test_arguments_that_name_nothing_end_with_2(
 def test_a_result_names_its_trial_as_training_does(tmp_path: Path, repeat: int) -> None:
     """Also once what was sent live has become a file."""
     made = Trial(RECIPE, MODELS[0], 3, tmp_path, repeat)
-    identity = made.identity("d1")
-    result = TrialResult(tmp_path, json.loads(json.dumps(identity)))
-    assert wandb_run.trial_id(result.record) == made.id()
-    assert wandb_run.trial_run(result.record, "g") == wandb_run.trial_run(made.identity(), "g")
-    assert read_results(tmp_path) == []
+    finish(made)
+    (result,) = read_results(tmp_path)
+    assert result.id == made.identity().id
+    assert wandb_run.init_of_trial(result, "g") == wandb_run.init_of_trial(made.identity(), "g")
