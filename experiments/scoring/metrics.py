@@ -162,7 +162,7 @@ def _fractions(values: npt.NDArray[np.float64]) -> list[float | None]:
     return [float(value) if np.isfinite(value) else None for value in values]
 
 
-def _object_bins(counts: Counts, edges: tuple[float, ...]) -> ObjectBins:
+def _object_bins(counts: Counts, edges: tuple[int, ...]) -> ObjectBins:
     """Recall and IoU of each bin: of each class over all its objects, then the classes' mean."""
     number, pixels, hits, union = np.moveaxis(counts, -1, 0)  # each (K, bins)
     ratios = {}

@@ -132,9 +132,9 @@ class BandMiou(Record):
 
 
 class ObjectBins(Record):
-    """Objects by size; `edges` are the lower edges of all bins but the first."""
+    """Objects by size; `edges` are the lower edges of all bins but the first, in pixels."""
 
-    edges: tuple[float, ...]
+    edges: tuple[int, ...]
     objects: tuple[Count, ...]
     recall: tuple[Fraction | None, ...]
     iou: tuple[Fraction | None, ...]
