@@ -68,6 +68,7 @@ def request_of(args: argparse.Namespace) -> ComparisonRequest:
         out=args.out,
         rerun=args.rerun,
         allow_mixed=args.allow_mixed,
+        verify=args.verify,
         resources=Resources(
             data_root=args.data_root,
             devices=args.devices,
@@ -121,6 +122,8 @@ def parser() -> argparse.ArgumentParser:
     add("--rerun", choices=("failed", "stale", "all"), default="failed",
         help="what to do again: failed trials (default), also those made by other code or "
         "another recipe, or all")  # fmt: skip
+    add("--verify", type=int, nargs="?", const=50, metavar="K", help="train the first K steps of "
+        "every finished trial again (50 without a number) and compare the losses")  # fmt: skip
     add("--allow-mixed", action="store_true", help="show results of other recipes, data or "
         "protocols in tables of their own")  # fmt: skip
     add("--dry-run", action="store_true", help="print the plan and its cost, run nothing")

@@ -33,12 +33,10 @@ def examples(page: str) -> dict[str, str]:
 
 def commands(page: Path) -> list[list[str]]:
     """Every `python -m experiments...` of a page's code blocks, continued lines joined."""
-    found = []
-    for block in re.findall(r"```\w*\n(.*?)```", page.read_text(), re.DOTALL):
-        for line in block.replace("\\\n", " ").splitlines():
-            if line.strip().startswith("python -m experiments."):
-                found.append(shlex.split(line, comments=True)[2:])
-    return found
+    blocks = re.findall(r"```\w*\n(.*?)```", page.read_text(), re.DOTALL)
+    lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
+    ours = [line for line in lines if line.strip().startswith("python -m experiments.")]
+    return [shlex.split(line, comments=True)[2:] for line in ours]
 
 
 def test_it_is_short() -> None:

@@ -1,6 +1,7 @@
 """The work of a comparison: its data are checked, and what has not finished of it is run."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from rich.console import Console
 
@@ -9,6 +10,8 @@ from experiments.comparison.collected import EndedComparison, collected
 from experiments.comparison.preflight import check_before
 from experiments.comparison.request import ComparisonRequest
 from experiments.comparison.tuned_trials import with_tuned
+from experiments.comparison.verifier import verify
+from experiments.trials.result_types import TrialResult
 from experiments.trials.trial import Trial
 
 
@@ -25,11 +28,27 @@ def run_comparison(
     ours = with_tuned(trials, data, request, console)
     processes = launcher.run(ours.todo, data, request, console)
     notes = [*ours.notes, *(process.complaint for process in processes if process.complaint)]
+    results = collected(ours.trials)
+    if request.verify is not None:
+        notes += _verify(results, request.resources.data_root, request.verify, console)
     return EndedComparison(
         trials=ours.trials,
         data=data,
-        results=collected(ours.trials),
+        results=results,
         notes=notes,
         group=launcher.group_of(ours.trials),
         ran=bool(processes),
     )
+
+
+def _verify(
+    results: Sequence[TrialResult], root: Path | None, num_steps: int, console: Console
+) -> list[str]:
+    """Say of each finished trial whether it holds, and what of those that do not."""
+    complaints = []
+    for result, verification in verify(results, root, num_steps) if results else ():
+        line = f"{result.label} seed {result.seed}: {verification}"
+        console.print(f"verified: {line}", markup=False, soft_wrap=True)
+        if verification.outcome == "different":
+            complaints.append(f"{line}: this code does not give it")
+    return complaints

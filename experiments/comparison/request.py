@@ -24,6 +24,7 @@ class ComparisonRequest:
         jobs: trials at a time.
         out: folder of all comparisons.
         rerun: what is done again, though it has ended.
+        verify: first steps of every finished trial that are trained again; None for none.
         allow_mixed: whether results that no table may share get tables of their own.
     """
 
@@ -38,6 +39,7 @@ class ComparisonRequest:
     out: Path = Path("runs")
     rerun: Rerun = "failed"
     allow_mixed: bool = False
+    verify: int | None = None
     resources: Resources = field(default_factory=Resources)
 
     @property

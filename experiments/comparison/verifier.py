@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from experiments import __version__
 from experiments.training.trial_request import Resources, request_of
 from experiments.trials.code_hash import code_hash
-from experiments.trials.environment import trial_environment
+from experiments.trials.environment import is_main_node, trial_environment
 from experiments.trials.result_types import FinishedTrial, TrialResult
 from experiments.trials.results import finished, write_record
 from experiments.trials.trial import Trial
@@ -43,6 +43,8 @@ def verify(
     """
     if num_steps < 1:
         raise ValueError(f"{num_steps} steps verify nothing: give at least 1")
+    if not is_main_node():
+        return
     trials = [one for one in finished(results) if one.recipe and one.checkpoint is None]
     if not trials:
         raise ValueError("no finished trial to verify: predictions from elsewhere have no losses")

@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
+from zipfile import BadZipFile
 
 import numpy as np
 from pydantic import BaseModel, ValidationError
@@ -103,7 +104,7 @@ def per_image(result: FinishedTrial) -> Arrays | None:
         with np.load(io.BytesIO(content)) as arrays:
             counts = dict(arrays)
         sums = [int(counts[name].sum()) for name in ("tp", "fn")] if "tp" in counts else None
-    except (OSError, EOFError, ValueError, KeyError) as error:
+    except (OSError, EOFError, ValueError, KeyError, BadZipFile) as error:
         raise ValueError(f"{path} is damaged ({error}): {again}") from None
     if sums is not None and sum(sums) != sum(map(sum, result.confusion)):
         raise ValueError(f"{path} counts other pixels than {result.path.name}: {again}")

@@ -58,7 +58,8 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
 
 
 def _old(**changes: Any) -> dict[str, Any]:
-    return json.loads(next(KEPT.rglob("result.json")).read_text()) | changes
+    old: dict[str, Any] = json.loads(next(KEPT.rglob("result.json")).read_text())
+    return old | changes
 
 
 def _upgraded(**changes: Any) -> TrialResult:
