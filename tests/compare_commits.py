@@ -18,18 +18,19 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from difflib import SequenceMatcher
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from tests.commands import ROOT, SETTINGS
 
-SHOWN = 5  # differences of a part
+SHOWN = 20  # differences of a part
 
 # A small network of every file of models/, and those whose options lead through other lines.
 MODELS = (
@@ -75,41 +76,53 @@ FILES = {  # compared, each as its suffix says
     "camvid": f"{OF_TRIALS} photos.html",
 }
 # Left out, as it differs between commits or between two runs of one: the hash of the code; what is
-# measured; the star that the main table gives to rows of other code, and its explanation; in
-# report.html, one element a line, the tag of such rows, its explanation and the hash itself.
+# measured, and the hash of a checkpoint, which holds seconds; the star that the main table gives to
+# rows of other code, and its explanation; in report.html, one element a line, the tag of such rows,
+# its explanation and the hash itself.
 PLACES = re.compile(
-    r"result\.json/(cost/(latency_ms|peak_memory)|timing/train_seconds|hashes/code)|"
-    r"\.csv row \d+, (hash_code|path)$"
+    r"result\.json/(cost/(latency_ms|peak_memory)|timing/train_seconds|hashes/code|"
+    r"checkpoint/sha256)|\.csv row \d+, (hash_code|path)$"
 )
 PRINTED = re.compile(
     r"\d+\.\d\s+GB\s+of\s+it\s+libraries|\n\* made by other code than is here now; .*"
 )
 PAGE = re.compile(
-    r"^other code$|Other code: results made by other code than is here now\.|"
+    r"^other code$|Other code: results made by other code than is here now\. ?|"
     r"(?<=^code\n)[0-9a-f]{12}(; [0-9a-f]{12})*$",
     re.MULTILINE,
 )
 
 
-class Half(NamedTuple):
-    """A commit (`.` is the working tree), its files, and the folder of its outputs."""
-
-    commit: str
-    tree: Path
-    cache: Path
-    out: Path
+def make(part: str, commit: str, out: Path, data: Path | None) -> list[str]:
+    """Run the part's commands, unless this commit's outputs are there; why some failed."""
+    folder, begun = out / part, time.monotonic()
+    commands = [line.replace("DATA", str(data)) for line in COMMANDS[part]]
+    stamp, now = folder / "stamp", "\n".join([commit, *commands])
+    if commit != "." and stamp.is_file() and stamp.read_text() == now:
+        return []
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    with checkout(commit) as tree:
+        ends = [
+            _run(line, tree, out, folder / f"printed-{i}.txt") for i, line in enumerate(commands)
+        ]
+    failed = [f"{out.name}: {end}" for end in ends if end]
+    if not failed:
+        stamp.write_text(now)
+    print(f"{out.name} {part}: {time.monotonic() - begun:.0f} s", file=sys.stderr, flush=True)
+    return failed
 
 
 @contextmanager
-def checkout(commit: str, out: Path) -> Iterator[Half]:
+def checkout(commit: str) -> Iterator[Path]:
+    if commit == ".":
+        yield ROOT
+        return
     with TemporaryDirectory(prefix="compare-commits-") as folder:
-        cache, tree = Path(folder) / "cache", Path(folder) / "tree"
-        if commit == ".":
-            yield Half(commit, ROOT, cache, out)
-            return
+        tree = Path(folder) / "tree"
         try:
             _git("worktree", "add", "--quiet", "--detach", str(tree), commit).check_returncode()
-            yield Half(commit, tree, cache, out)
+            yield tree
         finally:
             _git("worktree", "remove", "--force", str(tree))
 
@@ -118,34 +131,17 @@ def _git(*args: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(["git", *args], cwd=ROOT, capture_output=True, text=True)
 
 
-def make(part: str, half: Half, data: Path | None) -> list[str]:
-    """Run the part's commands, unless this commit's outputs are there; why some failed."""
-    folder, begun = half.out / part, time.monotonic()
-    commands = [line.replace("DATA", str(data)) for line in COMMANDS[part]]
-    stamp, now = folder / "stamp", "\n".join([half.commit, *commands])
-    if half.commit != "." and stamp.is_file() and stamp.read_text() == now:
-        return []
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    ends = [_run(line, half, folder / f"printed-{i}.txt") for i, line in enumerate(commands)]
-    failed = [f"{half.out.name}: {end}" for end in ends if end]
-    if not failed:
-        stamp.write_text(now)
-    print(f"{half.out.name} {part}: {time.monotonic() - begun:.0f} s", file=sys.stderr, flush=True)
-    return failed
-
-
-def _run(command: str, half: Half, output: Path) -> str | None:
+def _run(command: str, tree: Path, out: Path, output: Path) -> str | None:
     """Why it failed. What it prints goes to `output`, with names in place of folders."""
     name, *words = command.split()
-    own = {**SETTINGS, "WANDB_MODE": "disabled", "SEGMENTATION_LAB_CACHE": str(half.cache)}
+    cache = {"SEGMENTATION_LAB_CACHE": str(output.with_name("cache"))}
     errors = output.with_name(output.name.replace("printed", "errors"))
     with output.open("w") as printed, errors.open("w") as complaints:
         process = subprocess.Popen(
             [sys.executable, "-m", f"experiments.{name}"]
-            + [word.replace("OUT", str(half.out)) for word in words],
-            cwd=half.tree,
-            env={**os.environ, **own},
+            + [word.replace("OUT", str(out)) for word in words],
+            cwd=tree,
+            env={**os.environ, **SETTINGS, "WANDB_MODE": "disabled", **cache},
             stdin=subprocess.DEVNULL,
             stdout=printed,
             stderr=complaints,
@@ -156,14 +152,14 @@ def _run(command: str, half: Half, output: Path) -> str | None:
         finally:
             process.terminate()  # `compare` ends its trials then
             process.wait()
-    text = output.read_text().replace(str(half.out), "OUT").replace(str(half.tree), "TREE")
+    text = output.read_text().replace(str(out), "OUT").replace(str(tree), "TREE")
     output.write_text(text)
     said = (errors.read_text().strip() or text.strip() or "nothing was printed").splitlines()
     return f"{command}: exit status {status}, {said[-1]}" if status else None
 
 
 def values(folder: Path, pattern: str) -> dict[str, Any]:
-    """What is compared of the files by place: arrays, texts, numbers."""
+    """What is compared of the files by place: arrays, lines, texts, numbers."""
     found = {
         f"{path.relative_to(folder)}{place}": value
         for path in sorted(folder.glob(pattern))
@@ -185,8 +181,7 @@ def _content(path: Path) -> dict[str, Any]:
     if path.suffix == ".csv":
         rows = enumerate(csv.DictReader(text.splitlines()), 1)
         return {f" row {i}, {column}": cell for i, row in rows for column, cell in row.items()}
-    lines = {".html": _page, ".txt": _printed}.get(path.suffix, str.splitlines)(text)
-    return {f" line {number}": line for number, line in enumerate(lines, 1)}
+    return {"": {".html": _page, ".txt": _printed}.get(path.suffix, str.splitlines)(text)}
 
 
 def _leaves(value: Any, place: str = "") -> dict[str, Any]:
@@ -231,47 +226,43 @@ def differences(part: str, before: Path, after: Path) -> tuple[list[str], int]:
         for place in dict.fromkeys([*ours, *theirs]):
             if place not in theirs or place not in ours:
                 found.append(f"{place}: only {'before' if place in ours else 'after'}")
-            elif differs := _difference(ours[place], theirs[place]):
-                found.append(f"{place}: {differs}")
+            else:
+                found += [f"{place}{one}" for one in _differences(ours[place], theirs[place])]
             compared += _count(ours.get(place))
     return found, compared
 
 
-def _difference(before: Any, after: Any) -> str | None:
+def _differences(before: Any, after: Any) -> list[str]:
     """None where they are equal to the bit and of one type: 1 is not 1.0."""
     if isinstance(before, np.ndarray) and isinstance(after, np.ndarray):
         if (before.shape, before.dtype) != (after.shape, after.dtype):
-            return f"{before.shape} {before.dtype} before, {after.shape} {after.dtype} after"
-        places = np.argwhere(before != after).tolist()
-        if not places:
-            return None
-        at = tuple(places[0])
-        return f"{len(places)} differ, at {at} {before[at]} before, {after[at]} after"
+            return [f": {before.shape} {before.dtype} before, {after.shape} {after.dtype} after"]
+        places = [tuple(place) for place in np.argwhere(before != after).tolist()]
+        return [
+            f": {len(places)} differ, at {at} {before[at]} before, {after[at]} after"
+            for at in places[:1]
+        ]
+    if isinstance(before, list) and isinstance(after, list):  # lines: a new one moves the others
+        codes = SequenceMatcher(None, before, after, autojunk=False).get_opcodes()
+        return [
+            f" line {a + 1}{one}"
+            for _, a, b, c, d in codes
+            for one in _differences(" | ".join(before[a:b]), " | ".join(after[c:d]))
+        ]
     ours, theirs = repr(before), repr(after)
     alike = len(os.path.commonprefix([ours, theirs]))  # noqa: RUF071 - texts, no paths
     shown = " before, ".join(text[max(0, alike - 30) : alike + 40] for text in (ours, theirs))
-    return None if ours == theirs else f"{shown} after"
+    return [f": {shown} after"] if ours != theirs else []
 
 
 def _count(value: Any) -> int:
     if isinstance(value, np.ndarray):
         return value.size
+    if isinstance(value, list):
+        return sum(map(_count, value))
     if isinstance(value, str):
         return len(re.findall(r"(?<![\w.])\d", value))
     return int(value is not None)
-
-
-def compare(before: Half, after: Half, parts: Sequence[str], data: Path | None) -> int:
-    """Print what is equal, part by part: 0 when all is, else 1."""
-    status = 0
-    for part in parts:
-        failed = [*make(part, before, data), *make(part, after, data)]
-        found, compared = differences(part, before.out, after.out)
-        found = [*failed, *found]
-        print(f"{part}: {f'{len(found)} differences' if found else 'equal'} ({compared} numbers)")
-        print("".join(f"  {line}\n" for line in found[:SHOWN]), end="", flush=True)
-        status |= bool(found)
-    return status
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -283,14 +274,23 @@ def main(argv: list[str] | None = None) -> int:
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2
-    before, after = (args.out.resolve() / name for name in ("before", "after"))
+    folders = {args.out.resolve() / half: commit for half, commit in commits.items()}
     data = args.data_root and args.data_root.resolve()
     try:
-        with checkout(commits[0], before) as ours, checkout(commits[1], after) as theirs:
-            return compare(ours, theirs, parts, data)
+        return max([compare(part, folders, data) for part in parts])
     except KeyboardInterrupt:
         print("\nstopped; the parts that were finished are kept", file=sys.stderr)
         return 130
+
+
+def compare(part: str, commits: Mapping[Path, str], data: Path | None) -> int:
+    """Print whether the part is equal in both folders: 0 if it is, else 1."""
+    failed = [reason for out in commits for reason in make(part, commits[out], out, data)]
+    found, compared = differences(part, *commits)
+    found = [*failed, *found]
+    print(f"{part}: {f'{len(found)} differences' if found else 'equal'} ({compared} numbers)")
+    print("".join(f"  {line}\n" for line in found[:SHOWN]), end="", flush=True)
+    return int(bool(found))
 
 
 def _parts(args: argparse.Namespace) -> list[str]:
@@ -300,19 +300,21 @@ def _parts(args: argparse.Namespace) -> list[str]:
         raise ValueError(f"--only names {unknown[0]!r}: choose from {','.join(COMMANDS)}")
     if args.data_root and not (args.data_root / "train.txt").is_file():
         raise ValueError(f"no train.txt in {args.data_root}: --data-root is CamVid's folder")
+    if args.only and "camvid" in asked and not args.data_root:
+        raise ValueError("camvid needs the folder of CamVid: give it with --data-root")
     if asked & {"tables", "evaluate"}:
         asked.add("losses")
     return [part for part in COMMANDS if part in asked and (part != "camvid" or args.data_root)]
 
 
-def _commits(args: argparse.Namespace) -> list[str]:
-    """Their hashes."""
-    found = []
-    for name in (args.before, args.after):
-        known = _git("rev-parse", "--verify", f"{name}^{{commit}}").stdout.strip()
-        if not known and not (found and name == "."):
+def _commits(args: argparse.Namespace) -> dict[str, str]:
+    """The hashes, by the name of the half's folder."""
+    found = {"before": args.before, "after": args.after}
+    for half, name in found.items():
+        if half == "before" or name != ".":
+            found[half] = _git("rev-parse", "--verify", f"{name}^{{commit}}").stdout.strip()
+        if not found[half]:
             raise ValueError(f"no commit {name!r} here: give a hash or a branch")
-        found.append(known or name)
     return found
 
 
