@@ -47,12 +47,21 @@ def _reached(roots: list[str]) -> set[str]:
         if module in found or _is_no_number(module) or _source(module) is None:
             continue
         found.add(module)
-        for node in ast.walk(_tree(module)):
-            if isinstance(node, ast.ImportFrom) and node.module:
-                todo += [node.module, *(f"{node.module}.{a.name}" for a in node.names)]
-            elif isinstance(node, ast.Import):
-                todo += [alias.name for alias in node.names]
+        todo += _imported(module)
     return found
+
+
+# A comparison asks for the hashes of many networks, which share most of their modules.
+@cache
+def _imported(module: str) -> tuple[str, ...]:
+    """What a module imports, anywhere in it; also names that may be no modules."""
+    found: list[str] = []
+    for node in ast.walk(_tree(module)):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            found += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+    return tuple(found)
 
 
 def _is_no_number(module: str) -> bool:
@@ -76,6 +85,7 @@ def _tree(module: str) -> ast.Module:
     return ast.parse(path.read_text())
 
 
+@cache
 def _meaning(module: str) -> str:
     """The code of a module without docstrings; comments and layout are gone once parsed."""
     tree = _tree(module)
