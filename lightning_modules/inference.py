@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from models import MIN_SIDE
+from models.registry import MIN_SIDE
 
 Network = Callable[[Tensor], Tensor]
 Size = tuple[int, int]

@@ -7,29 +7,17 @@ deviation, to logits (N, K, H, W) of the input's own size, for any H and W from 
 """
 
 import ast
-import difflib
 import importlib.util
-from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from models.registry import BACKBONES, FAMILIES, MODELS
+from models.registry import BACKBONES, FAMILIES, MODELS, nearest
 
 if TYPE_CHECKING:
     from torch import nn
 
-MIN_SIDE = 33  # pixels of an image: five halvings leave two, of which batch norm has a variance
-
 Option = bool | int | float | str
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """The end of a sentence about an unknown name: the nearest match and the list."""
-    known = sorted(known)
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
-    hint = f"did you mean {close[0]!r}? " if close else ""
-    return f"{hint}Known: {', '.join(known) or 'none'}"
 
 
 def builder(name: str) -> str:

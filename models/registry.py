@@ -1,5 +1,10 @@
 """The networks by name. A new one is one file and one line here; nothing here imports torch."""
 
+import difflib
+from collections.abc import Iterable
+
+MIN_SIDE = 33  # pixels of an image: five halvings leave two, of which batch norm has a variance
+
 MODELS = {
     "hrnet": "models.hrnet:hrnetv2_w48",
     "hrnetv2_w18_small_v1": "models.hrnet:hrnetv2_w18_small_v1",
@@ -35,3 +40,11 @@ BACKBONES = {
     "hrnetv2": "models.hrnet_backbone:hrnetv2",
     "hrnetv2p": "models.hrnet_backbone:hrnetv2p",
 }
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The end of a sentence about an unknown name: the nearest match and the list."""
+    known = sorted(known)
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    return f"{hint}Known: {', '.join(known) or 'none'}"

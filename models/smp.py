@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from models import MIN_SIDE, nearest
+from models.registry import MIN_SIDE, nearest
 
 
 def smp(num_classes: int, architecture: str, encoder: str) -> nn.Module:

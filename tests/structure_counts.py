@@ -101,9 +101,7 @@ class Structure:
         return list(found.values())
 
     def num_any(self, package: str) -> int:
-        return sum(
-            isinstance(node, ast.Name) and node.id == "Any" for node in self._nodes(package)
-        )
+        return sum(isinstance(node, ast.Name) and node.id == "Any" for node in self._nodes(package))
 
     def num_string_subscripts(self, package: str) -> int:
         """Places such as `result["metrics"]`, which no type checker follows."""

@@ -17,8 +17,8 @@ from experiments.analysis.block_draws import (
     chunks,
     draw_weights,
 )
-from experiments.trials.result_types import FinishedTrial
-from experiments.trials.results import Arrays, per_image
+
+Arrays = Mapping[str, np.ndarray]  # of per_image.npz
 
 MIN_BLOCKS = 6  # with fewer, a variance has under 5 degrees of freedom and its interval says little
 
@@ -129,12 +129,6 @@ def resampled(values: Floats, num_blocks: int) -> Resampled | None:
     if np.isnan(point).any():
         return None
     return Resampled(point, draws[~np.isnan(draws).any(1)], num_blocks)
-
-
-def counts_of(result: FinishedTrial) -> Arrays | None:
-    """The per-image counts of a trial; None where it has kept none."""
-    arrays = per_image(result)
-    return arrays if arrays is not None and "tp" in arrays else None
 
 
 class BlockBootstrap:

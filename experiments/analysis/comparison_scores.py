@@ -4,13 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from experiments.analysis.block_draws import Block
-from experiments.analysis.bootstrap import BlockBootstrap, ModelScores, counts_of
-from experiments.analysis.model_summary import first_runs
+from experiments.analysis.bootstrap import BlockBootstrap, ModelScores
 from experiments.analysis.replicates import floor
 from experiments.analysis.variance import Spread
 from experiments.trials.comparability import check_comparable
 from experiments.trials.result_types import FailedTrial, FinishedTrial, TrialResult
-from experiments.trials.results import finished
+from experiments.trials.results import finished, first_runs, per_image
 
 UNTRAINED = 0.01  # of mIoU above the position prior, which never looked at an image
 
@@ -87,7 +86,7 @@ def _scores(
     """Models with per-image counts on the same draws, best first; one model's counts at a time."""
     bootstrap, scores = None, {}
     for name in dict.fromkeys(result.label for result in done):
-        counts = {result.seed: counts_of(result) for result in done if result.label == name}
+        counts = {result.seed: per_image(result) for result in done if result.label == name}
         seeds = {seed: arrays for seed, arrays in counts.items() if arrays is not None}
         for arrays in seeds.values():
             bootstrap = bootstrap or BlockBootstrap(arrays, length, draws)

@@ -76,24 +76,6 @@ def mean_over_seeds(values: Iterable[float | None]) -> float | None:
     return statistics.fmean(known) if known else None
 
 
-def first_runs(results: Sequence[R]) -> list[R]:
-    """Of each trial the first run that finished, or the first where none did.
-
-    Repeats are no seeds, but one of them stands for a run that failed. Trials are told apart by
-    network, recipe and seed.
-    """
-    runs: dict[tuple[str, str | None, int], R] = {}
-    for result in results:
-        key = result.label, result.hashes.recipe, result.seed
-        if key not in runs or _place(result) < _place(runs[key]):
-            runs[key] = result
-    return list(runs.values())
-
-
-def _place(result: TrialResult) -> tuple[bool, int]:
-    return not result.done, result.repeat
-
-
 def summarise(
     results: Sequence[TrialResult],
     stale: Set[Path] = NO_PATHS,

@@ -9,13 +9,12 @@ from statistics import fmean
 from typing import Literal, get_args
 
 from experiments.analysis.block_draws import Block
-from experiments.analysis.bootstrap import BlockBootstrap, Resampled, counts_of
+from experiments.analysis.bootstrap import BlockBootstrap, Resampled
 from experiments.analysis.compute_multiplier import ComputeMultiplier, compute_multiplier
-from experiments.analysis.model_summary import first_runs
 from experiments.analysis.variance import Components, Spread, noise_floor, variance_components
 from experiments.trials.recipe import Recipe
 from experiments.trials.result_types import FinishedTrial, TrialResult
-from experiments.trials.results import Arrays, finished
+from experiments.trials.results import Arrays, finished, first_runs, per_image
 
 SEEDS = frozenset({"init_seed", "data_seed"})  # fields of a recipe that a variance is about
 STEPS = frozenset({"steps"})  # and those that a multiplier is about
@@ -129,7 +128,7 @@ def _runs(results_by_budget: Mapping[int, Sequence[TrialResult]]) -> Runs:
     runs: Runs = {}
     for steps, results in results_by_budget.items():
         for result in _trained(first_runs(results)):
-            arrays = counts_of(result)
+            arrays = per_image(result)
             if arrays is not None and result.cost is not None:
                 runs.setdefault((result.label, steps), []).append((result, arrays))
     return runs

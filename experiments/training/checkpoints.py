@@ -8,8 +8,6 @@ import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback
 
-from experiments.trials.trial import Trial
-
 
 class Checkpoints(Callback):
     """Keeps the last two states of training, each written whole or not at all.
@@ -19,9 +17,8 @@ class Checkpoints(Callback):
     state is saved after the validation, so that a resumed curve has every point.
     """
 
-    def __init__(self, trial: Trial) -> None:
-        self.folder, recipe = trial.folder / "checkpoints", trial.recipe
-        self.steps, self.val_every = recipe.steps, min(recipe.val_every, recipe.steps)
+    def __init__(self, folder: Path, steps: int, val_every: int) -> None:
+        self.folder, self.steps, self.val_every = folder, steps, min(val_every, steps)
         self._saved, self._cost = time.monotonic(), 0.0
 
     def on_train_batch_end(

@@ -72,6 +72,7 @@ def build_trainer(
     """
     recipe, gpu = trial.recipe, torch.cuda.is_available()
     several = devices * num_nodes > 1
+    checkpoints = Checkpoints(trial.folder / "checkpoints", recipe.steps, recipe.val_every)
     backend = "nccl" if gpu else "gloo"
     return L.Trainer(
         accelerator="cuda" if gpu else "cpu",
@@ -90,7 +91,7 @@ def build_trainer(
         use_distributed_sampler=False,  # the stream and the shards are ours
         num_sanity_val_steps=0,
         logger=list(loggers),
-        callbacks=[*([Checkpoints(trial)] if first_steps is None else []), *callbacks],
+        callbacks=[*([checkpoints] if first_steps is None else []), *callbacks],
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,

@@ -3,15 +3,14 @@
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
+from experiments.trials.environment import WandbMode
 from experiments.trials.overrides import changes, load
 from experiments.trials.recipe import RecipeRequest, TuningBudget
 
 if TYPE_CHECKING:  # it brings pydantic, which `--help` does without
     from experiments.trials.trial import Trial
-
-WandbMode = Literal["online", "offline", "off"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,7 +21,7 @@ import numpy as np
 from PIL import Image
 
 from datamodules.labels import IGNORE, UInt8
-from experiments.training.trial_request import WandbMode
+from experiments.trials.environment import WandbMode
 from experiments.trials.hashing import short_hash
 from experiments.trials.result_types import (
     Curve,

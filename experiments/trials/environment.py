@@ -4,6 +4,9 @@ import ctypes
 import os
 import signal
 import sys
+from typing import Literal
+
+WandbMode = Literal["online", "offline", "off"]
 
 _PARENT, _JOBS = "COMPARE_PID", "COMPARE_JOBS"  # set for every process that `compare` starts
 

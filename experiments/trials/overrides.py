@@ -10,7 +10,7 @@ from typing import Any, Union, get_args, get_origin
 from datamodules import dataset_info
 from experiments.recipes import RECIPES
 from experiments.trials.recipe import Recipe, RecipeRequest
-from models import MIN_SIDE, nearest
+from models.registry import MIN_SIDE, nearest
 
 # Of the fields that `--set` changes: a name follows from them, a tuning from a search.
 _TYPES = {f.name: f.type for f in dataclasses.fields(Recipe) if f.name not in ("name", "tuning")}

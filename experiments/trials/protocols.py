@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 from experiments.trials.hashing import short_hash
-from models import MIN_SIDE, nearest
+from models.registry import MIN_SIDE, nearest
 
 Size = tuple[int, int]
 

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from experiments.trials.hashing import short_hash
 from experiments.trials.protocols import PROTOCOLS, EvaluationProtocol
-from models import MIN_SIDE
+from models.registry import MIN_SIDE
 
 PRECISIONS = ("32-true", "bf16-mixed")
 _PHOTOMETRIC = ("none", "colour-jitter")

@@ -35,6 +35,7 @@ TUNED = "tuned.json"  # beside a tuned network's result: the trials it was chose
 
 Arrays = dict[str, np.ndarray]
 M = TypeVar("M", bound=BaseModel)
+R = TypeVar("R", bound=TrialResult)
 
 
 def read_result(path: Path) -> FinishedTrial | FailedTrial | None:
@@ -103,10 +104,12 @@ def per_image(result: FinishedTrial) -> Arrays | None:
     try:
         with np.load(io.BytesIO(content)) as arrays:
             counts = dict(arrays)
-        sums = [int(counts[name].sum()) for name in ("tp", "fn")] if "tp" in counts else None
+        if "tp" not in counts:
+            return None
+        pixels = int(counts["tp"].sum()) + int(counts["fn"].sum())
     except (OSError, EOFError, ValueError, KeyError, BadZipFile) as error:
         raise ValueError(f"{path} is damaged ({error}): {again}") from None
-    if sums is not None and sum(sums) != sum(map(sum, result.confusion)):
+    if pixels != sum(map(sum, result.confusion)):
         raise ValueError(f"{path} counts other pixels than {result.path.name}: {again}")
     return counts
 
@@ -132,6 +135,24 @@ def finished(results: Iterable[TrialResult]) -> list[FinishedTrial]:
 
 def failed(results: Iterable[TrialResult]) -> list[FailedTrial]:
     return [result for result in results if isinstance(result, FailedTrial)]
+
+
+def first_runs(results: Sequence[R]) -> list[R]:
+    """Of each trial the first run that finished, or the first where none did.
+
+    Repeats are no seeds, but one of them stands for a run that failed. Trials are told apart by
+    network, recipe and seed.
+    """
+    runs: dict[tuple[str, str | None, int], R] = {}
+    for result in results:
+        key = result.label, result.hashes.recipe, result.seed
+        if key not in runs or _place(result) < _place(runs[key]):
+            runs[key] = result
+    return list(runs.values())
+
+
+def _place(result: TrialResult) -> tuple[bool, int]:
+    return not result.done, result.repeat
 
 
 def read_identity(folder: Path) -> TrialIdentity | None:

@@ -7,10 +7,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from datamodules import dataset_info
-
 _DIVERGED = ("did not train under", "the loss is ")  # how a reason began where a loss was no number
 _BY_HAND = "by hand: "
+# Neighbouring images that resemble each other, which the first results did not say.
+_BLOCKS = {"ade20k": 1, "camvid": 20, "cityscapes": 10, "coco": 1, "voc2012": 1}
 _FIRST_VERSION = "0.1.0"
 
 Json = dict[str, Any]
@@ -102,8 +102,7 @@ def _environment(old: Mapping[str, Any]) -> Json:
 def _data(old: Mapping[str, Any]) -> Json:
     if "block" in old:
         return dict(old)
-    known = dataset_info(old["name"])
-    return {**old, "block": known.block if known else None}
+    return {**old, "block": _BLOCKS.get(old["name"].split(":")[0])}
 
 
 def _failure(reason: str) -> Json:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from experiments.analysis import replicates
-from experiments.analysis.model_summary import first_runs
 from experiments.analysis.variance import variance_components
+from experiments.trials.results import first_runs
 from tests.experiments.analysis.made_runs import BUDGETS, budgets, crossed
 from tests.experiments.made import arrays, failed, trial
 

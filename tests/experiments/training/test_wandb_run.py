@@ -16,9 +16,9 @@ import wandb
 from datamodules import open_data
 from experiments.recipes import smoke
 from experiments.training import wandb_run
-from experiments.training.trial_request import WandbMode
 from experiments.training.wandb_panel import Panel
 from experiments.training.wandb_run import PICTURE_BYTES, SIDE, Mirror, Picture, RunInit
+from experiments.trials.environment import WandbMode
 from experiments.trials.result_types import FinishedTrial
 from experiments.trials.results import read_results
 from experiments.trials.trial import Trial

@@ -1,5 +1,6 @@
 """Protocols: their phrases and hashes, and what the command line makes of a text."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,22 +8,30 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from experiments.recipes import RECIPES
-from experiments.trials.hashing import short_hash
-from experiments.trials.protocols import PROTOCOLS, Protocol, parse_protocol
+from experiments.trials.protocols import (
+    PROTOCOLS,
+    EvaluationProtocol,
+    Protocol,
+    parse_protocol,
+)
 
 
 def test_the_default_is_what_published_results_say() -> None:
     """Their hash, too: 63b6496043e9 is in each of them."""
     assert str(Protocol()) == "whole image, single scale, no flip"
-    record = RECIPES["camvid-quick"]().protocol
-    assert record == {
-        "split": "test",
+    protocol = RECIPES["camvid-quick"]().protocol
+    assert protocol == EvaluationProtocol(split="test", passes=Protocol())
+    assert protocol.describe() == {
         "mode": "whole image, single scale, no flip",
         "size": "the label file's own",
-        "selection": "none: the last step's weights",
+        "selection": "the last step's weights",
     }
-    assert short_hash(record) == "63b6496043e9"
-    assert short_hash(RECIPES["cityscapes"]().protocol) == "0b22624fc8d5"
+    assert protocol.hash() == "63b6496043e9"
+    assert RECIPES["cityscapes"]().protocol.hash() == "0b22624fc8d5"
+
+
+def _hash(passes: Protocol, split: str = "test") -> str | None:
+    return EvaluationProtocol(split=split, passes=passes).hash()
 
 
 def test_each_field_makes_another_hash_and_another_phrase() -> None:
@@ -34,22 +43,30 @@ def test_each_field_makes_another_hash_and_another_phrase() -> None:
         Protocol(window=(512, 1024), stride=(341, 682)),
         Protocol(window=(512, 1024), stride=(341, 683), gaussian=True, flip=True),
     ]
-    assert len({short_hash(p.record("test")) for p in made}) == len(made)
+    assert len({_hash(p) for p in made}) == len(made)
     assert len({str(p) for p in made}) == len(made)
     assert len({p.text for p in made}) == len(made)
-    assert short_hash(made[0].record("test")) != short_hash(made[0].record("val"))
+    assert _hash(made[0], "test") != _hash(made[0], "val")
+
+
+def test_what_nobody_told_has_no_hash_and_an_unknown_selection_keeps_no_row_out() -> None:
+    assert EvaluationProtocol(split="test", passes=None).hash() is None
+    known = EvaluationProtocol(split="test", passes=Protocol())
+    unknown = replace(known, selection="unknown")
+    chosen = replace(known, selection="by hand", checkpoint="step00000002.ckpt")
+    assert unknown.hash() == known.hash() != chosen.hash()
+    assert replace(known, precision="32-true").hash() != known.hash()
 
 
 def test_phrases_name_what_papers_name() -> None:
-    """As the third column of the published numbers: `multi-scale, flip`."""
+    """As the columns of the published numbers: `multi-scale`, `flip`."""
     assert "multi-scale, flip" in str(PROTOCOLS["multi-scale"])
     assert str(PROTOCOLS["sliding"]) == (
         "windows of 512x1024 every 341x683 with Gaussian weights, single scale, no flip"
     )
-    record = PROTOCOLS["multi-scale"].record("val")
-    assert record["scales"] == [0.5, 0.75, 1.0, 1.25, 1.5, 1.75]
-    assert record["averaged"] == "softmax of every pass"
-    assert "window" not in record
+    described = EvaluationProtocol(split="val", passes=PROTOCOLS["multi-scale"]).describe()
+    assert "scales 0.5, 0.75, 1, 1.25, 1.5, 1.75" in described["mode"]
+    assert described["averaged"] == "softmax of every pass"
 
 
 def test_reads_options() -> None:
