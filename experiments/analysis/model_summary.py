@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from experiments.trials.comparability import check_comparable
 from experiments.trials.result_types import FinishedTrial, TrialResult
-from experiments.trials.results import finished
+from experiments.trials.results import finished, first_runs
 
 COLUMNS = ("params M", "GMACs", "lat ms", "train s", "mem GB", "mIoU %")
 NO_PATHS: frozenset[Path] = frozenset()
