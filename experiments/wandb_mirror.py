@@ -27,7 +27,7 @@ def main(argv: list[str] | None = None) -> int:
     # `--help` does without pydantic, rich and what else these bring.
     from rich.console import Console
 
-    from experiments.comparison.wandb_content import versions
+    from experiments.comparison.wandb_folder import versions
     from experiments.comparison.wandb_sync import Account, send, write
     from experiments.training import wandb_run
     from experiments.trials.results import read_results

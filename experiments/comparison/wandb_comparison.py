@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from experiments.analysis.evidence_types import Evidence
 from experiments.analysis.model_summary import COLUMNS, summarise
 from experiments.reporting.readme_figures import pareto_figure
-from experiments.training.wandb_run import Mirror, RunInit, Values, content, summary
+from experiments.training.wandb_content import RunInit, Values, content, summary
+from experiments.training.wandb_run import Mirror
 from experiments.trials.environment import WandbMode
 from experiments.trials.hashing import short_hash
 from experiments.trials.result_types import TrialResult

@@ -7,7 +7,7 @@ from PIL import Image
 
 from datamodules.labels import UInt8
 from experiments.reporting.image_panel import Panel
-from experiments.training.wandb_run import Picture
+from experiments.training.wandb_pictures import Picture
 from experiments.trials.result_types import TrialResult
 
 

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Protocol
 
 from experiments.comparison.wandb_version import Version
-from experiments.training import wandb_run
+from experiments.training.wandb_pictures import PICTURE_BYTES, wandb_images
+from experiments.training.wandb_run import PROJECT, start_run
 
 
 class Server(Protocol):
@@ -38,7 +39,7 @@ class Account:
 
         filters = {"config.identity": identity}
         try:
-            runs = list(wandb.Api().runs(wandb_run.PROJECT, filters=filters, lazy=False))
+            runs = list(wandb.Api().runs(PROJECT, filters=filters, lazy=False))
         except ValueError:  # no such project yet
             return {}
         return {run.id: run.summary.get("mirror") for run in runs}
@@ -46,7 +47,7 @@ class Account:
     def delete(self, run: str) -> None:
         import wandb
 
-        wandb.Api().run(f"{wandb_run.PROJECT}/{run}").delete()
+        wandb.Api().run(f"{PROJECT}/{run}").delete()
 
     def send(self, folder: Path) -> None:
         for mark in folder.glob("*.wandb.*"):  # what an earlier upload came to
@@ -80,12 +81,10 @@ def write(version: Version, folder: Path) -> tuple[Path, bool]:
 def _draft(version: Version, folder: Path) -> Path:
     import wandb
 
-    run = wandb_run.start_run(folder, "offline", version.id, version.init)
+    run = start_run(folder, "offline", version.id, version.init)
     try:
         version.fill(run)
-        images, _ = wandb_run.wandb_images(
-            version.pictures, version.classes, wandb_run.PICTURE_BYTES
-        )
+        images, _ = wandb_images(version.pictures, version.classes, PICTURE_BYTES)
         if images:
             run.log({"test/panel": images})
         run.summary.update({**version.summary, "mirror": version.stamp})

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from experiments.training.wandb_run import Picture, RunInit, Values
+from experiments.training.wandb_content import RunInit, Values
+from experiments.training.wandb_pictures import Picture
 from experiments.trials.hashing import short_hash
 
 if TYPE_CHECKING:  # it takes a second, and may be missing

@@ -8,7 +8,7 @@ from experiments.comparison.wandb_comparison import comparison_run, log_comparis
 from experiments.comparison.wandb_pictures import panel_pictures
 from experiments.comparison.wandb_version import Version
 from experiments.reporting.image_panel import Panel
-from experiments.training import wandb_run
+from experiments.training.wandb_content import content, content_of_trial, init_of_trial, summary
 from experiments.trials.history import FIRST_LOSS, HISTORY, points_of, read_points
 from experiments.trials.result_types import FinishedTrial, TrialResult
 
@@ -18,30 +18,30 @@ if TYPE_CHECKING:  # it takes a second, and may be missing
 
 def trial_version(result: TrialResult, group: str, panel: Panel) -> Version:
     """A trial with the predictions of the panel's images that it keeps."""
-    init, summary = wandb_run.init_of_trial(result, group), wandb_run.summary(result)
+    init, shown = init_of_trial(result, group), summary(result)
     curve = result.curve if isinstance(result, FinishedTrial) else None
     points = read_points(result.path.parent / HISTORY)
-    shown = [{k: v for k, v in point.items() if k != FIRST_LOSS} for point in points]
-    points = [point for point in shown if len(point) > 1] or (points_of(curve) if curve else [])
+    thinned = [{k: v for k, v in point.items() if k != FIRST_LOSS} for point in points]
+    points = [point for point in thinned if len(point) > 1] or (points_of(curve) if curve else [])
 
     def fill(run: "wandb.Run") -> None:
         for point in points:
             run.log(point)
 
     if curve is not None:
-        content = wandb_run.content_of_trial(init.config, summary, curve)
+        said = content_of_trial(init.config, shown, curve)
     else:
-        content = wandb_run.content(init.config, summary, points)
+        said = content(init.config, shown, points)
     pictures = [
         p for name in panel.ids for p in panel_pictures(panel, name, {"prediction": result})
     ]
     return Version(
         init=init,
-        content=content,
+        content=said,
         fill=fill,
         pictures=pictures,
         classes=list(panel.labels.names),
-        summary=summary,
+        summary=shown,
         failed=not result.done,
     )
 
@@ -55,7 +55,7 @@ def comparison_version(
     pictures = [p for name in panel.ids for p in panel_pictures(panel, name, firsts, panel.masks)]
     return Version(
         init=init,
-        content=wandb_run.content(init.config),
+        content=content(init.config),
         fill=lambda run: log_comparison(run, results, evidence),
         pictures=pictures,
         classes=list(panel.labels.names),

@@ -10,8 +10,9 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from datamodules.dataset import Dataset
 from experiments.training.trial_request import Resources
+from experiments.training.wandb_content import content_of_trial, init_of_trial, summary
 from experiments.training.wandb_panel import Panel
-from experiments.training.wandb_run import Mirror, content_of_trial, init_of_trial, summary
+from experiments.training.wandb_run import Mirror
 from experiments.trials.environment import global_rank
 from experiments.trials.history import FIRST_LOSS, HISTORY, curve_of, read_points
 from experiments.trials.result_types import Curve, FinishedTrial, TrialIdentity

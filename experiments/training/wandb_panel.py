@@ -8,7 +8,8 @@ from torch import Tensor
 from datamodules.dataset import Dataset
 from datamodules.labels import UInt8
 from datamodules.loading.datamodule import Batch
-from experiments.training.wandb_run import Mirror, Picture
+from experiments.training.wandb_pictures import Picture
+from experiments.training.wandb_run import Mirror
 
 
 class Panel(Callback):

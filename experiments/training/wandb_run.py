@@ -1,112 +1,24 @@
 """Weights & Biases: a mirror of what the result files hold, that never stops or delays a run.
 
 Online with an account, offline without one; an error of W&B is said once, and the run goes on.
-
-A trial is a run: its id follows from recipe, network and seed, its group is the comparison, its
-job type `trial`. Grouped by `model`, which its config holds beside `seed` and `recipe.*`, the
-curves over `step` of a network's seeds become a line with a band. A comparison is a run of its
-own, of job type `comparison`, with the tables and accuracy against cost.
 """
 
 import netrc
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-from PIL import Image
-
-from datamodules.labels import IGNORE, UInt8
+from experiments.training.wandb_content import RunInit, Values
+from experiments.training.wandb_pictures import PICTURE_BYTES, Picture, wandb_images
 from experiments.trials.environment import WandbMode
-from experiments.trials.hashing import short_hash
-from experiments.trials.result_types import (
-    Curve,
-    FailedTrial,
-    FinishedTrial,
-    TrialIdentity,
-    TrialResult,
-)
 
 if TYPE_CHECKING:  # it takes a second, and may be missing or off
     import wandb
 
 PROJECT = "segmentation-lab"
-FORM = 1  # of what is sent; raised when that changes, so that runs of the old form are replaced
 FINISH_SECONDS = 120  # a process waits so long for its upload; `wandb_mirror` makes up for the rest
-SIDE = 512  # pixels that a picture's longer side has at most
-PICTURE_BYTES = 2_000_000  # of a run: panels of some dozen validations
-
-
-Values = dict[str, object]  # that a run logs, or ends with, by name
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunInit:
-    """What a W&B run is, but its id.
-
-    Attributes:
-        group: runs of one comparison share it.
-        config: with the `identity` that all versions of the run share.
-    """
-
-    name: str
-    group: str | None
-    job_type: Literal["trial", "comparison"]
-    config: Values
-
-    @property
-    def identity(self) -> str:
-        return str(self.config["identity"])
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A photo (H, W, 3), and class indices (H, W) to lay over it."""
-
-    caption: str
-    image: UInt8
-    masks: dict[str, UInt8]
-
-    def small(self) -> "Picture":
-        """The same, reduced by the whole number that brings it to SIDE."""
-        by = -(-max(self.image.shape) // SIDE)
-        photo = np.asarray(Image.fromarray(self.image).reduce(by))
-        masks = {name: mask[::by, ::by] for name, mask in self.masks.items()}
-        return Picture(self.caption, photo, masks)
-
-    @property
-    def num_bytes(self) -> int:
-        """What its files take: a JPEG, and a PNG a mask."""
-        files = [BytesIO() for _ in range(1 + len(self.masks))]
-        Image.fromarray(self.image).save(files[0], "JPEG")
-        for file, mask in zip(files[1:], self.masks.values(), strict=True):
-            Image.fromarray(mask).save(file, "PNG")
-        return sum(len(file.getvalue()) for file in files)
-
-
-def wandb_images(
-    pictures: Sequence[Picture], classes: Sequence[str], left: int
-) -> "tuple[list[wandb.Image], int]":
-    """`wandb.Image`s of the pictures that fit into `left` bytes, and what is left; 0 once full."""
-    import wandb
-
-    names = dict(enumerate(classes)) | {IGNORE: "ignore"}
-    made = []
-    for picture in map(Picture.small, pictures):
-        if left and picture.num_bytes > left:
-            print(f"W&B gets no more pictures of this run: {PICTURE_BYTES} bytes", file=sys.stderr)
-            left = 0
-        if left:
-            left -= picture.num_bytes
-            masks = {k: {"mask_data": m, "class_labels": names} for k, m in picture.masks.items()}
-            made.append(
-                wandb.Image(picture.image, masks=masks, caption=picture.caption, file_type="jpg")
-            )
-    return made, left
 
 
 def start_run(
@@ -228,65 +140,3 @@ def has_account() -> bool:
         logins = {}
     host = os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai").split("://")[-1].split("/")[0]
     return bool(os.environ.get("WANDB_API_KEY")) or host in logins
-
-
-def content(config: Values, *facts: object) -> str:
-    """Hash of all that a run shows but its pictures; said last of all, by a run that is whole."""
-    return short_hash([FORM, config, *facts])
-
-
-def content_of_trial(config: Values, shown: Values, curve: Curve) -> str:
-    """The same of a trial, from training or from its result."""
-    points = {"train": curve.train, "val": curve.val}
-    return content(config, shown, points)
-
-
-def init_of_trial(trial: TrialIdentity, group: str | None) -> RunInit:
-    """The run of a trial.
-
-    W&B itself writes the nested recipe as `recipe.lr` and so on, and groups by it.
-    """
-    recipe, tuned = trial.recipe, bool(trial.recipe and trial.recipe.tuning)
-    words = [trial.model, f"seed {trial.seed}"]
-    words += ["tuned"] if tuned else []
-    words += [f"repeat {trial.repeat}"] if trial.repeat else []
-    config: Values = {
-        "model": trial.model,
-        "seed": trial.seed,
-        "repeat": trial.repeat,
-        "init_seed": trial.init_seed,
-        "data_seed": trial.data_seed,
-        "recipe": asdict(recipe) if recipe else None,
-        "protocol": {"split": trial.protocol.split, **trial.protocol.describe()},
-        "identity": trial.id,
-        "code": trial.hashes.code,
-    }
-    return RunInit(name=" ".join(words), group=group, job_type="trial", config=config)
-
-
-def summary(result: TrialResult) -> Values:
-    """Scores as `test/...`, costs and times, a number a key; or why the trial failed.
-
-    Lists, as of bands along boundaries, stay in the result, and so do scores of single groups, of
-    which a data set may have thousands.
-    """
-    if isinstance(result, FailedTrial):
-        return {"reason": result.failure.reason}
-    assert isinstance(result, FinishedTrial)
-    parts = {"test": result.metrics, "cost": result.cost, "timing": result.timing}
-    tree = {
-        name: part.model_dump(mode="json", exclude={"groups"})
-        for name, part in parts.items()
-        if part is not None
-    }
-    return _flat(tree)
-
-
-def _flat(tree: Mapping[str, object], above: str = "") -> Values:
-    flat: Values = {}
-    for key, value in tree.items():
-        if isinstance(value, Mapping):
-            flat |= _flat(value, f"{above}{key}/")
-        elif value is not None and not isinstance(value, list):
-            flat[above + key] = value
-    return flat

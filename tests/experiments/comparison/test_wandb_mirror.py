@@ -19,13 +19,13 @@ from PIL import Image
 
 from datamodules import open_data
 from experiments.analysis.intervals import Interval
-from experiments.comparison import wandb_content, wandb_sync
+from experiments.comparison import wandb_folder, wandb_sync
 from experiments.comparison.wandb_sync import send, write
 from experiments.comparison.wandb_version import Version
 from experiments.recipes import smoke
 from experiments.scoring.prediction_files import write_prediction
 from experiments.training import wandb_run
-from experiments.training.wandb_run import RunInit
+from experiments.training.wandb_content import RunInit, init_of_trial
 from experiments.trials.history import FIRST_LOSS, HISTORY
 from experiments.trials.recipe import Recipe
 from experiments.trials.result_types import (
@@ -104,7 +104,7 @@ def settled() -> Iterator[None]:
     }
     found = SimpleNamespace(model=known.get, answer="nothing is certain", did_not_train={})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(wandb_content, "evidence", lambda *_, **__: found)
+        patch.setattr(wandb_folder, "evidence", lambda *_, **__: found)
         patch.setattr(wandb_run, "has_account", lambda: False)
         yield
     wandb.teardown()  # W&B's own process goes with the runs
@@ -460,4 +460,4 @@ def test_a_result_names_its_trial_as_training_does(tmp_path: Path, repeat: int) 
     finish(made)
     (result,) = read_results(tmp_path)
     assert result.id == made.identity().id
-    assert wandb_run.init_of_trial(result, "g") == wandb_run.init_of_trial(made.identity(), "g")
+    assert init_of_trial(result, "g") == init_of_trial(made.identity(), "g")

@@ -15,9 +15,15 @@ import wandb
 
 from datamodules import open_data
 from experiments.recipes import smoke
-from experiments.training import wandb_run
+from experiments.training.wandb_content import (
+    RunInit,
+    content_of_trial,
+    init_of_trial,
+    summary,
+)
 from experiments.training.wandb_panel import Panel
-from experiments.training.wandb_run import PICTURE_BYTES, SIDE, Mirror, Picture, RunInit
+from experiments.training.wandb_pictures import PICTURE_BYTES, SIDE, Picture
+from experiments.training.wandb_run import Mirror
 from experiments.trials.environment import WandbMode
 from experiments.trials.result_types import FinishedTrial
 from experiments.trials.results import read_results
@@ -66,9 +72,9 @@ def test_an_offline_trial_holds_what_the_result_holds(tmp_path: Path) -> None:
     assert not any("first" in key for key in history)
     assert written.summary["test/miou"] == result.metrics.miou
     assert written.summary["cost/gmacs"] == result.cost.gmacs
-    config = wandb_run.init_of_trial(result, None).config
-    shown = wandb_run.summary(result)
-    stamp = wandb_run.content_of_trial(config, shown, result.curve)
+    config = init_of_trial(result, None).config
+    shown = summary(result)
+    stamp = content_of_trial(config, shown, result.curve)
     assert written.summary["mirror"] == stamp
     assert written.exit_code == 0
     assert not written.files("media/**/*.*")  # offline nobody looks
