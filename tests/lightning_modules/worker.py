@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from datamodules.dataset import Dataset
 from datamodules.labels import IGNORE, LabelSet, UInt8
 from experiments.recipes import smoke
+from experiments.training.callbacks import PredictionWriter
 from experiments.training.initialisation import build_module
 from experiments.training.trainer import build_trainer
 from experiments.training.training_data import build_data, open_splits
@@ -121,7 +122,8 @@ def evaluate(args: argparse.Namespace) -> None:
             module.__class__ = Recording
             assert isinstance(module, Recording)
             data = build_data(trial, splits, workers)
-            trainer = build_trainer(trial, devices=args.devices)
+            writer = PredictionWriter(trial.folder / "predictions")
+            trainer = build_trainer(trial, devices=args.devices, callbacks=[writer])
             trainer.validate(module, data, verbose=False)
             trainer.predict(module, data, return_predictions=False)
             trainer.strategy.barrier()
