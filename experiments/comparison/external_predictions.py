@@ -5,14 +5,13 @@ from pathlib import Path
 from rich.console import Console
 
 from datamodules import open_data
-from experiments.comparison.counting import counted
 from experiments.comparison.external_result import (
     check_addition,
     external_results,
     model_names,
     result_path,
 )
-from experiments.comparison.kept_pictures import keep_pictures
+from experiments.comparison.scored_predictions import counted, keep_pictures
 from experiments.comparison.scoring_request import ScoringRequest
 from experiments.scoring.predictions import open_predictions
 from experiments.trials.result_types import FinishedTrial

@@ -5,7 +5,6 @@ from dataclasses import replace
 
 from rich.console import Console
 
-from experiments.comparison.initial_files import fetch_weights
 from experiments.comparison.request import ComparisonRequest, Rerun
 from experiments.comparison.scheduler import run_processes
 from experiments.comparison.trial_process import TrialProcess
@@ -57,3 +56,33 @@ def _prepare(trial: Trial, data: str, rerun: Rerun) -> bool:
         return trial.state(data) not in (State.DONE, State.STALE)
     with trial.lock():  # names whoever holds it before anything starts
         return trial.prepare(data, rerun)
+
+
+def fetch_weights(trials: Sequence[Trial], data: str, rerun: str) -> None:
+    """Have here what the trials that will start anew need.
+
+    Args:
+        data: hash of their data.
+        rerun: as of `Trial.prepare`.
+
+    Raises:
+        ValueError: what is lacking, and where it belongs.
+    """
+    from models.imagenet import fetch, imagenet_networks  # it brings torch
+
+    kept = (State.DONE, State.STALE) if rerun == "failed" else ()
+    goes_on = (State.STARTED, State.FAILED) if rerun != "all" else ()
+    models = dict.fromkeys(
+        trial.model
+        for trial in trials
+        if (state := trial.state(data)) not in kept
+        and not (state in goes_on and any(trial.folder.glob("checkpoints/*.ckpt")))
+    )
+    lacking = []
+    for network in imagenet_networks(models):
+        try:
+            fetch(network)
+        except ValueError as error:
+            lacking.append(str(error))
+    if lacking:
+        raise ValueError("; ".join(lacking))

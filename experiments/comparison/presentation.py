@@ -2,8 +2,7 @@
 
 from rich.console import Console
 
-from experiments.comparison.collected import EndedComparison
-from experiments.comparison.kept_prior import kept_prior
+from experiments.comparison.collected import EndedComparison, kept_prior
 from experiments.comparison.request import ComparisonRequest
 from experiments.comparison.result_sets import print_tables, result_sets
 from experiments.comparison.wandb_comparison import send_comparison

@@ -4,7 +4,7 @@ from rich.console import Console
 
 from datamodules import open_data
 from datamodules.dataset import Dataset
-from experiments.comparison.counting import counted
+from experiments.comparison.scored_predictions import counted
 from experiments.comparison.scoring_request import ScoringRequest
 from experiments.scoring.predictions import Predictions, open_predictions
 from experiments.trials.result_types import FinishedTrial

@@ -1,13 +1,18 @@
-"""Runs trials as processes, some at a time; one that fails leaves the rest alone."""
+"""Runs trials as processes, some at a time, and shows how far the whole comparison is.
 
+One that fails leaves the rest alone.
+"""
+
+import contextlib
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from rich.console import Console
+from rich.live import Live
+from rich.table import Table
 
-from experiments.comparison.process_view import watch
-from experiments.comparison.trial_process import TrialProcess
+from experiments.comparison.trial_process import ProcessState, TrialProcess, clock
 
 
 def run_processes(
@@ -37,3 +42,64 @@ def run_processes(
 
 def _interrupt(*_: object) -> None:
     raise KeyboardInterrupt
+
+
+_EVERY = 30.0  # seconds between lines about a running trial where there is no terminal
+_STYLES = {ProcessState.FAILED: "red", ProcessState.HELD: "yellow", ProcessState.DONE: "green"}
+_COUNTED = (ProcessState.RUNNING, ProcessState.FAILED, ProcessState.HELD)
+
+
+@contextlib.contextmanager
+def watch(processes: Sequence[TrialProcess], console: Console) -> Iterator[Callable[[], None]]:
+    """Show the processes from now on; the yielded function brings it up to date."""
+    begun = time.monotonic()
+    if console.is_terminal:
+        with Live(_table(processes, begun), console=console, refresh_per_second=4) as live:
+            yield lambda: live.update(_table(processes, begun))
+            live.update(_table(processes, begun))
+    else:
+        lines = _Lines(processes, console, begun)
+        yield lines.say
+
+
+def _table(processes: Sequence[TrialProcess], begun: float) -> Table:
+    title = progress(processes, begun)
+    table = Table(box=None, pad_edge=False, title=title, title_justify="left")
+    for process in processes:
+        style, state = _STYLES.get(process.state), process.state.value
+        shown = f"[{style}]{state}" if style else state
+        table.add_row(process.name, shown, process.note)
+    return table
+
+
+class _Lines:
+    """A line where a process changes its state, and now and then about one that runs."""
+
+    def __init__(self, processes: Sequence[TrialProcess], console: Console, begun: float) -> None:
+        self.processes, self.console, self.begun = processes, console, begun
+        self.said: dict[str, tuple[ProcessState, float]] = {}  # last of each, and when
+
+    def say(self) -> None:
+        for process in self.processes:
+            now = time.monotonic()
+            state, since = self.said.get(process.name, (None, 0.0))
+            late = process.state is ProcessState.RUNNING and now - since > _EVERY
+            if state is not process.state or late:
+                self.said[process.name] = process.state, now
+                if process.state is not ProcessState.WAITING:
+                    line = f"{process.name}: {process.state.value} {process.note}".rstrip()
+                    whole = f"{line} ({progress(self.processes, self.begun)})"
+                    self.console.print(whole, soft_wrap=True, markup=False)
+
+
+def progress(processes: Sequence[TrialProcess], begun: float) -> str:
+    """`2 of 3 done, 1 running, about 4:10 left`; `begun` is of the monotonic clock."""
+    states = [process.state for process in processes]
+    parts = [f"{states.count(ProcessState.DONE)} of {len(processes)} done"]
+    parts += [f"{states.count(state)} {state.value}" for state in _COUNTED if state in states]
+    fraction = sum(process.fraction for process in processes) / len(processes)
+    done = fraction - sum(process.resumed or 0.0 for process in processes) / len(processes)
+    if done > 0.02 and fraction < 1:
+        left = (time.monotonic() - begun) * (1 - fraction) / done
+        parts.append(f"about {clock(left)} left")
+    return ", ".join(parts)

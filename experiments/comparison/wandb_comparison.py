@@ -13,8 +13,7 @@ from experiments.training.wandb_content import RunInit, Values, content, summary
 from experiments.training.wandb_run import Mirror
 from experiments.trials.environment import WandbMode
 from experiments.trials.hashing import short_hash
-from experiments.trials.result_types import TrialResult
-from experiments.trials.results import finished
+from experiments.trials.result_types import FinishedTrial, TrialResult
 
 if TYPE_CHECKING:  # it takes a second, and may be missing or off
     import wandb
@@ -22,7 +21,7 @@ if TYPE_CHECKING:  # it takes a second, and may be missing or off
 
 def comparison_run(results: Sequence[TrialResult], group: str) -> RunInit:
     """The run of a comparison; its config follows from all results."""
-    done = finished(results)
+    done = [result for result in results if isinstance(result, FinishedTrial)]
     first, recipe = done[0], done[0].recipe
     config: Values = {
         "identity": group,

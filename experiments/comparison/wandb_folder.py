@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from experiments.analysis.evidence import evidence
-from experiments.comparison.wandb_version import Version
+from experiments.comparison.wandb_sync import Version
 from experiments.comparison.wandb_versions import comparison_version, trial_version
 from experiments.reporting.image_panel import make_panel
 from experiments.trials.comparability import check_comparable

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from experiments.analysis.evidence_types import Evidence
 from experiments.comparison.wandb_comparison import comparison_run, log_comparison
 from experiments.comparison.wandb_pictures import panel_pictures
-from experiments.comparison.wandb_version import Version
+from experiments.comparison.wandb_sync import Version
 from experiments.reporting.image_panel import Panel
 from experiments.training.wandb_content import content, content_of_trial, init_of_trial, summary
 from experiments.trials.history import FIRST_LOSS, HISTORY, points_of, read_points

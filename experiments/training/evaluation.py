@@ -2,10 +2,9 @@
 
 from datamodules.loading.cache import open_cached
 from experiments.scoring.metrics import score_folder
-from experiments.training.evaluation_claim import claimed
+from experiments.training.evaluation_folder import Evaluated, claimed, join
 from experiments.training.evaluation_plan import Evaluation
 from experiments.training.evaluation_result import unscored_evaluation
-from experiments.training.joined_comparison import Evaluated, join
 from experiments.training.prediction import ShowProgress, load_network, predict_split
 from experiments.trials.data_check import check_splits
 

@@ -9,14 +9,12 @@ from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
 from datamodules.dataset import Dataset
-from experiments.training.trial_request import Resources
+from experiments.training.callbacks import Panel
 from experiments.training.wandb_content import content_of_trial, init_of_trial, summary
-from experiments.training.wandb_panel import Panel
 from experiments.training.wandb_run import Mirror
-from experiments.trials.environment import global_rank
+from experiments.trials.environment import WandbMode, global_rank
 from experiments.trials.history import FIRST_LOSS, HISTORY, curve_of, read_points
 from experiments.trials.result_types import Curve, FinishedTrial, TrialIdentity
-from experiments.trials.trial import Trial
 
 _LAST_POINT = "last_point"
 
@@ -66,12 +64,16 @@ class Dashboard(Logger):
 
     @classmethod
     def of_trial(
-        cls, trial: Trial, identity: TrialIdentity, resources: Resources, val: Dataset
+        cls,
+        folder: Path,
+        identity: TrialIdentity,
+        val: Dataset,
+        mode: WandbMode | None,
+        group: str | None,
     ) -> "Dashboard":
-        """The W&B run of a trial, of which rank 0 tells."""
-        mode = resources.wandb if global_rank() == 0 else "off"
-        init = init_of_trial(identity, resources.group)
-        return cls(Mirror(trial.folder, mode, identity.id, init), val)
+        """The W&B run of a trial, of which rank 0 tells; `mode` and `group` as of `Mirror`."""
+        init = init_of_trial(identity, group)
+        return cls(Mirror(folder, mode if global_rank() == 0 else "off", identity.id, init), val)
 
     @property
     def name(self) -> str:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from datamodules.validation.check_report import CheckReport
 from experiments.training.trial_request import Resources, TrialRequest
-from experiments.trials.data_check import check_data, hash_of, scored_data
+from experiments.trials.data_check import check_data, check_unchanged, hash_of, scored_data
 from experiments.trials.overrides import changed, load
 from experiments.trials.result_types import Data
 from experiments.trials.trial import Trial
@@ -26,6 +26,14 @@ class RequestedTrial:
     @property
     def data_hash(self) -> str:
         return hash_of(self.trial.recipe, self.report)
+
+    def check_unchanged(self) -> None:
+        """Look at all files of the data once more.
+
+        Raises:
+            DataError: they are not what they were.
+        """
+        check_unchanged(self.trial.recipe, self.resources.data_root, self.data_hash)
 
     @property
     def scored_data(self) -> Data:

@@ -41,7 +41,9 @@ def train_and_score(ours: RequestedTrial, identity: TrialIdentity) -> Scored | N
         print(f"initial weights: {prepared.init.report}")
     warn_emulated(trial.recipe.precision)
     clock, history = Clock(), History(trial.folder)
-    dashboard = Dashboard.of_trial(trial, identity, resources, prepared.splits.val)
+    dashboard = Dashboard.of_trial(
+        trial.folder, identity, prepared.splits.val, resources.wandb, resources.group
+    )
     trainer = build_trainer(
         trial,
         devices=resources.devices,

@@ -5,7 +5,6 @@ import traceback
 from experiments.training.failures import failure_of, leave_failure
 from experiments.training.requested_trial import RequestedTrial, requested
 from experiments.training.trial_request import TrialRequest
-from experiments.trials.data_check import check_unchanged
 from experiments.trials.result_types import Failure, TrialIdentity
 from experiments.trials.results import write_record, write_result
 from experiments.trials.verification import FirstSteps
@@ -42,7 +41,7 @@ def _finish(ours: RequestedTrial, identity: TrialIdentity) -> None:
 
     scored = train_and_score(ours, identity)
     assert scored is not None  # by the rank that keeps the folder
-    check_unchanged(ours.trial.recipe, ours.resources.data_root, ours.data_hash)
+    ours.check_unchanged()
     write_result(scored.result, scored.counts)
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from experiments import compare
 from experiments.comparison.plan import plan
-from experiments.comparison.process_view import progress
+from experiments.comparison.scheduler import progress
 from experiments.comparison.trial_process import ProcessState, TrialProcess
 from experiments.recipes import smoke
 from experiments.trials.comparability import check_comparable, separate

@@ -20,8 +20,7 @@ from PIL import Image
 from datamodules import open_data
 from experiments.analysis.intervals import Interval
 from experiments.comparison import wandb_folder, wandb_sync
-from experiments.comparison.wandb_sync import send, write
-from experiments.comparison.wandb_version import Version
+from experiments.comparison.wandb_sync import Version, send, write
 from experiments.recipes import smoke
 from experiments.scoring.prediction_files import write_prediction
 from experiments.training import wandb_run

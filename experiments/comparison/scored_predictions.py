@@ -1,12 +1,24 @@
-"""Predictions from elsewhere that a report shows, laid beside their results."""
+"""Predictions from elsewhere: counted by several processes, and those that a report shows kept."""
 
 from collections.abc import Sequence
 
 from datamodules.dataset import Dataset
 from experiments.reporting.image_panel import choose
+from experiments.reporting.progress_bar import shown_progress
+from experiments.scoring.metrics import ScoredPredictions, score_predictions
 from experiments.scoring.prediction_files import write_prediction
 from experiments.scoring.predictions import Predictions
 from experiments.trials.result_types import FinishedTrial
+
+
+def counted(data: Dataset, predictions: Predictions, jobs: int) -> ScoredPredictions:
+    """Scores of the predictions of a split.
+
+    Raises:
+        PredictionError: as `score_predictions`.
+    """
+    with shown_progress("images") as progress:
+        return score_predictions(predictions, data, jobs, progress)
 
 
 def keep_pictures(
