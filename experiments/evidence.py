@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from experiments.analysis.block_draws import Block
+    from experiments.analysis.bootstrap import Block
     from experiments.trials.result_types import PositionPrior
 
 

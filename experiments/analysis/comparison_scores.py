@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from experiments.analysis.block_draws import Block
-from experiments.analysis.bootstrap import BlockBootstrap, ModelScores
+from experiments.analysis.bootstrap import Block, BlockBootstrap, ModelScores
 from experiments.analysis.replicates import floor
 from experiments.analysis.variance import Spread
 from experiments.trials.comparability import check_comparable

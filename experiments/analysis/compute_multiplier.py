@@ -7,8 +7,7 @@ import numpy as np
 from scipy.stats import norm
 from scipy.stats import t as student
 
-from experiments.analysis.block_draws import Floats
-from experiments.analysis.bootstrap import Resampled
+from experiments.analysis.bootstrap import Floats, Resampled
 
 
 @dataclass(frozen=True)

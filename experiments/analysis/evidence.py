@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from experiments.analysis import conclusion
-from experiments.analysis.block_draws import Block
+from experiments.analysis.bootstrap import Block
 from experiments.analysis.comparison_scores import ComparisonScores, score_comparison
 from experiments.analysis.evidence_types import BAND, Evidence
 from experiments.analysis.intervals import Target

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from experiments.analysis.block_draws import Floats
-from experiments.analysis.bootstrap import Resampled
+from experiments.analysis.bootstrap import Floats, Resampled
 
 
 @dataclass(frozen=True)

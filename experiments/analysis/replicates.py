@@ -8,8 +8,7 @@ from itertools import combinations
 from statistics import fmean
 from typing import Literal, get_args
 
-from experiments.analysis.block_draws import Block
-from experiments.analysis.bootstrap import BlockBootstrap, Resampled
+from experiments.analysis.bootstrap import Block, BlockBootstrap, Resampled
 from experiments.analysis.compute_multiplier import ComputeMultiplier, compute_multiplier
 from experiments.analysis.variance import Components, Spread, noise_floor, variance_components
 from experiments.trials.recipe import Recipe

@@ -8,7 +8,7 @@ from scipy.stats import chi2
 from scipy.stats import f as fisher
 from scipy.stats import t as student
 
-from experiments.analysis.block_draws import Floats
+from experiments.analysis.bootstrap import Floats
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,14 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from experiments.analysis.block_draws import CHUNK, Floats, Ints, draw_weights
-from experiments.analysis.bootstrap import BlockBootstrap, Resampled
+from experiments.analysis.bootstrap import (
+    CHUNK,
+    BlockBootstrap,
+    Floats,
+    Ints,
+    Resampled,
+    draw_weights,
+)
 
 CAMVID_TEST = ["0001TP"] * 62 + ["Seq05VD"] * 171
 

@@ -9,7 +9,7 @@ import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from experiments.analysis.block_draws import blocks
+from experiments.analysis.bootstrap import blocks
 from experiments.analysis.intervals import interval
 from experiments.scoring.counts import class_iou
 from tests.experiments.analysis.made_counts import Counts, bootstrap, random_counts

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from experiments.analysis.block_draws import blocks
+from experiments.analysis.bootstrap import blocks
 from experiments.analysis.evidence import evidence
 from experiments.analysis.evidence_types import Evidence, PairEvidence
 from experiments.analysis.intervals import holm, interval, minimum_detectable_difference

@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.signal import lfilter
 
-from experiments.analysis.block_draws import Floats, blocks
-from experiments.analysis.bootstrap import Resampled
+from experiments.analysis.bootstrap import Floats, Resampled, blocks
 from experiments.analysis.intervals import (
     Interval,
     Pair,

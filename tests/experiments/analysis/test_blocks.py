@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.analysis.block_draws import blocks
+from experiments.analysis.bootstrap import blocks
 from tests.experiments.analysis.made_counts import CAMVID_TEST
 
 
