@@ -7,7 +7,6 @@ from rich.console import Console
 from datamodules import open_data
 from experiments.comparison.request import ComparisonRequest
 from experiments.costs.tables import print_match
-from experiments.costs.width_search import match_networks, parse_match
 from experiments.trials.atomic_io import check_writable
 from experiments.trials.data_check import check_data
 from experiments.trials.environment import is_main_node
@@ -26,6 +25,8 @@ def matched(
     Raises:
         ValueError: a budget that means nothing here, or that no width meets.
     """
+    from experiments.costs.width_search import match_networks, parse_match  # it brings torch
+
     if not request.match:
         raise ValueError("--at is the size for --match: give that too, as --match gmacs=2.7")
     if recipe.init != "random":

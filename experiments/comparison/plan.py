@@ -1,5 +1,6 @@
 """The trials of a comparison, checked before any work."""
 
+from experiments.comparison.matching import matched
 from experiments.comparison.request import DEFAULT_MODELS, ComparisonRequest
 from experiments.trials.overrides import load, parse_size
 from experiments.trials.recipe import Recipe
@@ -31,8 +32,6 @@ def plan(request: ComparisonRequest) -> list[Trial]:
     if twice:
         raise ValueError(f"{twice[0]} is named twice: name each model and seed once")
     if request.match or request.at:
-        from experiments.comparison.matching import matched  # it brings torch
-
         size = parse_size(request.at, "--at") if request.at else recipe.crop
         kept = request.out / slug(recipe.name) / "match.json"
         models = matched(request, recipe, size, kept)

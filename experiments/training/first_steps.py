@@ -14,7 +14,6 @@ from experiments.training.callbacks import FirstLosses
 from experiments.training.hardware import environment_now
 from experiments.training.requested_trial import RequestedTrial
 from experiments.training.trainer import build_trainer, fit, prepare
-from experiments.training.training_run import quieten
 from experiments.trials.result_types import Environment
 from experiments.trials.verification import FirstSteps
 
@@ -30,7 +29,6 @@ def train_first_steps(ours: RequestedTrial, num_steps: int, perturbed: bool) -> 
     Raises:
         ValueError: as training itself.
     """
-    quieten()
     resources, losses = ours.resources, list[float]()
     workers = 1 if resources.workers is None else resources.workers
     ranks = resources.devices * resources.num_nodes

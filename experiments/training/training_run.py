@@ -1,8 +1,5 @@
 """The work of a trial with Lightning: it trains, predicts, scores and measures."""
 
-import logging
-import warnings
-
 from experiments.training.callbacks import Clock, FirstLosses, PredictionWriter, Progress
 from experiments.training.hardware import environment_now, reading_processes, warn_emulated
 from experiments.training.loggers import Dashboard, History, LastPoint
@@ -10,16 +7,6 @@ from experiments.training.requested_trial import RequestedTrial
 from experiments.training.trainer import build_trainer, fit, log_every, predict, prepare
 from experiments.training.trial_result import Scored, score_and_measure
 from experiments.trials.result_types import Timing, TrialIdentity
-
-
-def quieten() -> None:
-    """Keep out of a trial's log what is no news."""
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # no tips
-    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-    # Lightning 2.6 calls a name that torch 2.14 renames; nothing here can change it.
-    warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
-    # The stream is resumable by itself: it starts at the step that training has reached.
-    warnings.filterwarnings("ignore", message=".*ended before the epoch ended.*")
 
 
 def train_and_score(ours: RequestedTrial, identity: TrialIdentity) -> Scored | None:
@@ -30,7 +17,6 @@ def train_and_score(ours: RequestedTrial, identity: TrialIdentity) -> Scored | N
         ValueError: a batch that cannot be, weights that are not there, or a file that cannot be
             read.
     """
-    quieten()
     trial, resources = ours.trial, ours.resources
     ranks = resources.devices * resources.num_nodes
     workers = resources.workers

@@ -1,6 +1,8 @@
 """One trial, by the process that holds its folder: it ends with one result, or goes on later."""
 
+import logging
 import traceback
+import warnings
 
 from experiments.training.failures import failure_of, leave_failure
 from experiments.training.requested_trial import RequestedTrial, requested
@@ -39,6 +41,7 @@ def _finish(ours: RequestedTrial, identity: TrialIdentity) -> None:
     # Torch and Lightning take seconds, which a trial that cannot run or has run need not wait for.
     from experiments.training.training_run import train_and_score
 
+    _quieten()
     scored = train_and_score(ours, identity)
     assert scored is not None  # by the rank that keeps the folder
     ours.check_unchanged()
@@ -56,6 +59,7 @@ def first_steps(request: TrialRequest, num_steps: int, perturbed: bool) -> First
     """
     from experiments.training.first_steps import train_first_steps
 
+    _quieten()
     return train_first_steps(requested(request), num_steps, perturbed)
 
 
@@ -67,6 +71,7 @@ def lend(request: TrialRequest) -> Failure | None:
     """
     from experiments.training.training_run import train_and_score
 
+    _quieten()
     ours = requested(request)
     try:
         train_and_score(ours, ours.trial.identity(ours.data_hash))
@@ -76,3 +81,13 @@ def lend(request: TrialRequest) -> Failure | None:
         leave_failure(ours.trial.folder, failure)
         return failure
     return None
+
+
+def _quieten() -> None:
+    """Keep out of a trial's log what is no news."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # no tips
+    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    # Lightning 2.6 calls a name that torch 2.14 renames; nothing here can change it.
+    warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
+    # The stream is resumable by itself: it starts at the step that training has reached.
+    warnings.filterwarnings("ignore", message=".*ended before the epoch ended.*")
