@@ -4,7 +4,8 @@ Neighbouring frames of a clip are not independent, so blocks of frames are resam
 1986; Lahiri, "Resampling Methods for Dependent Data", 2003, chapter 2), the same blocks for all
 models and seeds. Blocks are drawn from all groups together: a group of one block would have no
 variance in a stratified draw, and groups of one photo none at all. Where groups differ, the
-variance holds a part of that too. No draw brings a new clip or city. Intervals of scores and of their differences are in `analysis.intervals`.
+variance holds a part of that too. No draw brings a new clip or city. Intervals of scores and of
+their differences are in `analysis.intervals`.
 """
 
 from collections import Counter

@@ -1,4 +1,4 @@
-"""What a trial leaves while it runs: predictions, first losses, where it is, how long it took."""
+"""What a trial notes while it runs: first losses, where it is, how long it took, a panel."""
 
 import time
 from collections.abc import Callable
@@ -12,7 +12,6 @@ from torch import Tensor
 from datamodules.dataset import Dataset
 from datamodules.labels import UInt8
 from datamodules.loading.datamodule import Batch
-from experiments.scoring.prediction_files import write_prediction
 from experiments.training.wandb_pictures import Picture
 from experiments.training.wandb_run import Mirror
 from experiments.trials.atomic_io import write_json
@@ -100,28 +99,6 @@ class FirstLosses(Callback):
 
     def on_save_checkpoint(self, trainer: L.Trainer, *_: object) -> None:
         self._hand_on(trainer)
-
-
-class PredictionWriter(Callback):
-    """Writes each predicted map as a palette PNG named by its image's id."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def on_predict_batch_end(
-        self,
-        trainer: L.Trainer,
-        module: L.LightningModule,
-        outputs: Tensor,
-        batch: Batch,
-        index: int,
-        dataloader: int = 0,
-    ) -> None:
-        data = trainer.datamodule.test  # type: ignore[attr-defined]
-        for position, ids in zip(batch["index"].tolist(), outputs.cpu().numpy(), strict=True):
-            if position >= 0:  # not the dummy of an empty shard
-                path = self.folder / f"{data.ids[position]}.png"
-                write_prediction(path, ids, data.labels.palette)
 
 
 class Panel(Callback):

@@ -1,4 +1,4 @@
-"""States of training on disk."""
+"""What training leaves on disk: its states, and the predictions of its network."""
 
 import time
 from pathlib import Path
@@ -7,6 +7,10 @@ from typing import Any
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback
+from torch import Tensor
+
+from datamodules.loading.datamodule import Batch
+from experiments.scoring.prediction_files import write_prediction
 
 
 class Checkpoints(Callback):
@@ -52,3 +56,25 @@ def last_checkpoint(folder: Path) -> Path | None:
             continue
         return path
     return None
+
+
+class PredictionWriter(Callback):
+    """Writes each predicted map as a palette PNG named by its image's id."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def on_predict_batch_end(
+        self,
+        trainer: L.Trainer,
+        module: L.LightningModule,
+        outputs: Tensor,
+        batch: Batch,
+        index: int,
+        dataloader: int = 0,
+    ) -> None:
+        data = trainer.datamodule.test  # type: ignore[attr-defined]
+        for position, ids in zip(batch["index"].tolist(), outputs.cpu().numpy(), strict=True):
+            if position >= 0:  # not the dummy of an empty shard
+                path = self.folder / f"{data.ids[position]}.png"
+                write_prediction(path, ids, data.labels.palette)

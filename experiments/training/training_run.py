@@ -1,6 +1,7 @@
 """The work of a trial with Lightning: it trains, predicts, scores and measures."""
 
-from experiments.training.callbacks import Clock, FirstLosses, PredictionWriter, Progress
+from experiments.training.callbacks import Clock, FirstLosses, Progress
+from experiments.training.checkpoints import PredictionWriter
 from experiments.training.hardware import environment_now, reading_processes, warn_emulated
 from experiments.training.loggers import Dashboard, History, LastPoint
 from experiments.training.requested_trial import RequestedTrial

@@ -7,7 +7,7 @@ import hashlib
 import io
 import json
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 from zipfile import BadZipFile
@@ -34,6 +34,7 @@ EVALUATED = "evaluated"  # folder of what `experiments.evaluate` makes of a tria
 TUNED = "tuned.json"  # beside a tuned network's result: the trials it was chosen from
 
 Arrays = dict[str, np.ndarray]
+Json = dict[str, Any]  # what a file holds, before it is checked
 M = TypeVar("M", bound=BaseModel)
 R = TypeVar("R", bound=TrialResult)
 
@@ -219,7 +220,7 @@ def publish(results: Sequence[TrialResult], folder: Path, panel: Sequence[str]) 
             shutil.copyfile(prior, folder / PRIOR)
 
 
-def _read_json(path: Path) -> dict[str, Any] | None:
+def _read_json(path: Path) -> Json | None:
     """The object that a file holds; None where there is none.
 
     Raises:
@@ -238,9 +239,7 @@ def _read_json(path: Path) -> dict[str, Any] | None:
     return record
 
 
-def _upgraded(
-    upgrade: Callable[[Mapping[str, Any]], dict[str, Any]], record: dict[str, Any], path: Path
-) -> dict[str, Any]:
+def _upgraded(upgrade: Callable[[Json], Json], record: Json, path: Path) -> Json:
     try:
         return upgrade(record)
     except KeyError as error:
@@ -253,7 +252,7 @@ def _upgraded(
         ) from None
 
 
-def _validated(kind: type[M], record: Mapping[str, Any], path: Path) -> M:
+def _validated(kind: type[M], record: Json, path: Path) -> M:
     try:
         return kind.model_validate(record)
     except ValidationError as error:

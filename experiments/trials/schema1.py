@@ -14,9 +14,10 @@ _BLOCKS = {"ade20k": 1, "camvid": 20, "cityscapes": 10, "coco": 1, "voc2012": 1}
 _FIRST_VERSION = "0.1.0"
 
 Json = dict[str, Any]
+Old = Mapping[str, Any]  # as a file of schema 1 holds it
 
 
-def upgrade_identity(old: Mapping[str, Any]) -> Json:
+def upgrade_identity(old: Old) -> Json:
     """What a trial of schema 1 said of itself, in the form of schema 2."""
     kept = ("model", "seed", "repeat", "init_seed", "data_seed", "hashes", "environment")
     return {
@@ -29,7 +30,7 @@ def upgrade_identity(old: Mapping[str, Any]) -> Json:
     }
 
 
-def upgrade(old: Mapping[str, Any]) -> Json:
+def upgrade(old: Old) -> Json:
     """A result of schema 1, finished or failed, in the form of schema 2."""
     new = upgrade_identity(old)
     if old["status"] == "failed":
@@ -39,13 +40,13 @@ def upgrade(old: Mapping[str, Any]) -> Json:
     return {**new, "data": _data(old["data"]), "metrics": metrics(old["metrics"])}
 
 
-def metrics(old: Mapping[str, Any]) -> Json:
+def metrics(old: Old) -> Json:
     """Scores, of a trial or of the position prior."""
     new = {key: value for key, value in old.items() if key != "audit"}
     return new | ({"miou_variants": old["audit"]} if "audit" in old else {})
 
 
-def _recipe(old: Mapping[str, Any]) -> Json:
+def _recipe(old: Old) -> Json:
     """The recipe and how it was asked for, which was part of its name."""
     if old["name"] == "unknown":
         return {"recipe": None, "request": None}
@@ -80,7 +81,7 @@ def _tuning(text: str, lr: float, weight_decay: float) -> Json:
     }
 
 
-def _protocol(old: Mapping[str, Any]) -> Json:
+def _protocol(old: Old) -> Json:
     told = old["protocol"]
     new: Json = {"split": told.get("split", old["recipe"]["test_split"]), "passes": None}
     if "mode" in told:
@@ -94,12 +95,12 @@ def _protocol(old: Mapping[str, Any]) -> Json:
     return new | ({"precision": told["precision"]} if "precision" in told else {})
 
 
-def _environment(old: Mapping[str, Any]) -> Json:
+def _environment(old: Old) -> Json:
     threads = re.fullmatch(r"(\d+) CPU threads", old.get("device") or "")
     return {**old, "threads": int(threads[1])} if threads else dict(old)
 
 
-def _data(old: Mapping[str, Any]) -> Json:
+def _data(old: Old) -> Json:
     if "block" in old:
         return dict(old)
     return {**old, "block": _BLOCKS.get(old["name"].split(":")[0])}

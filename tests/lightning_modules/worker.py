@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from datamodules.dataset import Dataset
 from datamodules.labels import IGNORE, LabelSet, UInt8
 from experiments.recipes import smoke
-from experiments.training.callbacks import PredictionWriter
+from experiments.training.checkpoints import PredictionWriter
 from experiments.training.initialisation import build_module
 from experiments.training.trainer import build_trainer
 from experiments.training.training_data import build_data, open_splits

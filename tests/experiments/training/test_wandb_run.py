@@ -16,12 +16,7 @@ import wandb
 from datamodules import open_data
 from experiments.recipes import smoke
 from experiments.training.callbacks import Panel
-from experiments.training.wandb_content import (
-    RunInit,
-    content_of_trial,
-    init_of_trial,
-    summary,
-)
+from experiments.training.wandb_content import RunInit, content_of_trial, init_of_trial, summary
 from experiments.training.wandb_pictures import PICTURE_BYTES, SIDE, Picture
 from experiments.training.wandb_run import Mirror
 from experiments.trials.environment import WandbMode
