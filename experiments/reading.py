@@ -25,13 +25,13 @@ import warnings
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
+from datamodules.dataset import Dataset
 from datamodules.datasets.cityscapes import CITYSCAPES
 from datamodules.image_files import ImageFileDataset, Sample
 from datamodules.imagenet_statistics import MEAN, STD
@@ -44,7 +44,7 @@ from experiments.trials.environment import ALLOCATOR
 
 SIZE, CROP, SCALE = (1024, 2048), (512, 1024), (0.5, 2.0)
 
-Reader = Callable[[int, int], Any]  # (epoch, index) to a sample
+Reader = Callable[[int, int], object]  # (epoch, index) to a sample
 
 
 def field(rng: np.random.Generator, size: tuple[int, int], power: float) -> np.ndarray:
@@ -98,7 +98,7 @@ def albumentations_reader(data: ImageFileDataset) -> Reader:
         ]
     )
 
-    def read(epoch: int, index: int) -> Any:
+    def read(epoch: int, index: int) -> object:
         sample = data.samples[index]
         image = cv2.imread(os.fspath(sample.image), cv2.IMREAD_COLOR_RGB)
         mask = cv2.imread(os.fspath(sample.mask or ""), cv2.IMREAD_UNCHANGED)
@@ -124,7 +124,7 @@ def torchvision_reader(data: ImageFileDataset) -> Reader:
         ]
     )
 
-    def read(epoch: int, index: int) -> Any:
+    def read(epoch: int, index: int) -> object:
         sample = data.samples[index]
         image = decode_image(os.fspath(sample.image), ImageReadMode.RGB)
         mask = decode_image(os.fspath(sample.mask or ""))
@@ -133,7 +133,7 @@ def torchvision_reader(data: ImageFileDataset) -> Reader:
     return read
 
 
-def our_reader(data: Any) -> Reader:
+def our_reader(data: Dataset) -> Reader:
     from datamodules.loading.datamodule import TrainData
 
     stream = TrainData(data, seed=0, augmentation=Augmentation(CROP, SCALE, True, "none"))
