@@ -37,7 +37,6 @@ from datamodules.image_files import ImageFileDataset, Sample
 from datamodules.imagenet_statistics import MEAN, STD
 from datamodules.loading.cache import open_decoded
 from datamodules.loading.cache_writer import build
-from datamodules.loading.sampling import permutation
 from datamodules.loading.transforms import Augmentation
 from experiments.trials.atomic_io import write_json
 from experiments.trials.environment import ALLOCATOR
@@ -134,6 +133,7 @@ def torchvision_reader(data: ImageFileDataset) -> Reader:
 
 
 def our_reader(data: Dataset) -> Reader:
+    # Torch takes seconds, which `--help` does not need.
     from datamodules.loading.datamodule import TrainData
 
     stream = TrainData(data, seed=0, augmentation=Augmentation(CROP, SCALE, True, "none"))
@@ -171,7 +171,7 @@ def _time(data: ImageFileDataset, name: str, number: int) -> tuple[list[float], 
     seconds, most = [], idle
     for position in range(number):
         epoch = 1 + position // size
-        index = permutation(0, epoch, size)[position % size]
+        index = int(np.random.default_rng([0, epoch]).permutation(size)[position % size])
         start = time.perf_counter()
         read(epoch, index)
         seconds.append(time.perf_counter() - start)
