@@ -83,6 +83,7 @@ PLACES = re.compile(
     r"result\.json/(cost/(latency_ms|peak_memory)|timing/train_seconds|hashes/code|"
     r"checkpoint/sha256)|\.csv row \d+, (hash_code|path)$"
 )
+PRIOR = ("miou", "pixel_accuracy", "num_classes_counted", "iou", "groups")  # of an older prior
 PRINTED = re.compile(
     r"\d+\.\d\s+GB\s+of\s+it\s+libraries|\n\* made by other code than is here now; .*"
 )
@@ -174,14 +175,36 @@ def _content(path: Path) -> dict[str, Any]:
     if path.suffix == ".npz":
         return {f" {name}": array for name, array in np.load(path).items()}
     text = path.read_text(errors="backslashreplace")  # PDF is no text
+    if path.name in ("result.json", "position-prior.json"):
+        return _leaves(_numbers(json.loads(text)))
     if path.suffix == ".json":
         return _leaves(json.loads(text))
     if path.suffix == ".jsonl":
-        return _leaves([json.loads(line) for line in text.splitlines()])
+        return _leaves(_curves([json.loads(line) for line in text.splitlines()]))
     if path.suffix == ".csv":
         rows = enumerate(csv.DictReader(text.splitlines()), 1)
         return {f" row {i}, {column}": cell for i, row in rows for column, cell in row.items()}
     return {"": {".html": _page, ".txt": _printed}.get(path.suffix, str.splitlines)(text)}
+
+
+def _numbers(record: dict[str, Any]) -> dict[str, Any]:
+    """What schemas of a result say alike: its numbers, and the hashes that its settings have."""
+    metrics = record.get("metrics", {k: v for k, v in record.items() if k in PRIOR})
+    variants = metrics.get("miou_variants", metrics.get("audit")) or None
+    told = {k: v for k, v in metrics.items() if k not in ("miou_variants", "audit") and v}
+    curve = {k: v for k, v in record.get("curve", {}).items() if k in ("train", "val") and v}
+    kept = {k: record[k] for k in ("hashes", "confusion", "cost", "timing") if k in record}
+    return {**kept, "metrics": told, "miou by other definitions": variants, "curve": curve or None}
+
+
+def _curves(lines: list[dict[str, Any]]) -> dict[str, Any]:
+    """Every point by its step, however many lines it takes; without what newer versions keep."""
+    points: dict[str, dict[str, Any]] = {}
+    for line in lines:
+        told = {k: v for k, v in line.items() if k not in ("step", "train/first_loss")}
+        if told:
+            points.setdefault(str(line["step"]), {}).update(told)
+    return points
 
 
 def _leaves(value: Any, place: str = "") -> dict[str, Any]:

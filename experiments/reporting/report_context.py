@@ -195,5 +195,6 @@ def _details(results: Sequence[TrialResult]) -> Details:
 def _values(items: Iterable[tuple[str, object]]) -> dict[str, list[str]]:
     values: dict[str, dict[str, None]] = {}
     for name, value in items:
-        values.setdefault(name, {})[str(value)] = None
+        shown = str(list(value)) if isinstance(value, tuple) else str(value)
+        values.setdefault(name, {})[shown] = None
     return {name: list(texts) for name, texts in values.items()}
