@@ -231,8 +231,9 @@ class BlockBootstrap:
         """(n, parts, 3, K) of tp, fp and fn to (blocks, parts, 3, K) of tp, union and truth."""
         tp, fp, fn = np.moveaxis(parts, 2, 0)
         stacked = np.stack([tp, tp + fp + fn, tp + fn], axis=2)
-        sums = np.zeros((int(self.block.max()) + 1, *stacked.shape[1:]))  # exact in float64
-        np.add.at(sums, self.block, stacked)
+        order = np.argsort(self.block, kind="stable")
+        starts = np.flatnonzero(np.diff(self.block[order], prepend=-1))
+        sums: Floats = np.add.reduceat(stacked[order], starts).astype(np.float64)  # exact
         return sums
 
 
