@@ -1,7 +1,8 @@
 """Run one trial: train, predict, score, measure, and write one result file.
 
-`python -m experiments.run --model unet:width=9 --recipe camvid-quick --data-root CamVid`
-`compare` starts one such process for every cell of its table.
+  python -m experiments.run --model unet:width=9 --recipe camvid-quick --data-root CamVid
+
+`compare` starts one such process for every trial.
 """
 
 import argparse
@@ -15,7 +16,11 @@ from experiments.trials.recipe import RecipeRequest, TuningBudget
 
 
 def parser() -> argparse.ArgumentParser:
-    p = argparse.ArgumentParser(prog="python -m experiments.run", description=__doc__)
+    p = argparse.ArgumentParser(
+        prog="python -m experiments.run",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     p.add_argument("--model", required=True, help="network with its options, as unet:width=9")
     p.add_argument("--recipe", default="demo", help="name, or file.py:function")
     p.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", dest="changes")
@@ -67,7 +72,7 @@ def main(argv: list[str] | None = None) -> int:
     die_with_parent()
     spin_briefly()
     # `--help` does without them.
-    from experiments.training.trial_runner import first_steps, lend, run_trial
+    from experiments.training.trial_runner import first_steps, run_other_rank, run_trial
     from experiments.trials.trial import BusyError
 
     request, keeps_results = request_of(args), global_rank() == 0
@@ -77,7 +82,7 @@ def main(argv: list[str] | None = None) -> int:
             if keeps_results:
                 print(trained.model_dump_json())
             return 0
-        failure = run_trial(request) if keeps_results else lend(request)
+        failure = run_trial(request) if keeps_results else run_other_rank(request)
     except BusyError as error:
         print(f"{error}; wait for it, or end it and try again", file=sys.stderr)
         return 3

@@ -34,11 +34,14 @@ def main(argv: list[str] | None = None) -> int:
     from experiments.comparison.verifier import verify
     from experiments.trials.results import read_results
 
-    holds = True
+    holds, num_verified = True, 0
     try:
         for result, verification in verify(read_results(args.results), args.data_root, args.steps):
             print(f"{result.label} seed {result.seed}: {verification}", flush=True)
             holds &= verification.outcome != "different"
+            num_verified += 1
+        if not num_verified:
+            raise ValueError(f"{args.results} has no finished trial: run a comparison first")
     except (ValueError, OSError) as error:
         print(error, file=sys.stderr)
         return 2

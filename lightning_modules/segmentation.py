@@ -10,8 +10,8 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim import SGD
 
 from datamodules.loading.datamodule import Batch
+from lightning_modules.confusion_matrix import ConfusionMatrix
 from lightning_modules.losses import cross_entropy_sum, denominator
-from lightning_modules.metrics import ConfusionMatrix
 from lightning_modules.normalisation import Normalisation
 
 

@@ -193,7 +193,8 @@ def _numbers(record: dict[str, Any]) -> dict[str, Any]:
     variants = metrics.get("miou_variants", metrics.get("audit")) or None
     told = {k: v for k, v in metrics.items() if k not in ("miou_variants", "audit") and v}
     curve = {k: v for k, v in record.get("curve", {}).items() if k in ("train", "val") and v}
-    kept = {k: record[k] for k in ("hashes", "confusion", "cost", "timing") if k in record}
+    parts = ("hashes", "confusion", "cost", "timing")
+    kept: dict[str, Any] = {part: record[part] for part in parts if part in record}
     return {**kept, "metrics": told, "miou by other definitions": variants, "curve": curve or None}
 
 

@@ -46,7 +46,7 @@ def _verify(
 ) -> list[str]:
     """Say of each finished trial whether it holds, and what of those that do not."""
     complaints = []
-    for result, verification in verify(results, root, num_steps) if results else ():
+    for result, verification in verify(results, root, num_steps):
         line = f"{result.label} seed {result.seed}: {verification}"
         console.print(f"verified: {line}", markup=False, soft_wrap=True)
         if verification.outcome == "different":

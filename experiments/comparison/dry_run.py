@@ -10,7 +10,7 @@ from experiments.comparison.request import ComparisonRequest
 from experiments.comparison.tuning import studies_of, tuning_table
 from experiments.reporting.plan_table import plan_table
 from experiments.trials.data_check import data_hash
-from experiments.trials.trial import State, Trial
+from experiments.trials.trial import Action, Trial, action
 
 
 def print_plan(trials: Sequence[Trial], request: ComparisonRequest, console: Console) -> None:
@@ -41,7 +41,7 @@ def print_plan(trials: Sequence[Trial], request: ComparisonRequest, console: Con
     left = sum(
         estimates[trial.model].hours * trial.recipe.steps / recipe.steps
         for trial, state in states
-        if state not in (State.DONE, State.STALE)
+        if action(state, request.rerun) is not Action.KEEP
     )
     jobs = request.jobs
     console.print(f"about {left / jobs:.2g} h of training left, {jobs} at a time")

@@ -11,7 +11,7 @@ from experiments.comparison.trial_process import TrialProcess
 from experiments.training.trial_request import request_of
 from experiments.trials.atomic_io import check_writable
 from experiments.trials.environment import is_main_node
-from experiments.trials.trial import State, Trial, comparison_id
+from experiments.trials.trial import Action, Trial, action, comparison_id
 
 
 def run(
@@ -53,12 +53,12 @@ def group_of(trials: Sequence[Trial]) -> str:
 
 def _prepare(trial: Trial, data: str, rerun: Rerun) -> bool:
     if not is_main_node():
-        return trial.state(data) not in (State.DONE, State.STALE)
+        return action(trial.state(data), rerun) is not Action.KEEP
     with trial.lock():  # names whoever holds it before anything starts
         return trial.prepare(data, rerun)
 
 
-def fetch_weights(trials: Sequence[Trial], data: str, rerun: str) -> None:
+def fetch_weights(trials: Sequence[Trial], data: str, rerun: Rerun) -> None:
     """Have here what the trials that will start anew need.
 
     Args:
@@ -70,14 +70,7 @@ def fetch_weights(trials: Sequence[Trial], data: str, rerun: str) -> None:
     """
     from models.imagenet import fetch, imagenet_networks  # it brings torch
 
-    kept = (State.DONE, State.STALE) if rerun == "failed" else ()
-    goes_on = (State.STARTED, State.FAILED) if rerun != "all" else ()
-    models = dict.fromkeys(
-        trial.model
-        for trial in trials
-        if (state := trial.state(data)) not in kept
-        and not (state in goes_on and any(trial.folder.glob("checkpoints/*.ckpt")))
-    )
+    models = dict.fromkeys(trial.model for trial in trials if _starts_anew(trial, data, rerun))
     lacking = []
     for network in imagenet_networks(models):
         try:
@@ -86,3 +79,9 @@ def fetch_weights(trials: Sequence[Trial], data: str, rerun: str) -> None:
             lacking.append(str(error))
     if lacking:
         raise ValueError("; ".join(lacking))
+
+
+def _starts_anew(trial: Trial, data: str, rerun: Rerun) -> bool:
+    todo = action(trial.state(data), rerun)
+    goes_on = todo is Action.RUN and any(trial.folder.glob("checkpoints/*.ckpt"))
+    return todo is not Action.KEEP and not goes_on

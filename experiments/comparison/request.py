@@ -9,7 +9,7 @@ from experiments.trials.environment import threads_per_process
 from experiments.trials.recipe import RecipeRequest
 
 DEFAULT_MODELS = "hrnet,deeplabv3p,unet"
-Rerun = Literal["failed", "stale", "all"]
+Rerun = Literal["failed", "stale", "all"]  # as of `trials.trial`, which brings pydantic
 
 
 @dataclass(frozen=True, kw_only=True)

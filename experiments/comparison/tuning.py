@@ -21,7 +21,7 @@ from experiments.trials.result_types import (
     TuningStudy,
 )
 from experiments.trials.results import read_identity, read_result
-from experiments.trials.trial import BusyError, Trial, slug
+from experiments.trials.trial import BusyError, Rerun, Trial, slug
 
 SPAN = 10.0  # from a tenth of the recipe's value to ten times it
 PART = 4  # a candidate trains for a quarter of the recipe's steps
@@ -137,7 +137,7 @@ def tune(
     count: int,
     run: Callable[[list[Trial]], object],
     console: Console,
-    rerun: str = "failed",
+    rerun: Rerun = "failed",
 ) -> dict[Trial, Failure | None]:
     """The trials once more, with what each network's candidates show to be best for it.
 

@@ -8,7 +8,7 @@ from experiments.comparison.wandb_comparison import comparison_run, log_comparis
 from experiments.comparison.wandb_pictures import panel_pictures
 from experiments.comparison.wandb_sync import Version
 from experiments.reporting.image_panel import Panel
-from experiments.training.wandb_content import content, content_of_trial, init_of_trial, summary
+from experiments.training.wandb_content import content, init_of_trial, summary, trial_content_hash
 from experiments.trials.history import FIRST_LOSS, HISTORY, points_of, read_points
 from experiments.trials.result_types import FinishedTrial, TrialResult
 
@@ -29,7 +29,7 @@ def trial_version(result: TrialResult, group: str, panel: Panel) -> Version:
             run.log(point)
 
     if curve is not None:
-        said = content_of_trial(init.config, shown, curve)
+        said = trial_content_hash(init.config, shown, curve)
     else:
         said = content(init.config, shown, points)
     pictures = [

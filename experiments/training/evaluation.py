@@ -2,10 +2,10 @@
 
 from datamodules.loading.cache import open_cached
 from experiments.scoring.metrics import score_folder
-from experiments.training.evaluation_folder import Evaluated, claimed, join
+from experiments.training.evaluation_folder import Evaluated, join, with_origin
 from experiments.training.evaluation_plan import Evaluation
+from experiments.training.evaluation_prediction import ShowProgress, load_network, predict_split
 from experiments.training.evaluation_result import unscored_evaluation
-from experiments.training.prediction import ShowProgress, load_network, predict_split
 from experiments.trials.data_check import check_splits
 
 
@@ -24,7 +24,7 @@ def evaluate(evaluation: Evaluation, show_progress: ShowProgress) -> Evaluated:
     result = unscored_evaluation(evaluation, report)
     comparison = join(request.add, result)
     network, sha256 = load_network(evaluation, data.labels.num_classes)
-    result = claimed(result, evaluation.checkpoint, sha256)
+    result = with_origin(result, evaluation.checkpoint, sha256)
     predict_split(evaluation, data, network, result.predictions, show_progress)
     if report.inspected and not any(summary.pixels):
         return Evaluated([], result.predictions)

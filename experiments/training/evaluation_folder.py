@@ -17,7 +17,7 @@ from experiments.trials.results import (
 from experiments.trials.trial import seed_folder, slug
 
 
-class Claim(Record):
+class PredictionOrigin(Record):
     """What all predictions of a folder share.
 
     Attributes:
@@ -32,7 +32,7 @@ class Claim(Record):
     precision: str | None
 
 
-def claimed(result: FinishedTrial, weights: Path, sha256: str) -> FinishedTrial:
+def with_origin(result: FinishedTrial, weights: Path, sha256: str) -> FinishedTrial:
     """Say before the first prediction how those beside a result are made.
 
     Args:
@@ -42,7 +42,7 @@ def claimed(result: FinishedTrial, weights: Path, sha256: str) -> FinishedTrial:
         ValueError: there are some that were made otherwise.
     """
     path = result.path.parent / "evaluation.json"
-    ours = Claim(
+    ours = PredictionOrigin(
         weights=sha256,
         data=result.hashes.data or result.data.fingerprints,
         model=result.model,
@@ -62,9 +62,11 @@ def claimed(result: FinishedTrial, weights: Path, sha256: str) -> FinishedTrial:
     return result.model_copy(update={"checkpoint": checkpoint})
 
 
-def _differences(ours: Claim, path: Path) -> list[str]:
-    theirs = read_record(path, Claim)
-    return [n for n in Claim.model_fields if getattr(theirs, n, None) != getattr(ours, n)]
+def _differences(ours: PredictionOrigin, path: Path) -> list[str]:
+    theirs = read_record(path, PredictionOrigin)
+    return [
+        n for n in PredictionOrigin.model_fields if getattr(theirs, n, None) != getattr(ours, n)
+    ]
 
 
 @dataclass(frozen=True)

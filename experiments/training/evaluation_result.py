@@ -1,13 +1,11 @@
 """The result of an evaluation, but for its scores and its weights."""
 
-from typing import Literal
-
 from datamodules.validation.check_report import CheckReport
 from experiments import __version__
 from experiments.training.evaluation_plan import Evaluation
 from experiments.trials.data_check import scored_data
 from experiments.trials.hashing import short_hash
-from experiments.trials.protocols import EvaluationProtocol
+from experiments.trials.protocols import EvaluationProtocol, Selection
 from experiments.trials.result_types import FinishedTrial, Hashes, TrialIdentity
 from experiments.trials.results import RESULT
 
@@ -39,7 +37,7 @@ def unscored_evaluation(evaluation: Evaluation, report: CheckReport) -> Finished
 
 def _protocol(evaluation: Evaluation) -> EvaluationProtocol:
     recipe, checkpoint = evaluation.recipe, evaluation.checkpoint.name
-    selection: Literal["last step", "by hand", "unknown"] = "unknown"
+    selection: Selection = "unknown"
     if recipe is not None:
         last = checkpoint == f"step{recipe.steps:08d}.ckpt"
         selection = "last step" if last else "by hand"

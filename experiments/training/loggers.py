@@ -10,7 +10,7 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from datamodules.dataset import Dataset
 from experiments.training.callbacks import Panel
-from experiments.training.wandb_content import content_of_trial, init_of_trial, summary
+from experiments.training.wandb_content import init_of_trial, summary, trial_content_hash
 from experiments.training.wandb_run import Mirror
 from experiments.trials.environment import WandbMode, global_rank
 from experiments.trials.history import FIRST_LOSS, HISTORY, curve_of, read_points
@@ -94,7 +94,7 @@ class Dashboard(Logger):
     def close(self, result: FinishedTrial) -> None:
         """Send the scores and costs, and end the run."""
         shown = summary(result)
-        stamp = content_of_trial(self.mirror.config, shown, result.curve)
+        stamp = trial_content_hash(self.mirror.config, shown, result.curve)
         self.mirror.close({**shown, "mirror": stamp} if self.mirror.whole else shown)
 
 

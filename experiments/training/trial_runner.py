@@ -63,7 +63,7 @@ def first_steps(request: TrialRequest, num_steps: int, perturbed: bool) -> First
     return train_first_steps(requested(request), num_steps, perturbed)
 
 
-def lend(request: TrialRequest) -> Failure | None:
+def run_other_rank(request: TrialRequest) -> Failure | None:
     """Take part in a trial of which another process keeps the folder.
 
     Raises:

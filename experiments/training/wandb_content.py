@@ -48,7 +48,7 @@ def content(config: Values, *facts: object) -> str:
     return short_hash([FORM, config, *facts])
 
 
-def content_of_trial(config: Values, shown: Values, curve: Curve) -> str:
+def trial_content_hash(config: Values, shown: Values, curve: Curve) -> str:
     """The same of a trial, from training or from its result."""
     points = {"train": curve.train, "val": curve.val}
     return content(config, shown, points)

@@ -11,6 +11,7 @@ from experiments.trials.hashing import short_hash
 from models.registry import MIN_SIDE, nearest
 
 Size = tuple[int, int]
+Selection = Literal["last step", "by hand", "unknown"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,21 +35,28 @@ class Protocol:
 
     def __post_init__(self) -> None:
         window, stride = self.window, self.stride
-        checks = {
-            "scales (above 0 and up to 10, each once)": bool(self.scales)
-            and all(0 < scale <= 10 for scale in self.scales)
-            and len({*self.scales}) == len(self.scales),
-            f"window (two sides of at least {MIN_SIDE})": min(window or (MIN_SIDE,)) >= MIN_SIDE,
-            "stride (at least 1 and within a window)": (window is None) == (stride is None)
-            and all(1 <= s <= w for s, w in zip(stride or (), window or (), strict=True)),
-            "gaussian (only of windows)": window is not None or not self.gaussian,
-        }
-        for need, fine in checks.items():
+        passes = all(0 < scale <= 10 for scale in self.scales)
+        once = bool(self.scales) and len({*self.scales}) == len(self.scales)
+        steps = all(1 <= s <= w for s, w in zip(stride or (), window or (), strict=False))
+        checks = (  # field, what it needs, and whether it has it
+            ("scales", "above 0 and up to 10, each once", passes and once),
+            (
+                "window",
+                f"two sides of at least {MIN_SIDE}",
+                min(window or (MIN_SIDE,)) >= MIN_SIDE,
+            ),
+            (
+                "stride",
+                "at least 1 and within a window",
+                (window is None) == (stride is None) and steps,
+            ),
+            ("gaussian", "only of windows", window is not None or not self.gaussian),
+        )
+        for field, need, fine in checks:
             if not fine:
-                field = need.split()[0]
                 raise ValueError(
-                    f"a protocol's {field} is {getattr(self, field)!r}, needed is {need}: change "
-                    "it, or name one of " + ", ".join(PROTOCOLS)
+                    f"a protocol's {field} is {getattr(self, field)!r}, needed is {field} "
+                    f"({need}): change it, or name one of {', '.join(PROTOCOLS)}"
                 )
 
     def __str__(self) -> str:
@@ -89,7 +97,7 @@ class EvaluationProtocol:
 
     split: str
     passes: Protocol | None
-    selection: Literal["last step", "by hand", "unknown"] = "last step"
+    selection: Selection = "last step"
     checkpoint: str | None = None
     precision: str | None = None
 

@@ -123,28 +123,27 @@ class Recipe:
     """By what search a network's own `lr` and `weight_decay` were chosen."""
 
     def __post_init__(self) -> None:
-        checks = {
-            f"crop (two sides of at least {MIN_SIDE})": min(self.crop) >= MIN_SIDE,
-            "batch (at least 1)": self.batch >= 1,
-            "steps (at least 1)": self.steps >= 1,
-            "val_every (at least 1)": self.val_every >= 1,
-            "lr (above 0)": self.lr > 0,
-            "momentum (0 to 1)": 0 <= self.momentum < 1,
-            "bn_momentum (0 to 1)": 0 < self.bn_momentum <= 1,
-            "weight_decay (at least 0)": self.weight_decay >= 0,
-            "scale (0 < low <= high)": 0 < self.scale[0] <= self.scale[1],
-            "micro_batch (1 to batch)": 1 <= (self.micro_batch or 1) <= self.batch,
-            f"precision (one of {', '.join(PRECISIONS)})": self.precision in PRECISIONS,
-            f"photometric (one of {', '.join(_PHOTOMETRIC)})": self.photometric in _PHOTOMETRIC,
-            f"crop_on (one of {', '.join(_CROP_ON)})": self.crop_on in _CROP_ON,
-            f"init (one of {', '.join(_INITS)})": self.init in _INITS,
-        }
-        for need, fine in checks.items():
+        checks = (  # field, what it needs, and whether it has it
+            ("crop", f"two sides of at least {MIN_SIDE}", min(self.crop) >= MIN_SIDE),
+            ("batch", "at least 1", self.batch >= 1),
+            ("steps", "at least 1", self.steps >= 1),
+            ("val_every", "at least 1", self.val_every >= 1),
+            ("lr", "above 0", self.lr > 0),
+            ("momentum", "0 to 1", 0 <= self.momentum < 1),
+            ("bn_momentum", "0 to 1", 0 < self.bn_momentum <= 1),
+            ("weight_decay", "at least 0", self.weight_decay >= 0),
+            ("scale", "0 < low <= high", 0 < self.scale[0] <= self.scale[1]),
+            ("micro_batch", "1 to batch", 1 <= (self.micro_batch or 1) <= self.batch),
+            ("precision", _one_of(PRECISIONS), self.precision in PRECISIONS),
+            ("photometric", _one_of(_PHOTOMETRIC), self.photometric in _PHOTOMETRIC),
+            ("crop_on", _one_of(_CROP_ON), self.crop_on in _CROP_ON),
+            ("init", _one_of(_INITS), self.init in _INITS),
+        )
+        for field, need, fine in checks:
             if not fine:
-                field = need.split()[0]
                 raise ValueError(
-                    f"recipe {self.name}: {field} is {getattr(self, field)!r}, needed is {need}: "
-                    f"change it with --set {field}=..."
+                    f"recipe {self.name}: {field} is {getattr(self, field)!r}, needed is {field} "
+                    f"({need}): change it with --set {field}=..."
                 )
 
     @property
@@ -168,3 +167,7 @@ class Recipe:
             if field.name in _LATER and fields[field.name] == field.default:
                 del fields[field.name]
         return short_hash(fields)
+
+
+def _one_of(names: tuple[str, ...]) -> str:
+    return f"one of {', '.join(names)}"

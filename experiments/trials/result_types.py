@@ -50,7 +50,7 @@ class Hashes(Record):
     """What has to be the same for two results to share a table; None where nobody told it.
 
     Attributes:
-        code: of the source that the numbers come from (`trials.hashing`); another one stars a row.
+        code: of the source that the numbers come from (`trials.code_hash`); another stars a row.
     """
 
     recipe: str | None

@@ -258,7 +258,7 @@ def _validated(kind: type[M], record: Json, path: Path) -> M:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         field = ".".join(map(str, first["loc"])) or "result"
-        need = first["msg"].removeprefix("Value error, ")
+        need = str(first["ctx"]["error"]) if first["type"] == "value_error" else first["msg"]
         got = "" if first["type"] in ("missing", "value_error") else f" is {_brief(first['input'])}"
         raise ValueError(
             f"{path}: {field}{got}: {need[:1].lower()}{need[1:]}; mend it, or delete the file to "

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
+from typing import Literal
 
 from filelock import FileLock, Timeout
 
@@ -35,6 +36,8 @@ from experiments.trials.results import (
     write_record,
 )
 
+Rerun = Literal["failed", "stale", "all"]  # trials that are done again, though they have ended
+
 
 class State(Enum):
     """What a trial's folder holds, against what is asked for now."""
@@ -49,13 +52,36 @@ class State(Enum):
     OUTDATED = "started by other code"
 
 
+class Action(Enum):
+    """What is done with a trial."""
+
+    RUN = "start it, or go on"
+    KEEP = "leave its result"
+    REDO = "clear it away and start"
+    REFUSE = "cannot be mixed with what is there"
+
+
+def action(state: State, rerun: Rerun) -> Action:
+    """By what its folder holds and what a user wants done again."""
+    again = {
+        "failed": {State.REDO},
+        "stale": {State.REDO, State.STALE, State.OTHER, State.OUTDATED},
+        "all": set(State) - {State.NEW},
+    }
+    if state in again[rerun]:
+        return Action.REDO
+    if state in (State.OTHER, State.OUTDATED):
+        return Action.REFUSE
+    return Action.KEEP if state in (State.DONE, State.STALE) else Action.RUN
+
+
 class BusyError(RuntimeError):
     """Another process holds the trial; the message names it."""
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One cell of a comparison. Same trial, same result file."""
+    """One run of a comparison. Same trial, same result file."""
 
     recipe: Recipe
     model: str
@@ -139,7 +165,7 @@ class Trial:
             return State.STARTED if found == now else State.OUTDATED
         return State.DONE if found == now else State.STALE
 
-    def prepare(self, data: str, rerun: str = "failed") -> bool:
+    def prepare(self, data: str, rerun: Rerun = "failed") -> bool:
         """Whether there is work to do; clears away what is to be done again. Needs the lock.
 
         The search of a tuned trial is written only where there is work: a kept result keeps its.
@@ -147,20 +173,16 @@ class Trial:
         Raises:
             ValueError: what is there belongs to another recipe, data set or code.
         """
-        again = {
-            "failed": {State.REDO},
-            "stale": {State.REDO, State.STALE, State.OTHER, State.OUTDATED},
-            "all": set(State) - {State.NEW},
-        }
         state = self.state(data)
-        if state in again[rerun]:
+        todo = action(state, rerun)
+        if todo is Action.REDO:
             self._clear()
-        elif state in (State.OTHER, State.OUTDATED):
+        elif todo is Action.REFUSE:
             raise ValueError(
                 f"{self.folder} holds a trial {state.value}, which cannot be mixed with this "
                 "one: do it again with --rerun stale, or keep it and name another --out"
             )
-        elif state in (State.DONE, State.STALE):
+        elif todo is Action.KEEP:
             return False
         if self.chosen_from is not None:
             write_record(self.folder / TUNED, self.chosen_from)
@@ -174,7 +196,7 @@ class Trial:
         write_record(self.folder / IDENTITY, identity)
         return identity
 
-    def fail(self, data: str, failure: Failure, rerun: str = "failed") -> None:
+    def fail(self, data: str, failure: Failure, rerun: Rerun = "failed") -> None:
         """Leave a failed result of a trial that cannot be run, unless a finished one is kept.
 
         Raises:

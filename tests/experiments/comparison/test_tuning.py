@@ -38,7 +38,7 @@ from experiments.trials.results import (
     read_results,
     write_record,
 )
-from experiments.trials.trial import State, Trial
+from experiments.trials.trial import Rerun, State, Trial
 from tests.commands import run
 from tests.experiments.ended_trials import DATA, fail, finish, finished
 from tests.trees import camvid
@@ -212,7 +212,7 @@ def test_another_search_leaves_a_finished_one_alone(tmp_path: Path) -> None:
         for number, candidate in enumerate(candidates):
             finish(candidate, number / 10)
 
-    def tuned(count: int, rerun: str = "failed") -> Trial:
+    def tuned(count: int, rerun: Rerun = "failed") -> Trial:
         (_, last) = tuning.tune(trials, count, run, Console(quiet=True), rerun)
         return last
 

@@ -14,7 +14,7 @@ from experiments.comparison.verifier import compare_losses, kept_losses
 from experiments.trials.results import read_results
 from experiments.trials.verification import Outcome, stale_results, verified
 from tests.commands import ROOT, SETTINGS, run
-from tests.experiments.made import arrays, trial
+from tests.experiments.made import arrays, failed, trial
 
 MODEL = "unet:width=4"
 
@@ -54,7 +54,7 @@ def test_older_results_keep_what_their_curve_has(tmp_path: Path) -> None:
     ("args", "says"),
     [
         (("--steps", "0"), "0 steps verify nothing: give at least 1"),
-        (("--steps", "10"), "keeps no loss of the first 10 steps: give --steps of at least 20"),
+        (("--steps", "10"), "keeps no loss of the first 10 steps: ask for at least 20"),
     ],
 )
 def test_what_cannot_be_verified_is_said(
@@ -65,6 +65,9 @@ def test_what_cannot_be_verified_is_said(
     assert says in capsys.readouterr().err
     assert verify.main([str(tmp_path / "none")]) == 2
     assert "no results folder at" in capsys.readouterr().err
+    failed(tmp_path / "failed", "unet:width=4", "no luck")
+    assert verify.main([str(tmp_path / "failed")]) == 2
+    assert "failed has no finished trial: run a comparison first" in capsys.readouterr().err
 
 
 def _verify_with(old: str, new: str, results: Path, copy: Path) -> tuple[int, str]:

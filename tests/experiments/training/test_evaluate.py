@@ -20,7 +20,7 @@ from experiments import evaluate
 from experiments.comparison.tuning import search
 from experiments.recipes import smoke
 from experiments.run import main as run_trial
-from experiments.training import prediction
+from experiments.training import evaluation_prediction
 from experiments.trials.comparability import check_comparable
 from experiments.trials.protocols import Protocol
 from experiments.trials.result_types import FinishedTrial
@@ -217,7 +217,7 @@ def test_goes_on_where_it_was_stopped(
             raise KeyboardInterrupt
         return predict(*args, **options)
 
-    monkeypatch.setattr(prediction, "predict", stopping)
+    monkeypatch.setattr(evaluation_prediction, "predict", stopping)
     out = trial / "new"
     assert _evaluate(trial, "--out", out) == 130
     assert "the same command goes on" in capsys.readouterr().err

@@ -16,7 +16,7 @@ import wandb
 from datamodules import open_data
 from experiments.recipes import smoke
 from experiments.training.callbacks import Panel
-from experiments.training.wandb_content import RunInit, content_of_trial, init_of_trial, summary
+from experiments.training.wandb_content import RunInit, init_of_trial, summary, trial_content_hash
 from experiments.training.wandb_pictures import PICTURE_BYTES, SIDE, Picture
 from experiments.training.wandb_run import Mirror
 from experiments.trials.environment import WandbMode
@@ -69,7 +69,7 @@ def test_an_offline_trial_holds_what_the_result_holds(tmp_path: Path) -> None:
     assert written.summary["cost/gmacs"] == result.cost.gmacs
     config = init_of_trial(result, None).config
     shown = summary(result)
-    stamp = content_of_trial(config, shown, result.curve)
+    stamp = trial_content_hash(config, shown, result.curve)
     assert written.summary["mirror"] == stamp
     assert written.exit_code == 0
     assert not written.files("media/**/*.*")  # offline nobody looks

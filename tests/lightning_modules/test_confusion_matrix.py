@@ -6,7 +6,7 @@ import torch
 from torchmetrics.classification import MulticlassConfusionMatrix
 
 from experiments.scoring.counts import confusion
-from lightning_modules.metrics import ConfusionMatrix
+from lightning_modules.confusion_matrix import ConfusionMatrix
 
 
 def _maps(seed: int, classes: int) -> tuple[torch.Tensor, torch.Tensor]:
