@@ -195,6 +195,9 @@ class BlockBootstrap:
         weights = draw_weights(size, num_draws, seed)
         weights = weights[weights[:, labelled].any(1)]
         self._weights: Weights = np.concatenate([np.ones((1, size), np.int16), weights])
+        # (1 + draws, K): whether a draw shows a class, which is so for all models alike.
+        truths = self._sums(self._truth)
+        self._shows = np.concatenate([chunk @ truths > 0 for chunk in chunks(self._weights)])
 
     def model(self, seeds: Mapping[int, Arrays]) -> ModelScores:
         """Scores of a model of the counts of its seeds; with bands where all of these have them.
@@ -220,30 +223,35 @@ class BlockBootstrap:
                 "with python -m experiments.score --again"
             )
         within = arrays["band"].astype(np.int64) if bands else whole[:, None][:, :0]
-        sums = self._sums(np.concatenate([whole[:, None], within], axis=1))
-        values = [_columns(np.tensordot(chunk, sums, 1)) for chunk in chunks(self._weights)]
-        truths = sums[:, :, 2]  # (blocks, 1 + widths, K)
+        tp, fp, fn = np.moveaxis(np.concatenate([whole[:, None], within], axis=1), 2, 0)
+        sums = self._sums(np.stack([tp, tp + fp + fn], axis=2))  # (blocks, 1 + widths, 2, K)
+        draws = (np.tensordot(chunk, sums, 1) for chunk in chunks(self._weights))
+        shows = (self._shows[i : i + CHUNK] for i in range(0, len(self._shows), CHUNK))
+        values = [_columns(*pair) for pair in zip(draws, shows, strict=True)]
+        truths = self._sums(tp + fn)  # (blocks, 1 + widths, K)
         labelled = [truths[:, :1].any(2), truths[:, 0] > 0, truths[:, 1:].any(2)]
         labelled.append((truths[:, :1] > truths[:, 1:]).any(2))
         return np.concatenate(values), np.concatenate(labelled, axis=1).sum(0)
 
-    def _sums(self, parts: Ints) -> Floats:
-        """(n, parts, 3, K) of tp, fp and fn to (blocks, parts, 3, K) of tp, union and truth."""
-        tp, fp, fn = np.moveaxis(parts, 2, 0)
-        stacked = np.stack([tp, tp + fp + fn, tp + fn], axis=2)
+    def _sums(self, counts: Ints) -> Floats:
+        """Of images, (n, ...), to those of blocks, (blocks, ...)."""
         order = np.argsort(self.block, kind="stable")
         starts = np.flatnonzero(np.diff(self.block[order], prepend=-1))
-        sums: Floats = np.add.reduceat(stacked[order], starts).astype(np.float64)  # exact
+        sums: Floats = np.add.reduceat(counts[order], starts).astype(np.float64)  # exact
         return sums
 
 
-def _columns(sums: Floats) -> Floats:
-    """(draws, 1 + widths, 3, K) to (draws, columns)."""
+def _columns(sums: Floats, shows: npt.NDArray[np.bool_]) -> Floats:
+    """(draws, 1 + widths, 2, K) of tp and union to (draws, columns).
+
+    Args:
+        shows: (draws, K), whether a draw has a labelled pixel of a class.
+    """
     whole, within = sums[:, :1], sums[:, 1:]
-    miou, inside, outside = (_mean_iou(part[:, :, :2]) for part in (whole, within, whole - within))
-    tp, union, truth = np.moveaxis(whole[:, 0], 1, 0)
+    miou, inside, outside = (_mean_iou(part) for part in (whole, within, whole - within))
+    tp, union = np.moveaxis(whole[:, 0], 1, 0)
     iou = np.full_like(tp, np.nan)  # a class that is only predicted in a draw says nothing
-    np.divide(tp, union, out=iou, where=truth > 0)
+    np.divide(tp, union, out=iou, where=shows)
     return np.concatenate([miou, iou, inside, outside], axis=1)
 
 
