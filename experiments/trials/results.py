@@ -5,7 +5,6 @@ Nothing here imports torch, so that a report or a notebook starts anywhere in a 
 
 import hashlib
 import io
-import json
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from zipfile import BadZipFile
 import numpy as np
 from pydantic import BaseModel, ValidationError
 
+from datamodules.json_file import as_object, read_json
 from experiments.trials import schema1
 from experiments.trials.atomic_io import write_bytes, write_json
 from experiments.trials.result_types import (
@@ -228,15 +228,8 @@ def _read_json(path: Path) -> Json | None:
     """
     if not path.is_file():
         return None
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise ValueError(
-            f"{path} is not JSON ({error}): delete it to run the trial again"
-        ) from None
-    if not isinstance(record, dict):
-        raise ValueError(f"{path} holds no JSON object: delete it to run the trial again")
-    return record
+    remedy = "delete it to run the trial again"
+    return as_object(read_json(path, remedy), str(path), remedy)
 
 
 def _upgraded(upgrade: Callable[[Json], Json], record: Json, path: Path) -> Json:

@@ -179,9 +179,9 @@ def test_a_damaged_field_is_named(tmp_path: Path, field: str, value: Any, says: 
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("", "is not JSON"),
+        ("", "is empty"),
         ('{"schema": 2', "is not JSON"),
-        ("[" * 100_000, "is not JSON"),
+        ("[" * 100_000, "is nested too deeply"),
         ("[1, 2]", "holds no JSON object"),
         ('{"schema": 3}', "has schema 3, this code reads 1 and 2"),
         ('{"schema": 1}', "lacks the field"),
