@@ -22,7 +22,9 @@ def read_json(path: Path, remedy: str) -> object:
 
 
 def parse_json(content: bytes | str, what: str, remedy: str) -> object:
-    """`read_json` of what is read already. NaN comes through: who knows the field names and refuses it.
+    """`read_json` of what is read already.
+
+    NaN comes through, so that whoever knows the field can name it in refusing.
 
     Args:
         what: names it in the message.
