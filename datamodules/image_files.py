@@ -197,7 +197,7 @@ def _rgb(pixels: np.ndarray) -> UInt8:
 
 
 def listed(path: Path, what: str, how: str) -> list[str]:
-    """The lines of a list of a split, without empty ones at its end.
+    """The lines of a list of a split that are not empty, without blanks around them.
 
     Raises:
         DataError: no such file, or nothing in it.
@@ -205,9 +205,14 @@ def listed(path: Path, what: str, how: str) -> list[str]:
     if not path.is_file():
         raise AbsentError(f"no {what} at {path.parent.absolute()} (looked for {path.name}): {how}")
     try:
-        lines = path.read_text(encoding="utf-8-sig").rstrip().splitlines()
+        text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
         raise DataError(f"{path} is not UTF-8: save it as such") from None
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror}): {how}") from None
+    if "\0" in text:
+        raise DataError(f"{path} is no text, as it holds zero bytes: {how}")
+    lines = [line.strip() for line in text.split("\n") if line.strip()]
     if not lines:
         raise DataError(f"{path} lists no images: {how}")
     return lines
@@ -221,6 +226,13 @@ def check_split(name: str, split: str, splits: Sequence[str]) -> None:
 def check_root(name: str, root: Path | None, how: str) -> Path:
     if root is None:
         raise DataError(f"{name} needs a folder and none was given: {how}")
+    try:
+        os.stat(root)
+    except (FileNotFoundError, NotADirectoryError):
+        return root  # what is to lie in it is not there either, which says more
+    except (OSError, ValueError) as error:  # a loop of links, a name that no file can have
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise DataError(f"{str(root)!a} cannot be opened ({reason}): {how}") from None
     return root
 
 

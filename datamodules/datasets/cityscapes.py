@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from PIL import Image
 
+from datamodules.clutter import find
 from datamodules.dataset import DatasetInfo
 from datamodules.image_files import (
     ImageFileDataset,
@@ -151,7 +152,7 @@ def cityscapes(split: str, root: Path | None = None) -> ImageFileDataset:
 
 def _ids(folder: Path, what: str) -> set[str]:
     """The <city>_<seq>_<frame> of a split's files of one kind, in any city."""
-    return {path.name.removesuffix(f"_{what}.png") for path in folder.glob(f"*/*_{what}.png")}
+    return {path.name.removesuffix(f"_{what}.png") for path in find(folder, f"*/*_{what}.png")}
 
 
 def export(predictions: Path, ids: Sequence[str], target: Path) -> int:

@@ -3,7 +3,6 @@
 A table names the labels (`label_table`).
 """
 
-import os
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -17,16 +16,17 @@ from datamodules.datasets.folder_splits import (
     STEPS,
     deal_groups,
     find_files,
-    listed_images,
-    name_of,
     read_groups,
     serving_split,
     split_folders,
     splits,
 )
 from datamodules.datasets.label_table import Value, draft_rows, read_mask, read_table, values_of
+from datamodules.datasets.split_lists import listed_images, name_of
+from datamodules.file_names import file_id
 from datamodules.image_files import ImageFileDataset, Sample, check_root, check_split
 from datamodules.labels import IGNORE, MAX_CLASSES, DataError
+from datamodules.whole_file import write_whole
 
 INFO = DatasetInfo(
     title="your own folder",
@@ -65,7 +65,8 @@ def folder(split: str, root: Path | None = None) -> ImageFileDataset:
     labels, painted = read_table(root / "labels.csv")
     if (root / "splits").is_dir():
         source, notes = serving_split(root, split)
-        samples = _samples(root, listed_images(root, source, images), masks)
+        path = root / "splits" / f"{source}.txt"
+        samples = _samples(root, listed_images(root, path, STEPS, images, masks), masks)
     elif folders := split_folders(root):
         source, notes = serving_split(root, split)
         chosen = [image for image in images if image.startswith(f"{folders[source]}/")]
@@ -100,7 +101,7 @@ def _samples(root: Path, images: Sequence[str], masks: dict[str, str]) -> list[S
     groups = read_groups(root / "groups.csv", names)
     return [
         Sample(
-            name.replace("/", "-"),
+            file_id(name),
             groups[name],
             root / "images" / image,
             root / "masks" / masks.get(name, f"{name}.png"),
@@ -133,7 +134,5 @@ def draft_labels(root: Path) -> Path:
     ignored = {(IGNORE,)} if values != {(0,), (IGNORE,)} else set()
     lines = draft_rows(sorted(values - ignored))
     lines += [f"{IGNORE},ignore,#000000,yes"] if ignored & values else []
-    draft = path.with_name(".labels.csv.draft")
-    draft.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    os.replace(draft, path)
+    write_whole(path, ("\n".join(lines) + "\n").encode(), "make room or allow it, and draft again")
     return path

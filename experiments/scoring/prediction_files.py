@@ -2,7 +2,7 @@
 
 Of a folder its PNG and .npy files are predictions, everything else is ignored. A file belongs to
 the image whose id its name begins with, up to the end, a `_` or a `.`, as Cityscapes' tools name
-them.
+them. Names are compared in one normal form of Unicode.
 """
 
 import io
@@ -13,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from datamodules.clutter import is_clutter
+from datamodules.file_names import one_form
 from datamodules.labels import UInt8
 from experiments.trials.atomic_io import write_bytes
 
@@ -46,19 +48,24 @@ def find_files(folder: Path, ids: Sequence[str]) -> list[Path]:
     files = sorted(
         path
         for path in folder.iterdir()
-        if path.suffix.lower() in (".png", ".npy") and path.name[0] != "." and path.is_file()
+        if path.suffix.lower() in (".png", ".npy") and not is_clutter(path.name) and path.is_file()
     )
     if not files:
         raise PredictionError(f"{folder} holds no PNG and no .npy file: name the folder that does")
-    known, owners, strange = set(ids), dict[str, Path](), []
+    known = {one_form(id): id for id in ids}
+    owners, strange = dict[str, Path](), []
     for path in files:
-        id = _owner(path.stem, known)
+        name = _owner(one_form(path.stem), known)
+        id = None if name is None else known[name]
         if id is None:
             strange.append(path.name)
         elif id in owners:
+            both = owners[id].name, path.name
+            same = one_form(both[0]) == one_form(both[1])
+            forms = f" (in two normal forms of Unicode, {both[0]!a} and {both[1]!a})" * same
             raise PredictionError(
-                f"{folder} has two files for the image {id}, {owners[id].name} and {path.name}: "
-                "keep one of them"
+                f"{folder} has two files for the image {id}, {both[0]} and {both[1]}{forms}: keep "
+                "one of them"
             )
         else:
             owners[id] = path

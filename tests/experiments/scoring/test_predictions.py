@@ -3,6 +3,7 @@
 Nothing here is written by the project's own code.
 """
 
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,12 @@ from experiments.scoring.metrics import (
     score_folder,
     score_predictions,
 )
-from experiments.scoring.prediction_files import PredictionError, read_file, write_prediction
+from experiments.scoring.prediction_files import (
+    PredictionError,
+    find_files,
+    read_file,
+    write_prediction,
+)
 from experiments.scoring.predictions import Ids, open_predictions
 from tests.maps import LabelMaps
 
@@ -388,3 +394,20 @@ def test_a_folder_of_nothing_is_one_sentence(
             (tmp_path / "p" / name).write_text("")
     with pytest.raises(PredictionError, match=says):
         score_folder(tmp_path / "p", open_data(SPEC, "test"))
+
+
+def test_names_are_one_in_both_normal_forms_and_clutter_is_passed_over(tmp_path: Path) -> None:
+    nfc, nfd = (unicodedata.normalize(form, "서울_é") for form in ("NFC", "NFD"))
+    assert nfc != nfd
+    for there, asked in ((nfd, nfc), (nfc, nfd)):
+        folder = tmp_path / str(there == nfc)
+        (folder / "@eaDir").mkdir(parents=True)
+        for name in (f"{there}.png", f"._{there}.png", ".DS_Store", "Thumbs.db", ".a.png.x"):
+            (folder / name).touch()
+        assert find_files(folder, [asked]) == [folder / f"{there}.png"]
+        (folder / f"{asked}.npy").touch()
+        with pytest.raises(PredictionError, match="two files for the image"):
+            find_files(folder, [asked])
+    (folder / f"{asked}.npy").rename(folder / f"{asked}.png")
+    with pytest.raises(PredictionError, match=r"in two normal forms of Unicode, '\\u1109"):
+        find_files(folder, [asked])
