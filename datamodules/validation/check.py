@@ -122,16 +122,21 @@ def _open(spec: str, root: Path | None, splits: Sequence[str] | None) -> _Opened
             errors[name] = error
     if errors and (splits or not data):
         raise next(iter(errors.values()))
-    absent = [
-        Finding(
-            "warning" if isinstance(error, AbsentError) else "error",
-            "no split",
-            "",
-            f"{name} cannot be opened: {error}",
-        )
-        for name, error in errors.items()
-    ]
+    absent = [_absent(name, error) for name, error in errors.items()]
+    if "train" not in names and not splits:
+        text = f"there is no split train, only {', '.join(names)}: add it, or name with --split "
+        absent.append(Finding("error", "no split", "", text + "what is to be looked at"))
     return _Opened(spec, root, info, data, absent)
+
+
+def _absent(name: str, error: DataError) -> Finding:
+    """About a split that cannot be opened: of a published set, only some need not be there."""
+    text = f"{name} cannot be opened: {error}"
+    if isinstance(error, AbsentError) and name not in ("train", "val"):
+        return Finding("warning", "no split", "", text)
+    if isinstance(error, AbsentError):
+        text += "; without it nothing is trained, and --split names what is to be looked at alone"
+    return Finding("error", "no split", "", text)
 
 
 def _inspect(
