@@ -161,6 +161,12 @@ def _explained(data: SegmentationData) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
+        if "finished reduction in the prior iteration" in str(error):
+            raise ValueError(
+                "a part of the network got no gradient in a step, and processes that train "
+                "together wait for all of them: have forward use every parameter in every step, "
+                "or train with --devices 1"
+            ) from error
         explained = data.explain(error)
         if explained is error:  # raised from itself it would hide what it came from
             raise
