@@ -13,6 +13,7 @@ from datamodules.loading.datamodule import Batch
 from lightning_modules.confusion_matrix import ConfusionMatrix
 from lightning_modules.losses import cross_entropy_sum, denominator
 from lightning_modules.normalisation import Normalisation
+from lightning_modules.unused_parameters import freeze_unused, say_unused
 
 
 class NonFiniteLossError(ValueError):
@@ -61,11 +62,17 @@ class Segmentation(L.LightningModule):
         self.register_buffer("class_weights", weights, persistent=False)
         self.normalise = Normalisation()
         self.confusion = ConfusionMatrix(len(class_names))
+        self._looked = False  # for parameters without a gradient, after the first backward pass
 
     def forward(self, image: Tensor) -> Tensor:
         """Logits (N, K, H, W) of images (N, H, W, 3) in bytes."""
         logits: Tensor = self.model(self.normalise(image))
         return logits
+
+    def setup(self, stage: str) -> None:
+        if stage == "fit" and self.trainer.world_size > 1:
+            unused = freeze_unused(self.model)
+            say_unused(unused if self.global_rank == 0 else [])
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         step = self.global_step
@@ -81,6 +88,10 @@ class Segmentation(L.LightningModule):
                 f"the loss is {loss.item()} at step {step}: the weights before it are kept; "
                 "lower the learning rate (--set lr=...) or use --set precision=32-true"
             )
+        if not self._looked:
+            self._looked = True
+            asked = ((n, p) for n, p in self.model.named_parameters() if p.requires_grad)
+            say_unused([name for name, parameter in asked if parameter.grad is None])
         optimizer.step()
         self.log("step", float(step + 1))  # what loggers take as the abscissa
         self.log("train/loss", loss)
@@ -133,7 +144,8 @@ class Segmentation(L.LightningModule):
         return prediction
 
     def on_validation_epoch_end(self) -> None:
-        matrix = self.confusion.compute().double()
+        # torchmetrics makes a number of the matrix of a single class.
+        matrix = self.confusion.compute().double().view_as(self.confusion.matrix)
         self.confusion.reset()
         union = matrix.sum(0) + matrix.sum(1) - matrix.diag()
         iou = matrix.diag() / union  # NaN where a class occurs in neither

@@ -1,32 +1,20 @@
 """Weights from files: checkpoints of this project and of others, into a network by their names."""
 
 import hashlib
-import pickletools
-import re
 import warnings
-from collections.abc import Collection, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
+
+from models.weight_files import read_states
 
 SHARE = 0.95  # of the trunk's tensors; a file with fewer is another network's
 HEADS = ("last_layer.", "classifier.", "reduction_conv.", "fpn_convs.")
 _TRUNKS = {"trunk", "encoder", "stem", "down"}  # modules, or modules of a network's `model`
-_WRAPPERS = ("module.", "model.", "_orig_mod.")  # DDP's, Lightning's and HRNet's, torch.compile's
-_LOSSES = ("loss.", "criterion.")
+_LOSSES = {"loss", "criterion"}  # modules whose tensors are no network's
 _COUNTER = "num_batches_tracked"  # files of old versions lack it, and nothing here depends on it
-# Training checkpoints of HRNet's authors hold the best mIoU as a number of NumPy.
-_SCALAR = np.float64(0).__reduce__()[0]
-_NUMBERS: list[Any] = [
-    *(np.dtype, type(np.dtype("float32")), type(np.dtype("float64"))),
-    *(_SCALAR, (_SCALAR, "numpy.core.multiarray.scalar")),  # as it was called before NumPy 2
-]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +61,7 @@ def load_weights(model: nn.Module, path: Path) -> Report:
     if not path.is_file():
         raise ValueError(f"no weights file at {path.absolute()}: give the path of a state dict")
     ours = model.state_dict()
-    state = _unwrap(_read(path), ours)
+    state = _unwrap(read_states(path), ours)
     unexpected = [name for name in state if name not in ours]
     report = fill(model, state, path, wanted=ours, trunk=trunk(ours), unexpected=unexpected)
     if not report.complete:
@@ -124,6 +112,8 @@ def fill(
         other = [f"{n} {(*state[n].shape,)} for {(*shapes[n],)}" for n in unlike[:2]]
         what = [f"missing {', '.join(absent[:3])}"] * bool(absent)
         what += [f"of another shape {', '.join(other)}"] * bool(other)
+        strangers = [name for name in unexpected if name not in wanted]
+        what += [f"the file has {', '.join(strangers[:3])}"] * bool(strangers)
         raise ValueError(
             f"weights {path} have {found} of the {len(trunk)} tensors of the network's trunk, and "
             f"{SHARE:.0%} are needed; {'; '.join(what)}: name the network and options that they "
@@ -147,64 +137,31 @@ def fill(
     return report
 
 
-def _read(path: Path) -> dict[str, Tensor]:
-    """The tensors of a file by name; never runs what a pickle asks for."""
-    content: Any = None
-    try:
-        with path.open("rb") as file:  # safetensors start with the length of a JSON object
-            start = file.read(9)
-        if path.suffix.lower() == ".safetensors" or start[8:] == b"{":
-            content = load_file(path)
-        else:
-            with warnings.catch_warnings(), torch.serialization.safe_globals(_NUMBERS):
-                warnings.simplefilter("ignore")  # about formats: what fails is said below
-                content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # whatever a file of another kind makes the reader raise
-        code = _code(path, error)
-        if code is not None:
-            raise ValueError(
-                f"{path} would run code when opened{code}, which is refused: save tensors only, "
-                "as torch.save(model.state_dict(), path)"
-            ) from None
-    containers = ("state_dict", "model_state_dict", "model")  # beside an optimiser's state
-    for key in containers:
-        if isinstance(content, dict) and isinstance(content.get(key), dict):
-            content = content[key]
-    if isinstance(content, dict):
-        content = {k: v for k, v in content.items() if isinstance(k, str) and _is_weight(v)}
-    if not isinstance(content, dict) or not content:
-        raise ValueError(
-            f"{path} is damaged or no state dict of tensors, which is needed: "
-            "as torch.save(model.state_dict(), path) writes it"
-        )
-    return content
+def _unwrap(states: Sequence[Mapping[str, Tensor]], ours: Collection[str]) -> dict[str, Tensor]:
+    """The tensors that the network can take, by its own names, and those of no use to it.
+
+    Of the file's dictionaries, and of what stood before its names there, as DDP's `module.`,
+    Lightning's `model.` or a backbone's `backbone.`, those that give most of the names; the first
+    and the shortest of equals. Of a loss nothing is told.
+    """
+    choices = [(state, prefix) for state in states for prefix in _prefixes(state, ours)]
+    found = [sum(prefix + name in state for name in ours) for state, prefix in choices]
+    state, prefix = choices[found.index(max(found))]
+    inside = {n.removeprefix(prefix): t for n, t in state.items() if n.startswith(prefix)}
+    outside = {n: t for n, t in state.items() if not n.startswith(prefix) and n not in inside}
+    return {
+        name: tensor
+        for name, tensor in (outside | inside).items()
+        if name in ours or _LOSSES.isdisjoint(name.split("."))
+    }
 
 
-def _is_weight(value: object) -> bool:
-    """Whether it is a tensor of numbers that are there: not sparse, complex or on meta."""
-    if not isinstance(value, Tensor) or value.layout != torch.strided:
-        return False
-    return not (value.is_meta or value.is_complex() or value.is_quantized)
-
-
-def _code(path: Path, error: Exception) -> str | None:
-    """What a pickle wanted to call, in brackets, as far as it is known; None if it is no such."""
-    named = re.search(r"GLOBAL (\S+)", str(error))
-    if named:
-        return f" ({named[1]})"
-    with suppress(Exception), path.open("rb") as file:  # of a protocol that torch does not read
-        calls = {"GLOBAL", "STACK_GLOBAL", "INST"}
-        if any(step.name in calls for step, _, _ in pickletools.genops(file)):
-            return ""
-    return None
-
-
-def _unwrap(state: dict[str, Tensor], ours: Collection[str]) -> dict[str, Tensor]:
-    """Tensors without the prefixes of what the network was in, and without those of a loss."""
-    versions = [state]
-    for version in versions:  # grows by each version's own insides
-        for prefix in _WRAPPERS:
-            inner = {n[len(prefix) :]: t for n, t in version.items() if n.startswith(prefix)}
-            versions += [inner] * bool(inner)
-    best = max(versions, key=lambda version: sum(name in ours for name in version))
-    return {n: t for n, t in best.items() if n in ours or not n.startswith(_LOSSES)}
+def _prefixes(state: Mapping[str, Tensor], ours: Collection[str]) -> list[str]:
+    """What names of a file have before names of the network, the shortest first; nothing is one."""
+    found = {""}
+    for name in state:
+        parts = name.split(".")
+        for start in range(1, len(parts)):
+            if ".".join(parts[start:]) in ours:
+                found.add(".".join(parts[:start]) + ".")
+    return sorted(found, key=len)

@@ -54,6 +54,10 @@ def plan_evaluation(request: EvaluationRequest) -> Evaluation:
     checkpoint = _checkpoint(request.checkpoint)
     folder = checkpoint.parent.parent
     trial = read_identity(folder)
+    if trial is not None:
+        from experiments.training.checkpoints import check_origin  # it brings torch
+
+        check_origin(checkpoint, trial)
     recipe = trial.recipe if trial else None
     network = request.network or (trial.model if trial else None)
     data = request.data or (recipe.data if recipe else None)

@@ -34,7 +34,10 @@ def train_first_steps(ours: RequestedTrial, num_steps: int, perturbed: bool) -> 
     ranks = resources.devices * resources.num_nodes
     with TemporaryDirectory() as folder, redirect_stdout(stderr):
         trial = replace(ours.trial, out=Path(folder))
-        prepared = prepare(trial, resources.data_root, ours.report, ranks=ranks, workers=workers)
+        identity = trial.identity(ours.data_hash)
+        prepared = prepare(
+            trial, identity, resources.data_root, ours.report, ranks=ranks, workers=workers
+        )
         if perturbed:
             perturb(prepared.module.model.parameters(), trial.recipe.precision)
         trainer = build_trainer(
@@ -44,7 +47,7 @@ def train_first_steps(ours: RequestedTrial, num_steps: int, perturbed: bool) -> 
             callbacks=[FirstLosses(lambda _, loss: losses.append(loss), num_steps)],
             first_steps=num_steps,
         )
-        fit(trial, trainer, prepared)
+        fit(trainer, prepared)
     started = Environment(python=platform.python_version(), machine=platform.machine())
     return FirstSteps(losses=tuple(losses), environment=environment_now(started, ranks))
 

@@ -3,7 +3,6 @@
 import torch
 from torch import nn
 
-from experiments.training.checkpoints import last_checkpoint
 from experiments.trials.result_types import Initialisation
 from experiments.trials.results import read_record, write_record
 from experiments.trials.trial import Trial
@@ -13,9 +12,11 @@ from models.imagenet import load_imagenet
 from models.weights import Report
 
 
-def build_module(trial: Trial, class_names: tuple[str, ...]) -> Segmentation:
-    """The trial's network, ready for training; at its initial weights, unless there is a checkpoint
-    that has what they became.
+def build_module(trial: Trial, class_names: tuple[str, ...], resumed: bool = False) -> Segmentation:
+    """The trial's network, ready for training.
+
+    Args:
+        resumed: a checkpoint has what its initial weights became, which are left out.
 
     Raises:
         ValueError: the recipe asks for ImageNet weights, of which there are none, here or at all.
@@ -23,7 +24,7 @@ def build_module(trial: Trial, class_names: tuple[str, ...]) -> Segmentation:
     recipe = trial.recipe
     torch.manual_seed(trial.init_seed)
     model: nn.Module = build_model(trial.model, len(class_names))
-    if recipe.init == "imagenet" and last_checkpoint(trial.folder) is None:
+    if recipe.init == "imagenet" and not resumed:
         # Over random weights, so that the head's are those of the seed.
         load_imagenet(model, trial.model)
     return Segmentation(

@@ -17,26 +17,37 @@ from torch import nn
 
 from datamodules.loading.datamodule import SegmentationData
 from datamodules.validation.check_report import CheckReport
-from experiments.training.checkpoints import Checkpoints, last_checkpoint
+from experiments.training.checkpoints import Checkpoints, WholeFiles, last_checkpoint
 from experiments.training.initialisation import build_module, initial_weights
 from experiments.training.training_data import Splits, build_data, check_batch, open_splits
-from experiments.trials.result_types import Initialisation
+from experiments.trials.result_types import Initialisation, TrialIdentity
 from experiments.trials.trial import Trial
 from lightning_modules.segmentation import Segmentation
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """All that a trainer needs of a trial."""
+    """All that a trainer needs of a trial.
+
+    Attributes:
+        checkpoint: that it goes on from; None to start.
+    """
 
     splits: Splits
     module: Segmentation
     data: SegmentationData
     init: Initialisation
+    checkpoint: Path | None
 
 
 def prepare(
-    trial: Trial, root: Path | None, report: CheckReport, *, ranks: int, workers: int
+    trial: Trial,
+    identity: TrialIdentity,
+    root: Path | None,
+    report: CheckReport,
+    *,
+    ranks: int,
+    workers: int,
 ) -> Prepared:
     """Network, data and stream of a trial.
 
@@ -46,18 +57,21 @@ def prepare(
         workers: processes that read for each of them; speed only.
 
     Raises:
-        ValueError: weights that are not there, or a batch that cannot be.
+        ValueError: weights that are not there, a batch that cannot be, or a checkpoint of another
+            trial.
     """
     splits = open_splits(trial.recipe, root, report)
-    module = build_module(trial, splits.train.labels.names)
+    last = last_checkpoint(trial.folder, identity)
+    module = build_module(trial, splits.train.labels.names, resumed=last is not None)
     init = initial_weights(trial, module.model)
     smallest = int(getattr(module.model, "min_train_batch", 1))
     check_batch(trial.recipe, len(splits.train.ids), ranks, smallest)
-    return Prepared(splits, module, build_data(trial, splits, workers), init)
+    return Prepared(splits, module, build_data(trial, splits, workers), init, last)
 
 
 def build_trainer(
     trial: Trial,
+    identity: TrialIdentity | None = None,
     *,
     devices: int = 1,
     num_nodes: int = 1,
@@ -68,11 +82,13 @@ def build_trainer(
     """Lightning's trainer with nothing of its own that could change a number.
 
     Args:
+        identity: without it, no trial goes on from the checkpoints.
         first_steps: stop after so many, and never validate; None trains and validates in full.
     """
     recipe, gpu = trial.recipe, torch.cuda.is_available()
     several = devices * num_nodes > 1
-    checkpoints = Checkpoints(trial.folder / "checkpoints", recipe.steps, recipe.val_every)
+    folder = trial.folder / "checkpoints"
+    checkpoints = Checkpoints(folder, identity, recipe.steps, recipe.val_every)
     backend = "nccl" if gpu else "gloo"
     return L.Trainer(
         accelerator="cuda" if gpu else "cpu",
@@ -82,7 +98,7 @@ def build_trainer(
         strategy=DDPStrategy(process_group_backend=backend, timeout=timedelta(minutes=30))
         if several
         else "auto",
-        plugins=[TimmSyncBatchNorm()] if gpu and several else [],
+        plugins=[WholeFiles(), *([TimmSyncBatchNorm()] if gpu and several else [])],
         precision=recipe.precision,  # type: ignore[arg-type]
         max_steps=min(first_steps or recipe.steps, recipe.steps),
         limit_val_batches=None if first_steps is None else 0,
@@ -118,13 +134,13 @@ def log_every(steps: int) -> int:
     return max(1, steps // 200)
 
 
-def fit(trial: Trial, trainer: L.Trainer, prepared: Prepared) -> None:
+def fit(trainer: L.Trainer, prepared: Prepared) -> None:
     """Train from the last checkpoint there is.
 
     Raises:
         DataError: a file that cannot be read, or a reading process that died, with its file.
     """
-    last = last_checkpoint(trial.folder)
+    last = prepared.checkpoint
     with _explained(prepared.data):
         trainer.fit(prepared.module, prepared.data, ckpt_path=last, weights_only=True)
 
@@ -145,4 +161,13 @@ def _explained(data: SegmentationData) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        raise data.explain(error) from error
+        if "finished reduction in the prior iteration" in str(error):
+            raise ValueError(
+                "a part of the network got no gradient in a step, and processes that train "
+                "together wait for all of them: have forward use every parameter in every step, "
+                "or train with --devices 1"
+            ) from error
+        explained = data.explain(error)
+        if explained is error:  # raised from itself it would hide what it came from
+            raise
+        raise explained from error

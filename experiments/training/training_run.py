@@ -23,7 +23,9 @@ def train_and_score(ours: RequestedTrial, identity: TrialIdentity) -> Scored | N
     workers = resources.workers
     if workers is None:
         workers = reading_processes(resources.devices)
-    prepared = prepare(trial, resources.data_root, ours.report, ranks=ranks, workers=workers)
+    prepared = prepare(
+        trial, identity, resources.data_root, ours.report, ranks=ranks, workers=workers
+    )
     if prepared.init.report:
         print(f"initial weights: {prepared.init.report}")
     warn_emulated(trial.recipe.precision)
@@ -33,6 +35,7 @@ def train_and_score(ours: RequestedTrial, identity: TrialIdentity) -> Scored | N
     )
     trainer = build_trainer(
         trial,
+        identity,
         devices=resources.devices,
         num_nodes=resources.num_nodes,
         loggers=[history, dashboard],
@@ -45,7 +48,7 @@ def train_and_score(ours: RequestedTrial, identity: TrialIdentity) -> Scored | N
             dashboard.panel,
         ],
     )
-    fit(trial, trainer, prepared)
+    fit(trainer, prepared)
     predict(trainer, prepared)
     if trainer.global_rank > 0:
         return None

@@ -1,12 +1,18 @@
 """Files that are written whole or not at all."""
 
+import errno
 import json
 import os
+import re
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
+
+_DRAFT = re.compile(r"\..+\.[a-z0-9_]{8}")  # as `mkstemp` calls them below
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def write_json(path: Path, value: object) -> None:
@@ -19,10 +25,39 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode())
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a whole file or nothing."""
-    with _replacing(path) as file:
-        file.write(content)
+def write_bytes(path: Path, content: bytes | memoryview) -> None:
+    """Write a whole file or nothing.
+
+    Raises:
+        OSError: with the path, and the bytes that are needed where there is no room for them.
+    """
+    try:
+        with _replacing(path) as file:
+            file.write(content)
+    except OSError as error:
+        raise no_room(error, path, len(content)) from None
+
+
+def no_room(error: OSError, path: Path, num_bytes: int) -> OSError:
+    """The error of a disk, a quota or a limit that has no room for a file; another one unchanged.
+
+    Args:
+        num_bytes: that were to be written.
+    """
+    if error.errno not in _FULL:
+        return error
+    free = shutil.disk_usage(next(p for p in path.absolute().parents if p.is_dir())).free
+    return OSError(
+        f"cannot write {path}: it needs {num_bytes} bytes and {free} are free on its disk "
+        f"({error.strerror}): make room, or name another folder, and give the same command again"
+    )
+
+
+def remove_drafts(folder: Path) -> None:
+    """Remove what processes that were killed while writing have left anywhere below a folder."""
+    for path in folder.rglob(".*"):
+        if _DRAFT.fullmatch(path.name):
+            path.unlink(missing_ok=True)
 
 
 @contextmanager

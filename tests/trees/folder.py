@@ -41,6 +41,16 @@ def build(root: Path) -> None:
     (root / "labels.csv").write_text("id,name\n0,ground\n1,path\n2,tree\n")
 
 
+def build_one_class(root: Path) -> None:
+    """The plain one, whose only class is the ground, and all else is ignored."""
+    build(root)
+    for path in (root / "masks").iterdir():
+        with Image.open(path) as file:
+            mask = np.array(file)
+        Image.fromarray(np.where(mask == 0, 0, IGNORE).astype(np.uint8)).save(path)
+    (root / "labels.csv").write_text("id,name\n0,ground\n")
+
+
 def build_mixed(root: Path) -> None:
     """Twelve pairs, each of other formats and of another size, in six groups of two."""
     for name in SCENES:

@@ -36,6 +36,7 @@ CASES = {
     ),
     "coco": Case("coco", coco.build, "val", 11),
     "folder": Case("folder", folder.build, "test", 3),
+    "folder, one class": Case("folder", folder.build_one_class, "test", 1, ["--devices", "2"]),
     "folder, mixed": Case("folder", folder.build_mixed, "test", 4),
     "voc2012": Case("voc2012", voc2012.build, "val", 21),
 }

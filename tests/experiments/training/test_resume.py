@@ -81,13 +81,20 @@ def test_killed_three_times_in_every_quarter(tmp_path: Path, model: str, devices
     assert ours.curve.first_losses == tuple(loss for _, loss in ours.curve.train)
 
 
-def test_a_damaged_checkpoint_is_passed_over(tmp_path: Path) -> None:
+@pytest.mark.parametrize("damage", ["cut", "flipped"])
+def test_a_damaged_checkpoint_is_passed_over(tmp_path: Path, damage: str) -> None:
     trial = _trial(tmp_path, "unet:width=4", 1)
     process = start("experiments.run", *trial, output=tmp_path / "log")
     _wait_for(tmp_path, 30, process)  # two validations, so two states at least
     process.send_signal(signal.SIGKILL)
     process.wait(60)
     newest = _checkpoints(tmp_path)[-1]
-    newest.write_bytes(newest.read_bytes()[:1000])
+    content = bytearray(newest.read_bytes())
+    content[len(content) // 2] ^= 64  # in the weights or the momenta of the optimiser
+    newest.write_bytes(content if damage == "flipped" else content[:1000])
     status, text = run("experiments.run", *trial)
     assert status == 0, text
+    assert f"passed over, as it is damaged: {newest}" in text
+    (result,) = (read_result(path) for path in tmp_path.glob("*/*/*/result.json"))
+    assert isinstance(result, FinishedTrial)
+    assert len(result.curve.train) == STEPS
