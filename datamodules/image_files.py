@@ -2,19 +2,36 @@
 
 import hashlib
 import os
+import warnings
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple, TypeVar
 
 import cv2
 import numpy as np
 import platformdirs
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
-from datamodules.labels import IGNORE, AbsentError, DataError, LabelSet, RawLabels, UInt8
+from datamodules.image_decoding import (
+    DecodingError,
+    check_header,
+    label_pixels,
+    open_image,
+    photograph_pixels,
+)
+from datamodules.labels import (
+    IGNORE,
+    AbsentError,
+    DataError,
+    LabelSet,
+    RawLabels,
+    UInt8,
+    occurring,
+)
+from datamodules.palettes import agrees, contradiction
 
-_ORIENTATION = 0x0112  # the EXIF tag
+T = TypeVar("T")
 
 
 def cache_home() -> Path:
@@ -45,14 +62,14 @@ def read_ids(sample: Sample) -> RawLabels:
     """
     path = sample.mask
     assert path is not None
-    pixels = read_pixels(path)
+    pixels, palette = read_labels(path)
     if pixels.ndim != 2 or pixels.dtype.kind != "u":
         channels = pixels.shape[2] if pixels.ndim > 2 else 1
         raise DataError(
             f"{path} has {channels} channels of type {pixels.dtype}: labels are single-channel ids "
             "of 8 or 16 bits (modes L, P, I;16)"
         )
-    return RawLabels(pixels, path)
+    return RawLabels(pixels, path, palette)
 
 
 class ImageFileDataset:
@@ -100,7 +117,18 @@ class ImageFileDataset:
         sample = self.samples[index]
         if sample.mask is None:
             return np.full(read_image(sample.image).shape[:2], IGNORE, np.uint8)
-        return self.labels.to_train(self.read_labels(sample))
+        return self.classes(self.read_labels(sample))
+
+    def classes(self, raw: RawLabels) -> UInt8:
+        """Class indices (H, W), with 255 for ignore, of what a label file holds.
+
+        Raises:
+            DataError: a value that the table does not list, or a palette that contradicts it.
+        """
+        mask = self.labels.to_train(raw)
+        if not agrees(raw.palette, self.labels.colour_rows):  # else no look at the pixels is needed
+            _check_palette(raw, self.labels)
+        return mask
 
     def fingerprint(self) -> str:
         """A hash of the label table and of each id with the bytes of its files."""
@@ -118,6 +146,18 @@ class ImageFileDataset:
         annotations = [file_hash(path) for path in self.annotation_files]
         facts = (self.labels.labels, list(rows), annotations)
         return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
+
+
+def _check_palette(raw: RawLabels, labels: LabelSet) -> None:
+    wrong = contradiction(raw.palette, labels.colour_rows, occurring(raw.ids))
+    if wrong:
+        names = {label.id: label.name for label in labels.labels}
+        (id, name), (other, painted) = ((i, names[i]) for i in wrong)
+        raise DataError(
+            f"{raw.path} has a palette that contradicts the label table: id {id} is {name}, its "
+            f"colour in the file is that of {painted}, id {other}: save the mask as grey ids, "
+            "without a palette, or painted in the table's colours (RGB)"
+        )
 
 
 def file_hash(path: Path) -> str:
@@ -142,10 +182,14 @@ def _file_hash(path: Path, size: int, modified: int, changed: int) -> str:
 def read_image(path: Path) -> UInt8:
     """An image file as RGB (H, W, 3): turned as its EXIF data say, without alpha, 8 bits.
 
+    Of 16 bits the upper 8 are taken, whatever the range that is used: a scale of its own for each
+    image, or for each folder, would show one brightness as many. Of more bands the first three are.
+
     Raises:
-        DataError: a file that is not there, is damaged or is no image.
+        DataError: a file that is not there, is damaged, too large or is no image.
     """
     if path.suffix.lower() == ".png":
+        _attempt(path, lambda: check_header(path))
         # A tenth faster than Pillow; what it cannot read, Pillow says more about.
         pixels = cv2.imread(os.fspath(path), cv2.IMREAD_COLOR_RGB)
         if pixels is not None:
@@ -156,37 +200,57 @@ def read_image(path: Path) -> UInt8:
 def read_pixels(path: Path, *, upright: bool = False) -> np.ndarray:
     """The pixels of a file as they are: (H, W) or (H, W, channels), 8 or 16 bits; ids of palettes.
 
+    Args:
+        upright: of a photograph, which EXIF data may turn and which may be lossy; else of labels.
+
     Raises:
-        DataError: a file that is not there, is damaged or is no image.
+        DataError: a file that is not there, is damaged, too large or is no image; labels that are
+            turned or lossy.
     """
-    try:
+    if upright:
+        return decoded(path, photograph_pixels, photograph=True)
+    return read_labels(path)[0]
+
+
+def read_labels(path: Path) -> tuple[np.ndarray, bytes]:
+    """As `read_pixels`, of labels, with the RGB of each index of a palette; empty without one."""
+    pixels, palette = decoded(path, label_pixels, photograph=False)
+    return (pixels.astype(np.uint8) if pixels.dtype == bool else pixels), palette
+
+
+def decoded(
+    path: Path, decode: Callable[[Image.Image, BinaryIO, Path], T], *, photograph: bool
+) -> T:
+    """What `decode` makes of an image file of one page.
+
+    Raises:
+        DataError: as `read_pixels`.
+    """
+
+    def read() -> T:
         # From a stream: of a path, Pillow maps plain TIFFs and then turns them wrongly.
-        with path.open("rb") as stream, Image.open(stream) as file:
-            pages = getattr(file, "n_frames", 1)
-            if pages > 1:
+        with path.open("rb") as stream, open_image(stream, path, photograph=photograph) as file:
+            pages = 1 if file.format == "MPO" else getattr(file, "n_frames", 1)
+            if pages > 1:  # but those of a telephone's MPO, of which the first is the photograph
                 raise DataError(f"{path} has {pages} pages: save each as a file of its own")
-            if not upright and file.getexif().get(_ORIENTATION, 1) != 1:
-                raise DataError(
-                    f"{path} has an EXIF orientation, which programs follow or not: save the mask "
-                    "turned as it is to be, without"
-                )
-            picture = ImageOps.exif_transpose(file) if upright else file
-            if upright and picture.mode in ("I", "F"):
-                raise DataError(
-                    f"{path} has 32-bit pixels, whose range nobody knows: save it with 8 or 16 bits"
-                )
-            if upright and picture.mode not in ("L", "RGB", "I;16", "I;16B"):
-                picture = picture.convert("RGB")
-            pixels = np.array(picture)
+            return decode(file, stream, path)
+
+    return _attempt(path, read)
+
+
+def _attempt(path: Path, read: Callable[[], T]) -> T:
+    """What `read` returns, or what is wrong in a sentence."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of metadata that Pillow leaves out
+            return read()
     except DataError:
         raise
-    except UnidentifiedImageError:
-        raise DataError(f"{path} is no image, whatever its name: fetch the file again") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DataError(f"{path} cannot be read ({error}): fetch the file again") from None
-    if pixels.dtype == bool:
-        return pixels.astype(np.uint8)
-    return pixels
+    except DecodingError as error:
+        raise DataError(str(error)) from None
+    except (MemoryError, Exception) as error:  # whatever a damaged file makes a decoder raise
+        reason = str(error) or type(error).__name__
+        raise DataError(f"{path} cannot be read ({reason}): fetch the file again") from None
 
 
 def _rgb(pixels: np.ndarray) -> UInt8:

@@ -21,7 +21,14 @@ from datamodules.datasets.folder_splits import (
     split_folders,
     splits,
 )
-from datamodules.datasets.label_table import Value, draft_rows, read_mask, read_table, values_of
+from datamodules.datasets.label_table import (
+    MaskValues,
+    Value,
+    draft_rows,
+    read_mask,
+    read_table,
+    values_of,
+)
 from datamodules.datasets.split_lists import listed_images, name_of
 from datamodules.file_names import file_id
 from datamodules.image_files import ImageFileDataset, Sample, check_root, check_split
@@ -62,7 +69,7 @@ def folder(split: str, root: Path | None = None) -> ImageFileDataset:
             f"{root.absolute()} has no mask for any image (one is images/{images[0]}, a mask is "
             f"masks/{min(masks.values())}): give both the same name, up to the suffix"
         )
-    labels, painted = read_table(root / "labels.csv")
+    table = read_table(root / "labels.csv")
     if (root / "splits").is_dir():
         source, notes = serving_split(root, split)
         path = root / "splits" / f"{source}.txt"
@@ -78,7 +85,7 @@ def folder(split: str, root: Path | None = None) -> ImageFileDataset:
         notes.append(f"{orphans} files in masks/ are left out: they have no image")
     if others:
         notes.append(f"{others} files in images/ are left out: no PNG, JPEG, TIFF or WebP")
-    return ImageFileDataset(labels, samples, partial(read_mask, painted=painted), notes=notes)
+    return ImageFileDataset(table.labels, samples, partial(read_mask, table=table), notes=notes)
 
 
 def _masks(root: Path) -> dict[str, str]:
@@ -113,8 +120,6 @@ def _samples(root: Path, images: Sequence[str], masks: dict[str, str]) -> list[S
 def draft_labels(root: Path) -> Path:
     """Write `labels.csv` with a row for each value, or colour, that the masks hold.
 
-    255 is ignored, unless 0 is the only other value: black and white masks have two classes.
-
     Raises:
         DataError: a table that is there already, or masks that hold no labels.
     """
@@ -122,17 +127,15 @@ def draft_labels(root: Path) -> Path:
     if path.exists():
         raise DataError(f"{path} is there already: move it away if a draft is wanted")
     values: set[Value] = set()
+    masks: set[MaskValues] = set()
     for file in _masks(root).values():
-        values |= values_of(root / "masks" / file)
+        masks.add(found := values_of(root / "masks" / file))
+        values |= found.values
         if len(values - {(IGNORE,)}) > MAX_CLASSES:
             raise DataError(
                 f"{root / 'masks'} has more than {MAX_CLASSES} values up to {file}: these are no "
                 "labels (were they resized, or saved as JPEG?), so save masks anew"
             )
-    if len({len(value) for value in values}) > 1:
-        raise DataError(f"{root / 'masks'} has ids and colours: save all masks alike")
-    ignored = {(IGNORE,)} if values != {(0,), (IGNORE,)} else set()
-    lines = draft_rows(sorted(values - ignored))
-    lines += [f"{IGNORE},ignore,#000000,yes"] if ignored & values else []
+    lines = draft_rows(masks, root / "masks")
     write_whole(path, ("\n".join(lines) + "\n").encode(), "make room or allow it, and draft again")
     return path

@@ -14,6 +14,7 @@ from datamodules.file_names import MOST_BYTES
 from datamodules.image_files import ImageFileDataset, Sample
 from datamodules.validation.image_checks import Finding, ImageCheck
 from datamodules.validation.leakage import CheckedImage, Split, clips, leakage, num_views
+from datamodules.validation.trait_findings import trait_findings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,6 +108,8 @@ def judge(
     for split in splits:
         findings += _oddities(split, summaries[split.name])
     findings += _unseen_classes(_classes(data), summaries)
+    images = [(image.sample, image.check) for split in splits for image in split.images]
+    findings += trait_findings(images, next(iter(data.values())).labels)
     findings += leakage(splits, info.nested if info else frozenset())
     # One label file may serve many images, and one image several splits.
     once = dict.fromkeys(_below(root, finding) for finding in findings)

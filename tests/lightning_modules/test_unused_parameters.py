@@ -32,7 +32,8 @@ class Detached(Tiny):
 
     def forward(self, image: Tensor) -> Tensor:
         logits: Tensor = self.classifier(self.norm(self.features(image).detach()).relu())
-        return logits + 0 * self.aux(self.features(image).detach())
+        zero: Tensor = 0 * self.aux(self.features(image).detach())
+        return logits + zero
 
 
 class Tied(Tiny):
