@@ -118,19 +118,19 @@ def test_a_comparison_from_start_to_end(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_default_recipe_teaches_more_than_colours_and_places(tmp_path: Path) -> None:
-    """Of the three default networks the two that learn slowest; U-Net would take as long again.
+    """Of the three default networks the one that learns slowest; all three would take six minutes.
 
     The recipe means 10 points above the prior and twice the colours' mIoU. Eighty steps end a few
     points apart on processors that round differently, so that less is asked for here.
     """
-    models = ("--models", "hrnet,deeplabv3p", "--jobs", 2)
-    status, text = run("experiments.compare", *models, "--wandb", "off", "--out", tmp_path)
+    models = ("--models", "deeplabv3p", "--wandb", "off")
+    status, text = run("experiments.compare", *models, "--out", tmp_path)
     assert status == 0, text
     results = read_results(tmp_path / "demo")
     prior = read_prior(tmp_path / "demo", results)
     assert prior is not None
     colour = colour_miou(pictures("train", 400), pictures("test", 60))
-    assert len(results) == 2
+    assert len(results) == 1
     for result in results:
         assert isinstance(result, FinishedTrial)
         assert result.miou > (prior.metrics.miou or 0) + 0.05
