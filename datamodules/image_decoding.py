@@ -32,6 +32,10 @@ class DecodingError(ValueError):
     """A file that is not to be decoded; the message names it and what is needed."""
 
 
+class NoImageError(DecodingError):
+    """A file that is no image."""
+
+
 def check_size(path: Path, width: int, height: int, *, photograph: bool) -> None:
     """Refuse what would fill the memory.
 
@@ -234,5 +238,5 @@ def has_16_bits(file: Image.Image, stream: BinaryIO) -> bool:
     return depth == b"\x10"
 
 
-def _no_image(path: Path) -> DecodingError:
-    return DecodingError(f"{path} is no image, whatever its name: fetch the file again")
+def _no_image(path: Path) -> NoImageError:
+    return NoImageError(f"{path} is no image, whatever its name: fetch the file again")

@@ -16,6 +16,13 @@ Named = Mapping[int, int | None]
 _NEAR = 8  # of 255, in each channel: what colour management and quantising move a colour by
 
 
+def is_plain(palette: bytes) -> bool:
+    """Whether a palette is what programs write where nobody chose colours: one, or a grey ramp."""
+    size = len(palette) // 3
+    ramp = bytes(value for value in range(size) for _ in range(3))
+    return palette in (ramp, palette[:3] * size) and size > 1
+
+
 @lru_cache(maxsize=256)  # most files of a data set share a palette
 def _named(palette: bytes, rows: Rows) -> Named:
     """The id whose colour each index has, or None; an index that has its own id's names that.
@@ -36,8 +43,7 @@ def _named(palette: bytes, rows: Rows) -> Named:
     at_ids = [id for id in ids.tolist() if id < len(entries)]
     distinct = {tuple(entries[id]) for id in at_ids}
     labels = {named[id] for id in at_ids} - {None}
-    uniform = len(entries) > 1 and (entries == entries[0]).all()
-    return {} if uniform or 2 * len(labels) <= len(distinct) else named
+    return {} if is_plain(palette) or 2 * len(labels) <= len(distinct) else named
 
 
 def speaks(palette: bytes, rows: Rows) -> bool:
@@ -59,6 +65,8 @@ def contradiction(palette: bytes, rows: Rows, values: Collection[int]) -> tuple[
         palette: RGB of each index, in order; empty without.
         values: the indices that occur. Most of them need to have a label's colour, each another's.
     """
+    if agrees(palette, rows):
+        return None
     named = _named(palette, rows)
     meant = {value: named.get(value) for value in sorted(values)}
     known = [id for id in meant.values() if id is not None]

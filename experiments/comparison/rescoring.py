@@ -27,9 +27,9 @@ def score_again(request: ScoringRequest, console: Console) -> list[FinishedTrial
     for trial, (data, predictions) in zip(trials, opened, strict=True):
         scores = counted(data, predictions, request.jobs).scores
         # Hashes of the data set would refuse results of versions that hashed it otherwise.
-        if scores.confusion.sum(1).tolist() != [sum(row) for row in trial.confusion]:
+        if scores.with_void[:-1].sum(1).tolist() != trial.true_pixels:
             raise ValueError(f"{trial.path} is of other labels: name theirs by --data-root")
-        now = trial.scored(scores.confusion.tolist(), scores.metrics())
+        now = trial.scored(scores.confusion.tolist(), scores.metrics(), scores.unpredicted)
         write_result(now, scores.arrays())
         renewed.append(now)
         console.print(

@@ -110,7 +110,7 @@ def per_image(result: FinishedTrial) -> Arrays | None:
         pixels = int(counts["tp"].sum()) + int(counts["fn"].sum())
     except (OSError, EOFError, ValueError, KeyError, BadZipFile) as error:
         raise ValueError(f"{path} is damaged ({error}): {again}") from None
-    if pixels != sum(map(sum, result.confusion)):
+    if pixels != sum(result.true_pixels):
         raise ValueError(f"{path} counts other pixels than {result.path.name}: {again}")
     return counts
 
