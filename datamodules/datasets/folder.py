@@ -24,7 +24,13 @@ from datamodules.datasets.folder_splits import (
 from datamodules.datasets.label_table import Value, draft_rows, read_mask, read_table, values_of
 from datamodules.datasets.split_lists import listed_images, name_of
 from datamodules.file_names import file_id
-from datamodules.image_files import ImageFileDataset, Sample, check_root, check_split
+from datamodules.image_files import (
+    ImageFileDataset,
+    Sample,
+    check_regular,
+    check_root,
+    check_split,
+)
 from datamodules.labels import IGNORE, MAX_CLASSES, DataError
 from datamodules.whole_file import write_whole
 
@@ -123,6 +129,7 @@ def draft_labels(root: Path) -> Path:
         raise DataError(f"{path} is there already: move it away if a draft is wanted")
     values: set[Value] = set()
     for file in _masks(root).values():
+        check_regular(root / "masks" / file)
         values |= values_of(root / "masks" / file)
         if len(values - {(IGNORE,)}) > MAX_CLASSES:
             raise DataError(
