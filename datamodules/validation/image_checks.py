@@ -5,6 +5,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
@@ -15,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from datamodules.dataset import Dataset
-from datamodules.image_files import ImageFileDataset, file_hash, read_pixels
+from datamodules.image_files import ImageFileDataset, check_regular, file_hash, read_pixels
 from datamodules.labels import IGNORE, DataError, LabelSet, UInt8
 
 _FEW = 64  # pairs, below which starting processes takes longer than reading them here
@@ -81,6 +82,11 @@ def inspect_all(
     pool = ProcessPoolExecutor(workers, get_context("spawn"), _start, (list(data),))
     try:
         yield from pool.map(_run, places, chunksize=8)
+    except BrokenProcessPool:
+        raise DataError(
+            "a process that read images was ended from outside, as where memory runs out: check "
+            "again, with fewer --jobs"
+        ) from None
     finally:
         pool.shutdown(cancel_futures=True)
 
@@ -171,6 +177,7 @@ def _labels(data: ImageFileDataset, index: int) -> UInt8:
 
 
 def _present(path: Path) -> None:
+    check_regular(path)
     if path.stat().st_size == 0:
         raise DataError(f"{path} is empty, a file of 0 bytes: fetch it again")
 
