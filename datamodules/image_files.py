@@ -110,13 +110,15 @@ class ImageFileDataset:
 
     def image(self, index: int) -> UInt8:
         """(H, W, 3) RGB."""
+        check_regular(self.samples[index].image)
         return read_image(self.samples[index].image)
 
     def mask(self, index: int) -> UInt8:
         """(H, W) class indices; all ignore where there are no labels."""
         sample = self.samples[index]
         if sample.mask is None:
-            return np.full(read_image(sample.image).shape[:2], IGNORE, np.uint8)
+            return np.full(self.image(index).shape[:2], IGNORE, np.uint8)
+        check_regular(sample.mask)
         return self.classes(self.read_labels(sample))
 
     def classes(self, raw: RawLabels) -> UInt8:
@@ -160,6 +162,16 @@ def _check_palette(raw: RawLabels, labels: LabelSet) -> None:
         )
 
 
+def check_regular(path: Path) -> None:
+    """Refuse what a reader would wait for without an end, as a pipe; not what is not there.
+
+    Raises:
+        DataError: a pipe, a socket, a device or a folder.
+    """
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise DataError(f"{path} is no regular file: fetch it again")
+
+
 def file_hash(path: Path) -> str:
     """SHA-256 of a file's bytes, shortened; read again only once size or time of change differ.
 
@@ -167,6 +179,7 @@ def file_hash(path: Path) -> str:
         DataError: a file that is not there or cannot be read.
     """
     try:
+        check_regular(path)
         stat = os.stat(path)
         return _file_hash(path, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
     except OSError as error:

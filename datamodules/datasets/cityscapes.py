@@ -174,14 +174,20 @@ def export(predictions: Path, ids: Sequence[str], target: Path) -> int:
             f"{predictions} lacks {len(missing)} of {len(ids)} predictions, the first "
             f"{missing[0]}.png: every image of the split is needed, named by its id"
         )
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as scratch:
-        draft = Path(scratch) / target.name
-        draft.mkdir()
-        for id in ids:
-            label_ids = _label_ids(predictions / f"{id}.png")
-            Image.fromarray(label_ids).save(draft / f"{id}_labelIds.png")
-        draft.replace(target)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=target.parent, prefix=".export-") as scratch:
+            draft = Path(scratch) / "whole"
+            draft.mkdir()
+            for id in ids:
+                label_ids = _label_ids(predictions / f"{id}.png")
+                Image.fromarray(label_ids).save(draft / f"{id}_labelIds.png")
+            draft.replace(target)
+    except OSError as error:
+        raise DataError(
+            f"{target} cannot be written ({error.strerror}), for {len(ids)} PNGs of some 100 kB "
+            "each: make room, or name another folder for the export"
+        ) from None
     return len(ids)
 
 

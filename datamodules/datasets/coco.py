@@ -10,23 +10,23 @@ so that the smaller lies on top; of equals, the higher annotation id does. Crowd
 Of panoptic segments: the categories by their ids, no background; what has no segment is ignored.
 """
 
-import os
-import re
-import unicodedata
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from pycocotools import mask as rle
 
-from datamodules.clutter import find
 from datamodules.dataset import DatasetInfo
+from datamodules.datasets.coco_files import below, find_images, find_listings, split_of
 from datamodules.datasets.coco_json import Annotation, Id, is_panoptic, read_listing
-from datamodules.datasets.split_lists import SPLIT_NAMES
 from datamodules.image_files import ImageFileDataset, Sample, check_root, check_split, read_pixels
 from datamodules.labels import DataError, RawLabels
 
+_STEPS = (
+    "put the JSON of each split and the images it names below one folder, as COCO of "
+    "cocodataset.org has them, and name it with --data-root"
+)
 INFO = DatasetInfo(
     title="COCO, or data in its form",
     source="Lin et al.: Microsoft COCO, ECCV 2014; Kirillov et al.: Panoptic Segmentation, 2019",
@@ -45,12 +45,9 @@ or, as Roboflow,
 train/_annotations.coco.json          beside the images; valid/ is the split val
 """,
     counts={},
-    steps=(
-        "put the JSON of each split and the images it names below one folder, as COCO of "
-        "cocodataset.org has them, and name it with --data-root"
-    ),
+    steps=_STEPS,
     test_split="val",
-    splits=lambda root: list(_listings(root)[0]),
+    splits=lambda root: list(find_listings(root, _STEPS)[0]),
     nested=frozenset({("train", "train_all"), ("val", "train_all")}),
 )
 
@@ -65,10 +62,10 @@ def coco(split: str, root: Path | None = None) -> ImageFileDataset:
         DataError: no root, JSON or images; several JSONs of the split; one that is damaged, refers
             to what it does not list, or has other categories than the next split's.
     """
-    root = check_root("coco", root, INFO.steps)
+    root = check_root("coco", root, _STEPS)
     path, notes = _path(root, split)
     labels, pictures, said = read_listing(path)
-    images = _images(root, split, path, next(iter(pictures.values())).name)
+    images = find_images(root, split, path, next(iter(pictures.values())).name)
     panoptic = is_panoptic(path)
     labelled = any(picture.annotations or picture.png for picture in pictures.values())
     masks = path.with_suffix("")  # the folder of panoptic PNGs
@@ -78,8 +75,8 @@ def coco(split: str, root: Path | None = None) -> ImageFileDataset:
     for id, picture in pictures.items():
         name, png = picture.name, picture.png
         group = str(name.parent) if len(name.parts) > 1 else id
-        mask = _below(root, path, masks, png) if labelled and png else path
-        image = _below(root, path, images, name)
+        mask = below(root, path, masks, png) if labelled and png else path
+        image = below(root, path, images, name)
         samples.append(Sample(id, group, image, mask if labelled else None))
     note = f"labels are drawn from the annotations of {path.name}"
     if not labelled:
@@ -89,57 +86,10 @@ def coco(split: str, root: Path | None = None) -> ImageFileDataset:
     return ImageFileDataset(labels, samples, read, notes=notes, annotation_files=[path])
 
 
-def _listings(root: Path) -> tuple[dict[str, list[Path]], list[Path]]:
-    """The JSONs of each split, train, val and test first; and those that are of something else.
-
-    Raises:
-        DataError: none of a split.
-    """
-    found: list[tuple[str, Path]] = []
-    strays = []
-    for path in find(root, "*.json"):
-        if path.stem.lower() in SPLIT_NAMES or _looks_like_one(path):
-            found.append((path.stem, path))
-        else:
-            strays.append(path)
-    for path in find(root / "annotations", "*.json"):
-        if match := re.fullmatch(r"(?:instances|panoptic)_(.+?)(?:\d{4})?", path.stem):
-            found.append((match[1], path))
-        elif path.stem.lower() in SPLIT_NAMES:
-            found.append((path.stem, path))
-    found += [(path.parent.name, path) for path in find(root, "*/_annotations.coco.json")]
-    listings: dict[str, list[Path]] = {}
-    for name, path in found:
-        listings.setdefault(_split_of(name), []).append(path)
-    if not listings:
-        raise DataError(
-            f"no COCO annotations at {root.absolute()} (looked for <split>.json, "
-            "annotations/instances_<split>*.json, annotations/panoptic_<split>*.json and "
-            f"<split>/_annotations.coco.json): {INFO.steps}"
-        )
-    first = ["train", "val", "test"]
-    order = sorted(listings, key=lambda name: ([*first, name].index(name), name))
-    return {name: listings[name] for name in order}, strays
-
-
-def _split_of(name: str) -> str:
-    """`val` of valid or Validation, and so on; other names are their own."""
-    return SPLIT_NAMES.get(name.lower(), name)
-
-
-def _looks_like_one(path: Path) -> bool:
-    """Whether a JSON of any name has the lists of COCO's form; it may be damaged all the same."""
-    try:
-        content = path.read_bytes()
-    except OSError:
-        return True  # which is said where it is opened
-    return b'"images"' in content and b'"categories"' in content
-
-
 def _path(root: Path, split: str) -> tuple[Path, list[str]]:
     """The JSON of a split, whose categories are those of the next split, and what to say of it."""
-    listings, strays = _listings(root)
-    split = split if split in listings else _split_of(split)
+    listings, strays = find_listings(root, _STEPS)
+    split = split if split in listings else split_of(split)
     check_split("coco", split, list(listings))
     if len(listings[split]) > 1:
         names = ", ".join(str(path.relative_to(root)) for path in listings[split])
@@ -158,46 +108,6 @@ def _path(root: Path, split: str) -> tuple[Path, list[str]]:
     names = ", ".join(stray.name for stray in strays[:3])
     text = f"{len(strays)} JSON files are left out: they list no images and categories ({names})"
     return path, [text] * bool(strays)
-
-
-def _images(root: Path, split: str, path: Path, first: PurePosixPath) -> Path:
-    """The folder that the names of images start from, decided by the first image."""
-    year = path.stem.split("_", 1)[-1]  # train2014 of instances_train2014
-    names = dict.fromkeys(("", split, year, f"{split}2017", "images", f"images/{split}"))
-    places = dict.fromkeys([*(root / name for name in names), path.parent, path.parent / "images"])
-    for place in places:
-        if os.path.isfile(_as_there(place, first)):
-            return place
-    raise DataError(
-        f"{path} lists the image {first}, which is in none of "
-        f"{', '.join(str(place) for place in places)}: unpack the images into one of them"
-    )
-
-
-def _below(root: Path, listing: Path, folder: Path, name: PurePosixPath) -> Path:
-    """A file that a JSON names.
-
-    Raises:
-        DataError: a name that leads out of the root.
-    """
-    path = _as_there(folder, name)
-    if name.is_absolute() or ".." in name.parts:
-        path = Path(os.path.normpath(path))
-        if not any(path.is_relative_to(top) for top in (root, root.absolute(), root.resolve())):
-            raise DataError(
-                f"{listing} lists {str(name)!r}, which is not below {root}: write names from that "
-                "folder on, as images/0001.jpg"
-            )
-    return path
-
-
-def _as_there(folder: Path, name: PurePosixPath) -> Path:
-    """The file by its name in the normal form of Unicode in which it is there, if in any."""
-    text = str(name)
-    if text.isascii() or os.path.isfile(folder / name):
-        return folder / name
-    forms = [folder / unicodedata.normalize(form, text) for form in ("NFC", "NFD")]
-    return next((form for form in forms if os.path.isfile(form)), folder / name)
 
 
 def draw(sample: Sample) -> RawLabels:

@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from datamodules.file_names import file_id, one_form
+from datamodules.image_files import check_regular
 from datamodules.json_file import DamagedError, read_json
 from datamodules.labels import IGNORE, Colour, DataError, Label, LabelSet
 
@@ -55,6 +56,7 @@ def is_panoptic(path: Path) -> bool:
 
 def read_listing(path: Path) -> Listing:
     """What a JSON says, parsed once a process; COCO's training set takes some 15 s and 3 GB."""
+    check_regular(path)
     try:
         stat = path.stat()
         return _parse(path, stat.st_size, stat.st_mtime_ns)

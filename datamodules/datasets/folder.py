@@ -31,7 +31,13 @@ from datamodules.datasets.label_table import (
 )
 from datamodules.datasets.split_lists import listed_images, name_of
 from datamodules.file_names import file_id
-from datamodules.image_files import ImageFileDataset, Sample, check_root, check_split
+from datamodules.image_files import (
+    ImageFileDataset,
+    Sample,
+    check_regular,
+    check_root,
+    check_split,
+)
 from datamodules.labels import IGNORE, MAX_CLASSES, DataError
 from datamodules.whole_file import write_whole
 
@@ -129,6 +135,7 @@ def draft_labels(root: Path) -> Path:
     values: set[Value] = set()
     masks: set[MaskValues] = set()
     for file in _masks(root).values():
+        check_regular(root / "masks" / file)
         masks.add(found := values_of(root / "masks" / file))
         values |= found.values
         if len(values - {(IGNORE,)}) > MAX_CLASSES:

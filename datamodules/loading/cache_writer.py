@@ -32,6 +32,8 @@ from datamodules.loading.cache import (
 )
 from datamodules.whole_file import write_whole
 
+Hashes = dict[int, tuple[str, str]]  # of the image and the mask, by index
+
 
 def build(
     data: ImageFileDataset,
@@ -99,9 +101,8 @@ def _build(
     jobs: int | None,
     progress: Progress,
 ) -> None:
-    _allocate(plan, draft)
     # After a loss of power, what was noted as done may not have reached the disk.
-    noted = {i: pair for i, pair in _journal(draft / "done").items() if i < len(data)}
+    noted = {i: pair for i, pair in _allocate(plan, draft).items() if i < len(data)}
     hashes = {i: pair for i, pair in noted.items() if is_whole(draft, plan.places[i], pair)}
     todo = [i for i in range(len(data)) if i not in hashes]
     progress(len(hashes), len(data))
@@ -132,12 +133,17 @@ def _bytes(plan: CacheIndex) -> int:
     return plan.pixels * sum(CACHE_FILES.values())
 
 
-def _allocate(plan: CacheIndex, draft: Path) -> None:
-    """Files of their full size, or those of a build of the same plan that was stopped."""
+def _allocate(plan: CacheIndex, draft: Path) -> Hashes:
+    """Files of their full size, or those of a build of the same plan that was stopped, and what
+    that noted as done."""
     sizes = {name: max(1, plan.pixels * depth) for name, depth in CACHE_FILES.items()}
     content = json.dumps(asdict(plan)).encode()
-    if _stopped(draft, content, sizes):
-        return
+    try:
+        whole = all((draft / name).stat().st_size == size for name, size in sizes.items())
+        if whole and (draft / "plan.json").read_bytes() == content:
+            return _journal(draft / "done")
+    except OSError:  # as good as none
+        pass
     shutil.rmtree(draft)
     draft.mkdir()
     need, free = _bytes(plan), shutil.disk_usage(draft).free
@@ -152,21 +158,12 @@ def _allocate(plan: CacheIndex, draft: Path) -> None:
             os.posix_fallocate(file.fileno(), 0, size)
     # Last: without it, all of it is allocated again.
     write_whole(draft / "plan.json", content, ROOM)
+    return {}
 
 
-def _stopped(draft: Path, plan: bytes, sizes: dict[str, int]) -> bool:
-    """Whether a build of this very plan was stopped here, whose files are of their full size."""
-    try:
-        whole = all((draft / name).stat().st_size == size for name, size in sizes.items())
-        return whole and (draft / "plan.json").read_bytes() == plan
-    except OSError:
-        return False
-
-
-def _journal(path: Path) -> dict[int, tuple[str, str]]:
-    """Hashes of the image and the mask of what is decoded already, by index; of a line that is
-    not whole, nothing."""
-    text = path.read_text("ascii", "replace") if path.is_file() else ""
+def _journal(path: Path) -> Hashes:
+    """What is decoded already; of a line that is not whole, nothing."""
+    text = path.read_text("ascii", "replace") if os.path.lexists(path) else ""
     lines = re.findall(r"^(\d{1,9}) ([0-9a-f]{32}) ([0-9a-f]{32})$", text, re.MULTILINE)
     return {int(index): (image, mask) for index, image, mask in lines}
 

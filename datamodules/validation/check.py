@@ -19,7 +19,7 @@ from datamodules.image_files import ImageFileDataset, check_root
 from datamodules.labels import AbsentError, DataError
 from datamodules.validation.check_report import CheckReport, judge, unread
 from datamodules.validation.image_checks import Finding, ImageCheck, inspect_all
-from datamodules.validation.kept_checks import KeptChecks, Key, Stamp, load, path_of, save
+from datamodules.validation.kept_checks import KeptChecks, Key, Stamp, load, path_of, rotten, save
 
 
 def check(
@@ -51,6 +51,7 @@ def checked(
     splits: Sequence[str] | None = None,
     *,
     again: bool = False,
+    deep: bool = False,
     jobs: int | None = None,
     progress: Progress = lambda done, total: None,
 ) -> CheckReport:
@@ -61,6 +62,7 @@ def checked(
 
     Args:
         again: read every file.
+        deep: read every file, and compare with what was read of it before.
 
     Raises:
         DataError: a named split, or every split, cannot be opened.
@@ -69,15 +71,18 @@ def checked(
     if not all(isinstance(split, ImageFileDataset) for split in opened.data.values()):
         return unread(spec, opened.data)
     path = _kept_at(opened)
-    kept = KeptChecks([], {}) if again else _unkept.get(path) or load(path)
+    kept = KeptChecks([], {}) if again and not deep else _unkept.get(path) or load(path)
     tables, stamps = _tables(opened), _stamps(opened)
     state = _state(opened, tables, stamps)
-    if kept.report is not None and kept.state == state:
+    if kept.report is not None and kept.state == state and not deep:
         return kept.report
-    checks = kept.unchanged(tables, stamps)
+    before = kept.unchanged(tables, stamps)
+    checks = {} if deep else before
     report = None
     try:
         _inspect(opened, checks, jobs, progress)
+        if deep:
+            checks |= rotten(before, checks)
         report = _judge(opened, checks)
     finally:  # what was read before a stop is kept, too
         stamped = {key: (stamps[key], check) for key, check in checks.items()}

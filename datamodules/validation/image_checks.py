@@ -5,6 +5,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field, replace
 from multiprocessing import get_context
 from pathlib import Path
@@ -16,7 +17,7 @@ from PIL import Image
 
 from datamodules.dataset import Dataset
 from datamodules.image_decoding import has_16_bits, open_image, photograph_pixels
-from datamodules.image_files import ImageFileDataset, decoded, file_hash
+from datamodules.image_files import ImageFileDataset, check_regular, decoded, file_hash
 from datamodules.labels import IGNORE, DataError, LabelSet, RawLabels, UInt8, value_counts
 from datamodules.validation.traits import image_traits, label_traits, palette_colours, used_bits
 
@@ -89,6 +90,11 @@ def inspect_all(
     pool = ProcessPoolExecutor(workers, get_context("spawn"), _start, (list(data),))
     try:
         yield from pool.map(_run, places, chunksize=8)
+    except BrokenProcessPool:
+        raise DataError(
+            "a process that read images was ended from outside, as where memory runs out: check "
+            "again, with fewer --jobs"
+        ) from None
     finally:
         pool.shutdown(cancel_futures=True)
 
@@ -200,6 +206,7 @@ def _labels(data: ImageFileDataset, index: int) -> tuple[RawLabels, UInt8]:
 
 
 def _present(path: Path) -> None:
+    check_regular(path)
     if path.stat().st_size == 0:
         raise DataError(f"{path} is empty, a file of 0 bytes: fetch it again")
 

@@ -4,7 +4,7 @@ import gzip
 import sys
 import zlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,8 +13,14 @@ from datamodules.json_file import DamagedError
 from datamodules.labels import DataError
 from datamodules.sealed_json import seal, unseal
 from datamodules.validation.check_report import CheckReport
-from datamodules.validation.image_checks import ImageCheck
+from datamodules.validation.image_checks import Finding, ImageCheck
 from datamodules.whole_file import write_whole
+
+_ROTTEN = "changed bytes"  # the kind of a finding that stays until the file is written again
+_ROTTEN_TEXT = (
+    "has other bytes than when it was read before, and neither its size nor its times have "
+    "changed: fetch it again, as its disk may fail"
+)
 
 _VERSION = 3  # of the form; raise it, too, whenever the same files lead to other findings
 
@@ -42,6 +48,26 @@ class KeptChecks:
         }
 
 
+def rotten(
+    before: Mapping[Key, ImageCheck], now: Mapping[Key, ImageCheck]
+) -> dict[Key, ImageCheck]:
+    """The checks of files whose bytes differ from those read before, of the same stamps."""
+    found = {}
+    for key, old in before.items():
+        check = now.get(key)
+        findings = [finding for finding in old.findings if finding.kind == _ROTTEN]
+        if check is not None and check.files and old.files and not findings:
+            hashes = zip(key, old.files, check.files, strict=True)
+            findings = [
+                Finding("error", _ROTTEN, path, _ROTTEN_TEXT)
+                for path, hash_before, hash_now in hashes
+                if hash_before != hash_now
+            ]
+        if check is not None and findings:
+            found[key] = replace(check, findings=[*check.findings, *findings])
+    return found
+
+
 def path_of(name: str) -> Path:
     """Where the checks of this name are kept."""
     return cache_home() / "checks" / f"{name}.json.gz"
@@ -61,7 +87,7 @@ def load(path: Path) -> KeptChecks:
     except (OSError, EOFError, zlib.error) as error:
         print(f"{path} is damaged ({error}): every file is read again", file=sys.stderr)
         return nothing
-    if value["version"] != _VERSION:
+    if value.get("version") != _VERSION:
         return nothing
     return KeptChecks(
         value["tables"],

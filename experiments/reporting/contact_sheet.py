@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from datamodules.dataset import Dataset
 from datamodules.labels import IGNORE, LabelSet, UInt8
+from datamodules.whole_file import write_whole
 from experiments.reporting.page import render
 
 _SAMPLE = 256  # labels that are read to choose from: a second or two
@@ -45,7 +46,7 @@ def write_sheet(data: Dataset, title: str, num: int, output: Path) -> list[Path]
     """Write `output`.png and `output`.html, and return where they are.
 
     Raises:
-        DataError: a file that cannot be read.
+        DataError: a file that cannot be read, or written.
     """
     masks = {index: data.mask(index) for index in sample(data.groups, _SAMPLE)}
     present = {index: set(np.unique(mask).tolist()) - {IGNORE} for index, mask in masks.items()}
@@ -53,13 +54,14 @@ def write_sheet(data: Dataset, title: str, num: int, output: Path) -> list[Path]
     shots = [_shot(data, index) for index in chosen]
     legend = _legend(data.labels, [masks[index] for index in chosen])
     subtitle = f"{len(shots)} of {len(data.ids)} images"
-    output.parent.mkdir(parents=True, exist_ok=True)
     paths = [Path(f"{output}.png"), Path(f"{output}.html")]
-    _draw(shots, legend, f"{title}: {subtitle}, hatched is not scored").save(paths[0])
+    sheet = _draw(shots, legend, f"{title}: {subtitle}, hatched is not scored")
+    sheet.save(png := io.BytesIO(), "PNG")
     page = render(
         "sheet.html.j2", shots=shots, legend=legend, title=title, subtitle=subtitle, uri=uri
     )
-    paths[1].write_text(page, encoding="utf-8")
+    for path, content in zip(paths, (png.getvalue(), page.encode()), strict=True):
+        write_whole(path, content, "make room, or name another place with --output")
     return paths
 
 
