@@ -31,8 +31,9 @@ class Detached(Tiny):
     """Its features are used, and no gradient comes to them."""
 
     def forward(self, image: Tensor) -> Tensor:
-        logits: Tensor = self.classifier(self.norm(self.features(image).detach()).relu())
-        return logits + 0 * self.aux(self.features(image).detach())
+        features = self.features(image).detach()
+        logits: Tensor = self.classifier(self.norm(features).relu()) + self.aux(features)
+        return logits
 
 
 class Tied(Tiny):

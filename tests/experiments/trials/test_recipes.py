@@ -7,6 +7,7 @@ import math
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -155,7 +156,7 @@ def test_wrong_requests_say_what_is_needed(recipe: str, change: str, says: str) 
     assert "\n" not in str(raised.value)
 
 
-WRONG: dict[str, tuple[object, ...]] = {
+WRONG: dict[str, tuple[Any, ...]] = {
     "name": ("", " ", None),
     "data": ("", 3),
     "crop": ((48,), (48, 48, 48), (48.0, 48), [48, 48], 48, (48, math.nan)),
@@ -186,7 +187,9 @@ WRONG: dict[str, tuple[object, ...]] = {
 @pytest.mark.parametrize("field", [f.name for f in dataclasses.fields(Recipe)])
 def test_no_field_takes_what_training_cannot(field: str) -> None:
     if field == "tuning":  # a value with checks of its own
-        for wrong in ({"seed": -1}, {"lr": math.inf}, {"span": math.nan}, {"num_trials": 0}):
+        wrongs: list[dict[str, Any]]
+        wrongs = [{"seed": -1}, {"lr": math.inf}, {"span": math.nan}, {"num_trials": 0}]
+        for wrong in wrongs:
             with pytest.raises(ValueError, match=f"has {next(iter(wrong))} .* with --tune N"):
                 dataclasses.replace(BUDGET, **wrong)
         return
