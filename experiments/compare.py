@@ -118,7 +118,8 @@ def parser() -> argparse.ArgumentParser:
     add("--jobs", type=int, default=1, metavar="N", help="trials at a time (default: 1)")
     add("--out", type=Path, default=Path("runs"), metavar="DIR", help="(default: runs)")
     add("--wandb", choices=("online", "offline", "off"),
-        help="(default: online with an account, else offline)")  # fmt: skip
+        help="goes before WANDB_MODE (default: WANDB_MODE, else online with an account, else "
+        "offline)")  # fmt: skip
     add("--rerun", choices=("failed", "stale", "all"), default="failed",
         help="what to do again: failed trials (default), also those made by other code or "
         "another recipe, or all")  # fmt: skip

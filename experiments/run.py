@@ -33,7 +33,9 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--num-nodes", type=int, default=1)
     p.add_argument("--workers", type=int, help="processes that read data; speed only")
     p.add_argument("--out", type=Path, default=Path("runs"))
-    p.add_argument("--wandb", choices=("online", "offline", "off"))
+    p.add_argument(
+        "--wandb", choices=("online", "offline", "off"), help="as of compare; before WANDB_MODE"
+    )
     p.add_argument("--group", help="W&B group: the comparison's id")
     # What other commands say: values and search of a tuned trial, and that only its first losses
     # are wanted.

@@ -10,7 +10,6 @@ comparison, which every version also says as `identity` in its config.
 """
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
@@ -21,8 +20,10 @@ def main(argv: list[str] | None = None) -> int:
     p = argparse.ArgumentParser(prog="python -m experiments.wandb_mirror", description=said)
     p.add_argument("folder", type=Path, help="results, as runs/camvid-quick")
     p.add_argument("--data-root", type=Path, help="folder of the data set, for the photos")
-    p.add_argument("--mode", choices=("online", "offline"), help="online where there is an account")
-    p.add_argument("--out", type=Path, help="where run files go (default: the results folder)")
+    p.add_argument("--mode", choices=("online", "offline"), help="(default: WANDB_MODE, else "
+        "online with an account, else offline)")  # fmt: skip
+    p.add_argument("--out", type=Path, help="where run files go (default: WANDB_DIR, else the "
+        "results folder)")  # fmt: skip
     args = p.parse_args(argv)
     # `--help` does without pydantic, rich and what else these bring.
     from rich.console import Console
@@ -30,13 +31,17 @@ def main(argv: list[str] | None = None) -> int:
     from experiments.comparison.wandb_folder import versions
     from experiments.comparison.wandb_sync import Account, send, write
     from experiments.training import wandb_run
+    from experiments.training.wandb_settings import asked_mode, files_folder
     from experiments.trials.results import read_results
 
     console = Console(highlight=False, markup=False, soft_wrap=True)
-    folder = args.out or args.folder
+    folder = args.out or files_folder(args.folder)
     account = wandb_run.has_account()
     try:
-        if args.mode == "online" and not account:
+        mode = asked_mode(args.mode)
+        if mode == "off":
+            raise ValueError("W&B is off by WANDB_MODE or WANDB_DISABLED: give --mode, or unset it")
+        if mode == "online" and not account:
             raise ValueError("W&B has no account here: `wandb login`, or use --mode offline")
         made, reason = versions(read_results(args.folder), args.data_root)
     except (ValueError, OSError) as error:
@@ -44,7 +49,7 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     if reason:
         console.print(f"no photos: {reason}")
-    online = account and (args.mode or os.environ.get("WANDB_MODE", "online")) == "online"
+    online = account and mode != "offline"
     try:
         server = Account() if online else None
         for version in made:

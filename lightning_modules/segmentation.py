@@ -76,7 +76,8 @@ class Segmentation(L.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         step = self.global_step
-        torch.manual_seed((self.seed * 1_000_003 + step) * 4096 + self.global_rank)
+        # Modulo what a generator takes, which a seed above 4.5e9 times these would exceed.
+        torch.manual_seed(((self.seed * 1_000_003 + step) * 4096 + self.global_rank) % 2**64)
         optimizer = self.optimizers()
         assert not isinstance(optimizer, list)
         for group in optimizer.param_groups:

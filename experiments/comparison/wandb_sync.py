@@ -28,7 +28,8 @@ from pathlib import Path
 from typing import Protocol
 
 from experiments.training.wandb_pictures import PICTURE_BYTES, wandb_images
-from experiments.training.wandb_run import PROJECT, start_run
+from experiments.training.wandb_run import start_run
+from experiments.training.wandb_settings import project_path
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ class Account:
 
         filters = {"config.identity": identity}
         try:
-            runs = list(wandb.Api().runs(PROJECT, filters=filters, lazy=False))
+            runs = list(wandb.Api().runs(project_path(), filters=filters, lazy=False))
         except ValueError:  # no such project yet
             return {}
         return {run.id: run.summary.get("mirror") for run in runs}
@@ -91,7 +92,7 @@ class Account:
     def delete(self, run: str) -> None:
         import wandb
 
-        wandb.Api().run(f"{PROJECT}/{run}").delete()
+        wandb.Api().run(f"{project_path()}/{run}").delete()
 
     def send(self, folder: Path) -> None:
         for mark in folder.glob("*.wandb.*"):  # what an earlier upload came to

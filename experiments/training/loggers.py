@@ -1,6 +1,8 @@
 """Where the points of a trial's curves go."""
 
 import json
+import math
+import os
 from pathlib import Path
 
 import lightning as L
@@ -12,6 +14,7 @@ from datamodules.dataset import Dataset
 from experiments.training.callbacks import Panel
 from experiments.training.wandb_content import init_of_trial, summary, trial_content_hash
 from experiments.training.wandb_run import Mirror
+from experiments.trials.atomic_io import no_room
 from experiments.trials.environment import WandbMode, global_rank
 from experiments.trials.history import FIRST_LOSS, HISTORY, curve_of, read_points
 from experiments.trials.result_types import Curve, FinishedTrial, TrialIdentity
@@ -25,6 +28,7 @@ class History(Logger):
     def __init__(self, folder: Path) -> None:
         super().__init__()
         self.path = folder / HISTORY
+        self._begun = False
 
     @property
     def name(self) -> str:
@@ -39,12 +43,31 @@ class History(Logger):
 
     @rank_zero_only
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        point = {k: v for k, v in metrics.items() if k != "epoch"}
-        with self.path.open("a") as file:
-            file.write(json.dumps({"step": int(step or 0), **point}) + "\n")
+        # No number is the mIoU of a split that is void throughout.
+        point = {k: v for k, v in metrics.items() if k != "epoch" and math.isfinite(v)}
+        self._append(json.dumps({"step": int(step or 0), **point}).encode() + b"\n")
         if "val/miou" in point:
             print(f"step {step}: validation mIoU {100 * point['val/miou']:.1f} %", flush=True)
+
+    def _append(self, line: bytes) -> None:
+        """Add a whole line or nothing."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("a+b", buffering=0) as file:
+            end = file.seek(0, os.SEEK_END)
+            if end and not self._begun:
+                file.seek(end - 1)
+                if (
+                    file.read(1) != b"\n"
+                ):  # a line that a kill cut short would take this one with it
+                    line = b"\n" + line
+            left = memoryview(line)
+            try:
+                while left:  # a disk may take a part before it says that it is full
+                    left = left[file.write(left) :]
+            except OSError as error:
+                file.truncate(end)
+                raise no_room(error, self.path, len(line)) from None
+        self._begun = True
 
     def log_first_loss(self, step: int, loss: float) -> None:
         """Keep a loss that no other logger hears of."""

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Literal
 
 from experiments.training.wandb_content import RunInit, Values
 from experiments.training.wandb_pictures import PICTURE_BYTES, Picture, wandb_images
+from experiments.training.wandb_settings import asked_mode, files_folder, project
 from experiments.trials.environment import WandbMode
 
 if TYPE_CHECKING:  # it takes a second, and may be missing or off
     import wandb
 
-PROJECT = "segmentation-lab"
 FINISH_SECONDS = 120  # a process waits so long for its upload; `wandb_mirror` makes up for the rest
 
 
@@ -33,7 +33,7 @@ def start_run(
     folder.mkdir(parents=True, exist_ok=True)
     run = wandb.init(
         mode=mode,
-        project=PROJECT,
+        project=project(),
         dir=folder,
         settings=settings,
         id=id,
@@ -52,7 +52,8 @@ class Mirror:
     """One W&B run, to which nothing is sent any more after its first error.
 
     Args:
-        mode: None to go online where there is an account.
+        mode: None for what W&B's variables say, and online where there is an account if they say
+            nothing.
         id: names the run for ever.
 
     Attributes:
@@ -66,18 +67,19 @@ class Mirror:
         self.config = init.config
         self.online = self.whole = False
         self._left = PICTURE_BYTES
-        if mode != "off":
-            self.attempt(lambda: self._start(folder, mode, id, init))
+        self.attempt(lambda: self._start(files_folder(folder), asked_mode(mode), id, init))
 
     def _start(self, folder: Path, mode: WandbMode | None, id: str, init: RunInit) -> None:
+        if mode == "off":
+            return
         import wandb
 
         account = has_account()
-        asked = mode or os.environ.get("WANDB_MODE") or ("online" if account else "offline")
+        asked = mode or ("online" if account else "offline")
         if asked == "online" and not account:
             print("W&B has no account here (`wandb login`): going offline", file=sys.stderr)
             asked = "offline"
-        first = not any(folder.glob("wandb/*run-*"))
+        first = not any(folder.glob(f"wandb/*run-*-{id}"))
         if asked == "online":
             try:
                 # Only online runs can be resumed; `wandb sync` joins offline parts by their id.

@@ -5,6 +5,8 @@ A recipe is a frozen dataclass made by a function (`experiments.recipes`); a var
 """
 
 import dataclasses
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -17,6 +19,8 @@ _PHOTOMETRIC = ("none", "colour-jitter")
 _LATER = ("crop_on", "tuning")  # fields that came after the first published results
 _CROP_ON = ("workers", "device")
 _INITS = ("random", "imagenet")
+MAX_SEED = 2**64 - 1  # torch's generators take no more
+SEEDS = "0 to 2**64 - 1, or None for the trial's"
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,24 @@ class TuningBudget:
     steps: int
     train_split: str
     select_split: str
+
+    def __post_init__(self) -> None:
+        checks = {
+            "num_trials": is_whole(self.num_trials, 1),
+            "seed": is_whole(self.seed, 0, MAX_SEED),
+            "lr": is_number(self.lr) and self.lr > 0,
+            "weight_decay": is_number(self.weight_decay, 0),
+            "span": is_number(self.span, 1),
+            "steps": is_whole(self.steps, 1),
+            "train_split": _is_text(self.train_split),
+            "select_split": _is_text(self.select_split),
+        }
+        for field, fine in checks.items():
+            if not fine:
+                raise ValueError(
+                    f"the search for lr and weight_decay has {field} {getattr(self, field)!r}, "
+                    "with which nothing can be searched: ask for it with --tune N"
+                )
 
     def __str__(self) -> str:
         ranges = [
@@ -124,20 +146,30 @@ class Recipe:
 
     def __post_init__(self) -> None:
         checks = (  # field, what it needs, and whether it has it
-            ("crop", f"two sides of at least {MIN_SIDE}", min(self.crop) >= MIN_SIDE),
-            ("batch", "at least 1", self.batch >= 1),
-            ("steps", "at least 1", self.steps >= 1),
-            ("val_every", "at least 1", self.val_every >= 1),
-            ("lr", "above 0", self.lr > 0),
-            ("momentum", "0 to 1", 0 <= self.momentum < 1),
-            ("bn_momentum", "0 to 1", 0 < self.bn_momentum <= 1),
-            ("weight_decay", "at least 0", self.weight_decay >= 0),
-            ("scale", "0 < low <= high", 0 < self.scale[0] <= self.scale[1]),
-            ("micro_batch", "1 to batch", 1 <= (self.micro_batch or 1) <= self.batch),
+            ("name", "a text", _is_text(self.name)),
+            ("data", "a data set", _is_text(self.data)),
+            ("crop", f"two sides of at least {MIN_SIDE}", _is_pair(self.crop, is_whole, MIN_SIDE)),
+            ("batch", "at least 1", is_whole(self.batch, 1)),
+            ("steps", "at least 1", is_whole(self.steps, 1)),
+            ("val_every", "at least 1", is_whole(self.val_every, 1)),
+            ("lr", "above 0", is_number(self.lr) and self.lr > 0),
+            ("momentum", "0 to 1", is_number(self.momentum) and 0 <= self.momentum < 1),
+            ("bn_momentum", "0 to 1", is_number(self.bn_momentum) and 0 < self.bn_momentum <= 1),
+            ("weight_decay", "at least 0", is_number(self.weight_decay, 0)),
+            ("power", "at least 0", is_number(self.power, 0)),
+            ("scale", "0 < low <= high", _is_range(self.scale)),
+            ("flip", "true or false", isinstance(self.flip, bool)),
+            ("micro_batch", "1 to batch", _is_none_or_whole(self.micro_batch, 1, self.batch)),
+            ("class_weights", "numbers of at least 0, one above", _are_weights(self.class_weights)),
+            ("init_seed", SEEDS, _is_none_or_whole(self.init_seed, 0, MAX_SEED)),
+            ("data_seed", SEEDS, _is_none_or_whole(self.data_seed, 0, MAX_SEED)),
             ("precision", _one_of(PRECISIONS), self.precision in PRECISIONS),
             ("photometric", _one_of(_PHOTOMETRIC), self.photometric in _PHOTOMETRIC),
             ("crop_on", _one_of(_CROP_ON), self.crop_on in _CROP_ON),
             ("init", _one_of(_INITS), self.init in _INITS),
+            ("train_split", "a split", _is_text(self.train_split)),
+            ("val_split", "a split", _is_text(self.val_split)),
+            ("test_split", "a split", _is_text(self.test_split)),
         )
         for field, need, fine in checks:
             if not fine:
@@ -167,6 +199,39 @@ class Recipe:
             if field.name in _LATER and fields[field.name] == field.default:
                 del fields[field.name]
         return short_hash(fields)
+
+
+def is_whole(value: object, low: int, high: float = math.inf) -> bool:
+    """Whether it is a whole number of a range, both ends included; True is none."""
+    return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
+
+
+def is_number(value: object, low: float = -math.inf) -> bool:
+    """Whether it is a finite number of at least `low`."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and math.isfinite(value) and value >= low  # type: ignore[arg-type, operator]
+
+
+def _is_none_or_whole(value: object, low: int, high: float) -> bool:
+    return value is None or is_whole(value, low, high)
+
+
+def _is_pair(value: object, fits: Callable[[object, int], bool], low: int) -> bool:
+    return isinstance(value, tuple) and len(value) == 2 and all(fits(v, low) for v in value)
+
+
+def _is_range(value: object) -> bool:
+    return _is_pair(value, is_number, 0) and 0 < value[0] <= value[1]  # type: ignore[index]
+
+
+def _are_weights(value: object) -> bool:
+    if value is None:
+        return True
+    return isinstance(value, tuple) and all(is_number(v, 0) for v in value) and any(value)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value.strip())
 
 
 def _one_of(names: tuple[str, ...]) -> str:

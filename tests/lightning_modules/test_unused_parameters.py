@@ -31,9 +31,9 @@ class Detached(Tiny):
     """Its features are used, and no gradient comes to them."""
 
     def forward(self, image: Tensor) -> Tensor:
-        logits: Tensor = self.classifier(self.norm(self.features(image).detach()).relu())
-        zero: Tensor = 0 * self.aux(self.features(image).detach())
-        return logits + zero
+        features = self.features(image).detach()
+        logits: Tensor = self.classifier(self.norm(features).relu()) + self.aux(features)
+        return logits
 
 
 class Tied(Tiny):

@@ -23,7 +23,7 @@ from experiments.comparison import wandb_folder, wandb_sync
 from experiments.comparison.wandb_sync import Version, send, write
 from experiments.recipes import smoke
 from experiments.scoring.prediction_files import write_prediction
-from experiments.training import wandb_run
+from experiments.training import wandb_run, wandb_settings
 from experiments.training.wandb_content import RunInit, init_of_trial
 from experiments.trials.history import FIRST_LOSS, HISTORY
 from experiments.trials.recipe import Recipe
@@ -341,7 +341,7 @@ class Server(BaseHTTPRequestHandler):
                 self.runs[run]["summary"] |= json.loads(part["content"][-1])
 
     def _answer(self, query: str, values: dict[str, Any]) -> dict[str, Any]:
-        project = {"id": "P", "name": wandb_run.PROJECT, "entity": {"id": "E", "name": "me"}}
+        project = {"id": "P", "name": wandb_settings.PROJECT, "entity": {"id": "E", "name": "me"}}
         if "upsertBucket" in query:
             run = self.runs.setdefault(values["name"], {"summary": {}, "config": {}})
             run["config"] |= json.loads(values.get("config") or "{}")

@@ -3,9 +3,11 @@
 import dataclasses
 import functools
 import http.server
+import math
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from safetensors.torch import save_file
 from datamodules import open_data
 from experiments import compare
 from experiments.recipes import RECIPES, demo, smoke
+from experiments.run import main as run_trial
 from experiments.training.initialisation import build_module, initial_weights
 from experiments.trials.overrides import changed, changes, load
 from experiments.trials.recipe import Recipe, RecipeRequest, TuningBudget
@@ -151,6 +154,76 @@ def test_wrong_requests_say_what_is_needed(recipe: str, change: str, says: str) 
         load_recipe(recipe, [change] if change else [])
     assert says in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+WRONG: dict[str, tuple[Any, ...]] = {
+    "name": ("", " ", None),
+    "data": ("", 3),
+    "crop": ((48,), (48, 48, 48), (48.0, 48), [48, 48], 48, (48, math.nan)),
+    "batch": (0, -1, 2.5, True, math.inf, "8"),
+    "steps": (0, 1e3, None),
+    "val_every": (0, math.inf),
+    "lr": (0, -1, math.inf, math.nan, "0.1", None, True),
+    "momentum": (1, -0.1, math.nan),
+    "bn_momentum": (0, 1.1, math.nan),
+    "weight_decay": (-1, math.inf, math.nan),
+    "power": (-1, math.inf, math.nan),
+    "scale": ((0.5, math.inf), (math.nan, 1), (0, 1), (2, 1), (1,), 1, (-math.inf, 1)),
+    "flip": (1, "yes", None),
+    "micro_batch": (0, -1, 10**6, 1.5, math.nan),
+    "class_weights": ((), (0.0, 0.0), (1.0, math.nan), (math.inf,), (-1.0, 1.0), [1.0]),
+    "init_seed": (-1, 2**64, 0.5, math.nan),
+    "data_seed": (-1, 2**64, "7"),
+    "precision": ("fp16", None, ("32-true",)),
+    "photometric": ("", None),
+    "crop_on": ("gpu",),
+    "init": ("imagnet",),
+    "train_split": ("", 1),
+    "val_split": ("",),
+    "test_split": (None,),
+}
+
+
+@pytest.mark.parametrize("field", [f.name for f in dataclasses.fields(Recipe)])
+def test_no_field_takes_what_training_cannot(field: str) -> None:
+    if field == "tuning":  # a value with checks of its own
+        wrongs: list[dict[str, Any]]
+        wrongs = [{"seed": -1}, {"lr": math.inf}, {"span": math.nan}, {"num_trials": 0}]
+        for wrong in wrongs:
+            with pytest.raises(ValueError, match=f"has {next(iter(wrong))} .* with --tune N"):
+                dataclasses.replace(BUDGET, **wrong)
+        return
+    for value in WRONG[field]:
+        with pytest.raises(
+            ValueError, match=rf"^recipe .*: {field} is .* --set {field}="
+        ) as raised:
+            dataclasses.replace(smoke(), **{field: value})
+        assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("change", [
+    "lr=inf", "lr=nan", "power=nan", "scale=0.5,inf", "micro_batch=0", "data_seed=-1",
+    "init_seed=18446744073709551616", "weight_decay=1e999",
+])  # fmt: skip
+def test_odd_numbers_are_refused_before_any_work(
+    change: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "runs"
+    assert compare.main(["--recipe", "smoke", "--set", change, "--out", str(out)]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and f"--set {change.split('=')[0]}=" in said
+    assert not out.exists()
+
+
+def test_the_largest_seed_trains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dropout is reseeded at each step by a multiple of it."""
+    monkeypatch.setenv("GOMP_SPINCOUNT", "10000")
+    seed = f"{2**64 - 1}"
+    own = [f"--set={field}={value}" for field, value in (
+        ("steps", 2), ("val_every", 2), ("data_seed", seed), ("init_seed", seed)
+    )]  # fmt: skip
+    own += ["--recipe", "smoke", "--workers", "0", "--wandb", "off", "--out", str(tmp_path)]
+    assert run_trial(["--model", "unet:width=4", *own]) == 0
 
 
 def test_a_users_own_file(tmp_path: Path) -> None:
