@@ -58,26 +58,26 @@ def check_size(path: Path, width: int, height: int, *, photograph: bool) -> None
         )
 
 
-def check_header(path: Path) -> None:
-    """Refuse what `open_image` refuses, for a decoder that reads photographs from a path.
+def is_png(path: Path) -> bool:
+    """Whether a photograph is a PNG, of a size that a decoder may be let loose on.
 
     Raises:
-        DecodingError: as `open_image`.
+        DecodingError: as `check_size`.
         OSError: a file that is not there.
     """
     with path.open("rb") as stream:
         head = stream.read(24)
-        if len(head) == 24 and head.startswith(_PNG):  # 20 us, where Pillow takes 150
-            check_size(path, *struct.unpack(">II", head[16:]), photograph=True)
-        else:
-            open_image(stream, path, photograph=True)
+    if len(head) < 24 or not head.startswith(_PNG):
+        return False
+    check_size(path, *struct.unpack(">II", head[16:]), photograph=True)
+    return True
 
 
 def open_image(stream: BinaryIO, path: Path, *, photograph: bool) -> Image.Image:
     """An image of which only the header is read.
 
-    A TIFF of up to six bands that Pillow does not know, as GDAL and rasterio write them, is given
-    as its first three: red, green and blue.
+    A photograph in a TIFF of up to six bands that Pillow does not know, as GDAL and rasterio write
+    them, is given as its first three: red, green and blue.
 
     Raises:
         DecodingError: no image, one of unknown bands or numbers, or too large a one.
@@ -87,12 +87,12 @@ def open_image(stream: BinaryIO, path: Path, *, photograph: bool) -> Image.Image
         file: Image.Image = Image.open(stream, formats=FORMATS)
     except UnidentifiedImageError:
         stream.seek(0)
-        file = _first_bands(stream.read(), path)
+        file = _first_bands(stream.read(), path, photograph)
     check_size(path, *file.size, photograph=photograph)
     return file
 
 
-def _first_bands(content: bytes, path: Path) -> Image.Image:
+def _first_bands(content: bytes, path: Path, photograph: bool) -> Image.Image:
     """A TIFF whose first three bands are declared red, green and blue.
 
     Raises:
@@ -105,13 +105,15 @@ def _first_bands(content: bytes, path: Path) -> Image.Image:
         bands = _layout(tags)
     except (SyntaxError, ValueError, KeyError, OSError, struct.error):
         raise _no_image(path) from None
+    needed = "three bands of 8 or 16 bits" if photograph else "one band of 8 or 16 bits"
     try:
-        return Image.open(io.BytesIO(_declared_rgb(content, tags)), formats=["TIFF"])
+        if photograph:
+            return Image.open(io.BytesIO(_declared_rgb(content, tags)), formats=["TIFF"])
     except (UnidentifiedImageError, ValueError, KeyError):
-        raise DecodingError(
-            f"{path} is a TIFF of {bands}, which is not read: save three bands of 8 or 16 bits, "
-            "whole numbers from 0"
-        ) from None
+        pass  # the sentence that labels get as well
+    raise DecodingError(
+        f"{path} is a TIFF of {bands}, which is not read: save {needed}, whole numbers from 0"
+    )
 
 
 def _declared_rgb(content: bytes, tags: ImageFileDirectory_v2) -> bytes:
@@ -135,7 +137,9 @@ def _declared_rgb(content: bytes, tags: ImageFileDirectory_v2) -> bytes:
             struct.pack_into(f"{order}II", changed, entry + 4, extra, 0)
         elif tag == _EXTRA:
             struct.pack_into(f"{order}I", changed, entry + 4, extra)
-            struct.pack_into(f"{order}{extra}H", changed, place if count > 2 else entry + 8)
+            values = struct.pack(f"{order}{extra}H", *[0] * extra)
+            start_at = place if count > 2 else entry + 8
+            changed[start_at : start_at + len(values)] = values
     return bytes(changed)
 
 

@@ -15,7 +15,7 @@ from PIL import Image
 
 from datamodules.image_decoding import (
     DecodingError,
-    check_header,
+    is_png,
     label_pixels,
     open_image,
     photograph_pixels,
@@ -128,8 +128,7 @@ class ImageFileDataset:
             DataError: a value that the table does not list, or a palette that contradicts it.
         """
         mask = self.labels.to_train(raw)
-        if not agrees(raw.palette, self.labels.colour_rows):  # else no look at the pixels is needed
-            _check_palette(raw, self.labels)
+        check_palette(raw, self.labels)
         return mask
 
     def fingerprint(self) -> str:
@@ -150,7 +149,14 @@ class ImageFileDataset:
         return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
 
 
-def _check_palette(raw: RawLabels, labels: LabelSet) -> None:
+def check_palette(raw: RawLabels, labels: LabelSet) -> None:
+    """Refuse a palette that contradicts a label table.
+
+    Raises:
+        DataError: it gives an id that occurs the colour of another label.
+    """
+    if agrees(raw.palette, labels.colour_rows):  # so that no look at the pixels is needed
+        return
     wrong = contradiction(raw.palette, labels.colour_rows, occurring(raw.ids))
     if wrong:
         names = {label.id: label.name for label in labels.labels}
@@ -201,9 +207,9 @@ def read_image(path: Path) -> UInt8:
     Raises:
         DataError: a file that is not there, is damaged, too large or is no image.
     """
-    if path.suffix.lower() == ".png":
-        _attempt(path, lambda: check_header(path))
-        # A tenth faster than Pillow; what it cannot read, Pillow says more about.
+    if path.suffix.lower() == ".png" and _attempt(path, lambda: is_png(path)):
+        # A tenth faster than Pillow; what it cannot read, Pillow says more about. Of other content
+        # it shows the first picture of several, or half of one that was cut, without a word.
         pixels = cv2.imread(os.fspath(path), cv2.IMREAD_COLOR_RGB)
         if pixels is not None:
             return pixels.astype(np.uint8, copy=False)
@@ -229,6 +235,24 @@ def read_labels(path: Path) -> tuple[np.ndarray, bytes]:
     """As `read_pixels`, of labels, with the RGB of each index of a palette; empty without one."""
     pixels, palette = decoded(path, label_pixels, photograph=False)
     return (pixels.astype(np.uint8) if pixels.dtype == bool else pixels), palette
+
+
+def read_colours(path: Path) -> UInt8:
+    """The colours (H, W, 3) of a label file that is painted or has a palette.
+
+    Raises:
+        DataError: as `read_pixels`.
+    """
+    pixels, palette = read_labels(path)
+    if palette:
+        return apply_palette(pixels, palette)
+    return _rgb(pixels[..., :3] if pixels.ndim == 3 and pixels.shape[2] > 2 else pixels)
+
+
+def apply_palette(ids: np.ndarray, palette: bytes) -> UInt8:
+    """The colours (H, W, 3) of a palette's indices (H, W); black beyond its end."""
+    colours: UInt8 = np.frombuffer(palette.ljust(768, b"\0"), np.uint8).reshape(-1, 3)[ids]
+    return colours
 
 
 def decoded(

@@ -24,7 +24,7 @@ from datamodules.image_files import (
     check_root,
     check_split,
     listed,
-    read_image,
+    read_colours,
 )
 from datamodules.labels import IGNORE, DataError, Label, LabelSet, RawLabels
 
@@ -195,7 +195,7 @@ def _split(name: str, root: Path) -> str:
 def _from_colours(sample: Sample) -> RawLabels:
     """The tutorial's ids, 0 to 11, of a label file in the original's colours."""
     assert sample.mask is not None
-    raw = ORIGINAL.from_colours(read_image(sample.mask), sample.mask)
+    raw = ORIGINAL.from_colours(read_colours(sample.mask), sample.mask)
     return RawLabels(_TUTORIAL_ID[raw.ids], raw.path)
 
 

@@ -18,6 +18,7 @@ from datamodules.dataset import DatasetInfo
 from datamodules.image_files import (
     ImageFileDataset,
     Sample,
+    check_palette,
     check_root,
     check_split,
     read_ids,
@@ -109,6 +110,7 @@ def read_train_ids(sample: Sample) -> RawLabels:
         DataError: a file that cannot be read, or has other values.
     """
     raw = read_ids(sample)
+    check_palette(raw, TRAIN_IDS)
     return RawLabels(_LABEL_IDS[TRAIN_IDS.to_train(raw)], raw.path)
 
 

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from datamodules.image_files import Sample, read_labels
+from datamodules.image_files import Sample, apply_palette, read_labels
 from datamodules.labels import (
     IGNORE,
     MAX_CLASSES,
@@ -158,7 +158,7 @@ def read_mask(sample: Sample, table: LabelTable) -> RawLabels:
     pixels, palette = _pixels(sample.mask)
     painted = table.painted
     if painted and table.by_colour and speaks(palette, painted.colour_rows):
-        pixels = _coloured(pixels, palette)
+        pixels = apply_palette(pixels, palette)
     if pixels.ndim == 2:
         return RawLabels(pixels, sample.mask, palette)
     if painted is None:
@@ -178,12 +178,6 @@ def _pixels(path: Path) -> tuple[Ids, bytes]:
     if pixels.dtype.kind != "u":
         raise DataError(f"{path} has values of type {pixels.dtype}: save ids of 8 or 16 bits")
     return pixels, palette
-
-
-def _coloured(ids: Ids, palette: bytes) -> Ids:
-    """The colours (H, W, 3) of a palette's indices (H, W); black beyond its end."""
-    colours = np.frombuffer(palette.ljust(768, b"\0"), np.uint8).reshape(-1, 3)
-    return colours[ids]
 
 
 class MaskValues(NamedTuple):

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
 from datamodules.dataset import Dataset
-from datamodules.labels import IGNORE, LabelSet, UInt8
+from datamodules.labels import IGNORE, LabelSet, UInt8, value_counts
 from datamodules.whole_file import write_whole
 from experiments.reporting.page import render
 
@@ -48,11 +49,12 @@ def write_sheet(data: Dataset, title: str, num: int, output: Path) -> list[Path]
     Raises:
         DataError: a file that cannot be read, or written.
     """
-    masks = {index: data.mask(index) for index in sample(data.groups, _SAMPLE)}
-    present = {index: set(np.unique(mask).tolist()) - {IGNORE} for index, mask in masks.items()}
+    # Counts alone: so many masks of large images would fill the memory.
+    pixels = {index: value_counts(data.mask(index)) for index in sample(data.groups, _SAMPLE)}
+    present = {index: set(np.flatnonzero(n).tolist()) - {IGNORE} for index, n in pixels.items()}
     chosen = choose(present, data.groups, num)
     shots = [_shot(data, index) for index in chosen]
-    legend = _legend(data.labels, [masks[index] for index in chosen])
+    legend = _legend(data.labels, [pixels[index] for index in chosen])
     subtitle = f"{len(shots)} of {len(data.ids)} images"
     paths = [Path(f"{output}.png"), Path(f"{output}.html")]
     sheet = _draw(shots, legend, f"{title}: {subtitle}, hatched is not scored")
@@ -118,14 +120,13 @@ def _shot(data: Dataset, index: int) -> Shot:
     painted = Image.fromarray(paint(small, data.labels))
     opacity = Image.fromarray(np.where(small == IGNORE, 0, 140).astype(np.uint8))  # of 255
     overlay = Image.composite(painted, photo, opacity)
-    counts = np.bincount(mask.ravel(), minlength=256)[: data.labels.num_classes]
+    counts = value_counts(mask)[: data.labels.num_classes]
     names = [data.labels.names[k] for k in np.argsort(-counts, kind="stable") if counts[k]]
     return Shot(data.ids[index], data.groups[index], photo, overlay, painted, names)
 
 
-def _legend(labels: LabelSet, masks: Sequence[UInt8]) -> list[Key]:
-    counts = np.sum([np.bincount(mask.ravel(), minlength=256) for mask in masks], 0)
-    counts = counts[: labels.num_classes]
+def _legend(labels: LabelSet, pixels: Sequence[npt.NDArray[np.int64]]) -> list[Key]:
+    counts = np.sum(pixels, 0)[: labels.num_classes]
     shares = counts / max(1, counts.sum())
     return [
         Key(label.name, label.colour, float(share))

@@ -350,11 +350,45 @@ FAULTS: dict[str, tuple[Callable[[Path], Any], str]] = {
         lambda p: _as_npy(p, np.array([{}], object), allow_pickle=True),
         "is damaged or no .npy of numbers",
     ),
+    "90 TiB": (
+        lambda p: _promise(p, (10**7, 10**7)),
+        "is damaged or no .npy of numbers",
+    ),
+    "more than there are": (
+        lambda p: _promise(p, (2**40, 2**40)),
+        "is damaged or no .npy of numbers",
+    ),
+    "npy cut": (
+        lambda p: _promise(p, (48, 64)),
+        "is damaged or no .npy of numbers",
+    ),
+    "a palette against the table": (
+        lambda p: _swapped(p),
+        "has a palette that contradicts the label table",
+    ),
     "no npy": (
         lambda p: p.rename(p.with_suffix(".npy")),
         "is damaged or no .npy of numbers",
     ),
 }
+
+
+def _promise(path: Path, shape: tuple[int, int]) -> None:
+    """A .npy whose header is of more than the 100 bytes that follow."""
+    path.unlink()
+    with path.with_suffix(".npy").open("wb") as file:
+        header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, header)
+        file.write(bytes(100))
+
+
+def _swapped(path: Path) -> None:
+    """In the label table's colours, of which two have changed their places."""
+    colours = np.frombuffer(open_data(SPEC, "test").labels.palette, np.uint8).reshape(-1, 3).copy()
+    colours[[0, 1]] = colours[[1, 0]]
+    picture = Image.fromarray(np.asarray(Image.open(path)))
+    picture.putpalette(colours.ravel().tolist())
+    picture.save(path)
 
 
 def _oracle(folder: Path) -> list[Path]:
