@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
+from stat import S_ISREG
 from typing import BinaryIO, NamedTuple, TypeVar
 
 import cv2
@@ -174,7 +175,11 @@ def check_regular(path: Path) -> None:
     Raises:
         DataError: a pipe, a socket, a device or a folder.
     """
-    if os.path.exists(path) and not os.path.isfile(path):
+    try:
+        regular = S_ISREG(os.stat(path).st_mode)
+    except OSError:
+        return
+    if not regular:
         raise DataError(f"{path} is no regular file: fetch it again")
 
 

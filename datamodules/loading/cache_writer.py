@@ -151,7 +151,7 @@ def _allocate(plan: CacheIndex, draft: Path) -> Hashes:
         draft.rmdir()
         raise DataError(
             f"the decoded copy takes {need / 1e9:.2f} GB and {free / 1e9:.2f} GB are free at "
-            f"{draft.parent}: {ROOM}"
+            f"{draft} ({need} bytes of {free}): {ROOM}"
         )
     for name, size in sizes.items():
         with (draft / name).open("wb") as file:

@@ -8,7 +8,7 @@ after it, and handed on within.
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -128,10 +128,22 @@ def _open(spec: str, root: Path | None, splits: Sequence[str] | None) -> _Opened
     if errors and (splits or not data):
         raise next(iter(errors.values()))
     absent = [_absent(name, error) for name, error in errors.items()]
-    if "train" not in names and not splits:
-        text = f"there is no split train, only {', '.join(names)}: add it, or name with --split "
-        absent.append(Finding("error", "no split", "", text + "what is to be looked at"))
+    if not splits:
+        absent += _not_to_train_on(data, names)
     return _Opened(spec, root, info, data, absent)
+
+
+def _not_to_train_on(data: Mapping[str, Dataset], names: Sequence[str]) -> Iterator[Finding]:
+    """What a data set as a whole lacks, though parts of it may be predicted and scored."""
+    alone = "or name with --split what is to be looked at alone"
+    if "train" not in names:
+        text = f"there is no split train, only {', '.join(names)}: add it, {alone}"
+        yield Finding("error", "no split", "", text)
+    for name in ("train", "val"):
+        split = data.get(name)
+        if isinstance(split, ImageFileDataset) and not any(s.mask for s in split.samples):
+            text = f"{name} is needed for training and has no labels: add them, {alone}"
+            yield Finding("error", "no labels", "", text)
 
 
 def _absent(name: str, error: DataError) -> Finding:
