@@ -8,17 +8,35 @@ from datamodules.registry import DATASETS
 from experiments.comparison.request import DEFAULT_MODELS, ComparisonRequest
 from experiments.recipes import RECIPES
 from experiments.training.trial_request import Resources
+from experiments.trials.launch import take_place
 from experiments.trials.recipe import RecipeRequest
+from experiments.trials.signals import Stopped, say_stopped, stopped_by_signals
+from experiments.trials.temporary_files import own_temporary_files
 from models import families, model_options
 from models.registry import MODELS
 
 
 def main(argv: list[str] | None = None) -> int:
-    """0 when every trial has a result, 1 when one failed, 2 for a wrong request, 130 if stopped."""
+    """0 when every trial has a result, 1 when one failed, 2 for a wrong request, 130 if stopped
+    by Ctrl-C, 143 by SIGTERM."""
     args = parser().parse_args(argv)
     if args.list:
         print(listing())
         return 0
+    with stopped_by_signals():
+        try:
+            take_place(None, args.num_nodes)
+            with own_temporary_files():
+                return _compare(args)
+        except Stopped as stopped:
+            say_stopped("nothing is lost: the same command goes on from here")
+            return stopped.status
+        except (ValueError, OSError) as error:
+            print(error, file=sys.stderr)
+            return 2
+
+
+def _compare(args: argparse.Namespace) -> int:
     # `--help` and `--list` do without pydantic, rich and what else these bring.
     from rich.console import Console
 
@@ -38,12 +56,9 @@ def main(argv: list[str] | None = None) -> int:
         ended = run_comparison(trials, request, console)
         show(ended, request, console)
         return int(bool(ended.notes))
-    except (ValueError, BusyError, OSError) as error:
+    except BusyError as error:
         print(error, file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("\nstopped; nothing is lost: the same command goes on from here", file=sys.stderr)
-        return 130
 
 
 def request_of(args: argparse.Namespace) -> ComparisonRequest:

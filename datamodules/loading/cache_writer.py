@@ -26,6 +26,7 @@ from datamodules.loading.cache import (
     is_whole,
     write_index,
 )
+from datamodules.parent_process import end_with_parent
 
 
 def build(
@@ -153,6 +154,7 @@ class _Decoder:
 
     @classmethod
     def start(cls, data: ImageFileDataset, draft: Path) -> None:
+        end_with_parent()
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # who started it stops it
         cls.data, cls.draft = data, draft
 

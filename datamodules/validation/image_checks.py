@@ -17,6 +17,7 @@ from PIL import Image
 from datamodules.dataset import Dataset
 from datamodules.image_files import ImageFileDataset, file_hash, read_pixels
 from datamodules.labels import IGNORE, DataError, LabelSet, UInt8
+from datamodules.parent_process import end_with_parent
 
 _FEW = 64  # pairs, below which starting processes takes longer than reading them here
 
@@ -89,6 +90,7 @@ _splits: list[Dataset] = []  # told to each process that reads once, because lis
 
 
 def _start(data: list[Dataset]) -> None:
+    end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # who started it stops it
     _splits.extend(data)
 
