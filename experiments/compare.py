@@ -8,10 +8,8 @@ from datamodules.registry import DATASETS
 from experiments.comparison.request import DEFAULT_MODELS, ComparisonRequest
 from experiments.recipes import RECIPES
 from experiments.training.trial_request import Resources
-from experiments.trials.launch import take_place
+from experiments.trials.command import process_of_trials
 from experiments.trials.recipe import RecipeRequest
-from experiments.trials.signals import Stopped, say_stopped, stopped_by_signals
-from experiments.trials.temporary_files import own_temporary_files
 from models import families, model_options
 from models.registry import MODELS
 
@@ -23,40 +21,25 @@ def main(argv: list[str] | None = None) -> int:
     if args.list:
         print(listing())
         return 0
-    with stopped_by_signals():
-        try:
-            take_place(None, args.num_nodes)
-            with own_temporary_files():
-                return _compare(args)
-        except Stopped as stopped:
-            say_stopped("nothing is lost: the same command goes on from here")
-            return stopped.status
-        except (ValueError, OSError) as error:
-            print(error, file=sys.stderr)
-            return 2
-
-
-def _compare(args: argparse.Namespace) -> int:
     # `--help` and `--list` do without pydantic, rich and what else these bring.
     from rich.console import Console
 
     from experiments.comparison.comparison_runner import run_comparison
     from experiments.comparison.dry_run import print_plan
-    from experiments.comparison.plan import plan
     from experiments.comparison.presentation import show
     from experiments.trials.trial import BusyError
 
     try:
-        request = request_of(args)
-        trials = plan(request)
-        if args.dry_run:
-            print_plan(trials, request, Console())
-            return 0
-        console = Console(highlight=False)
-        ended = run_comparison(trials, request, console)
-        show(ended, request, console)
-        return int(bool(ended.notes))
-    except BusyError as error:
+        with process_of_trials(args.num_nodes):
+            request = request_of(args)
+            if args.dry_run:
+                print_plan(request, Console())
+                return 0
+            console = Console(highlight=False)
+            ended = run_comparison(request, console)
+            show(ended, request, console)
+            return int(bool(ended.notes))
+    except (ValueError, BusyError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
 

@@ -1,4 +1,4 @@
-"""This process among others: its node, its rank, and how processes are started."""
+"""How processes are started and end with each other, and what this one may use."""
 
 import contextlib
 import ctypes

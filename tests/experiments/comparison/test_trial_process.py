@@ -133,7 +133,8 @@ def test_all_that_a_process_has_started_ends_with_it(process: TrialProcess) -> N
     ],
 )  # fmt: skip
 def test_damaged_progress_is_passed_over(process: TrialProcess, content: bytes) -> None:
-    process.process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    waits = [sys.executable, "-c", "import time; time.sleep(600)"]
+    process.process = subprocess.Popen(waits, start_new_session=True)
     process.progress.write_bytes(content)
     process.poll()
     assert (process.state, process.note) == (ProcessState.RUNNING, "")

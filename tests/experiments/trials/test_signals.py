@@ -56,7 +56,7 @@ def test_a_process_may_end_at_once() -> None:
 @pytest.mark.parametrize("number", SIGNALS)
 def test_commands_end_so(module: str, number: signal.Signals) -> None:
     """However often they are asked."""
-    work, arguments = ("_compare", []) if "compare" in module else ("_run", ["--model", "unet"])
+    work, arguments = ("request_of", []) if "compare" in module else ("_run", ["--model", "unet"])
     script = f"""
 import os, sys
 import {module} as command
