@@ -8,13 +8,15 @@ from datamodules.registry import DATASETS
 from experiments.comparison.request import DEFAULT_MODELS, ComparisonRequest
 from experiments.recipes import RECIPES
 from experiments.training.trial_request import Resources
+from experiments.trials.command import process_of_trials
 from experiments.trials.recipe import RecipeRequest
 from models import families, model_options
 from models.registry import MODELS
 
 
 def main(argv: list[str] | None = None) -> int:
-    """0 when every trial has a result, 1 when one failed, 2 for a wrong request, 130 if stopped."""
+    """0 when every trial has a result, 1 when one failed, 2 for a wrong request, 130 if stopped
+    by Ctrl-C, 143 by SIGTERM."""
     args = parser().parse_args(argv)
     if args.list:
         print(listing())
@@ -24,26 +26,22 @@ def main(argv: list[str] | None = None) -> int:
 
     from experiments.comparison.comparison_runner import run_comparison
     from experiments.comparison.dry_run import print_plan
-    from experiments.comparison.plan import plan
     from experiments.comparison.presentation import show
     from experiments.trials.trial import BusyError
 
     try:
-        request = request_of(args)
-        trials = plan(request)
-        if args.dry_run:
-            print_plan(trials, request, Console())
-            return 0
-        console = Console(highlight=False)
-        ended = run_comparison(trials, request, console)
-        show(ended, request, console)
-        return int(bool(ended.notes))
+        with process_of_trials(args.num_nodes):
+            request = request_of(args)
+            if args.dry_run:
+                print_plan(request, Console())
+                return 0
+            console = Console(highlight=False)
+            ended = run_comparison(request, console)
+            show(ended, request, console)
+            return int(bool(ended.notes))
     except (ValueError, BusyError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("\nstopped; nothing is lost: the same command goes on from here", file=sys.stderr)
-        return 130
 
 
 def request_of(args: argparse.Namespace) -> ComparisonRequest:

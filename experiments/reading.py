@@ -38,6 +38,7 @@ from datamodules.imagenet_statistics import MEAN, STD
 from datamodules.loading.cache import open_decoded
 from datamodules.loading.cache_writer import build
 from datamodules.loading.transforms import Augmentation
+from datamodules.parent_process import end_with_parent
 from experiments.trials.atomic_io import write_json
 from experiments.trials.environment import ALLOCATOR
 
@@ -187,7 +188,7 @@ def measure(data: ImageFileDataset, number: int, rounds: int) -> dict[str, dict[
     memory = dict.fromkeys(READERS, 0)
     for _ in range(rounds):
         for name in READERS:
-            with ProcessPoolExecutor(1, context) as pool:
+            with ProcessPoolExecutor(1, context, end_with_parent) as pool:
                 part, private = pool.submit(_time, data, name, number).result()
             seconds[name] += part
             memory[name] = max(memory[name], private)

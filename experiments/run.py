@@ -7,12 +7,17 @@
 
 import argparse
 import json
+import os
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 from experiments.training.trial_request import Resources, TrialRequest
-from experiments.trials.environment import die_with_parent, global_rank, spin_briefly
+from experiments.trials.environment import die_with_parent, spin_briefly, starts_ranks
+from experiments.trials.launch import Place, take_place
 from experiments.trials.recipe import RecipeRequest, TuningBudget
+from experiments.trials.signals import say_stopped, stopped_by_signals
+from experiments.trials.temporary_files import own_temporary_files
 
 
 def parser() -> argparse.ArgumentParser:
@@ -69,15 +74,36 @@ def request_of(args: argparse.Namespace) -> TrialRequest:
 
 def main(argv: list[str] | None = None) -> int:
     """0 when the result is there, 1 when the trial failed (its reason is in the result), 2 for
-    arguments that name nothing, 3 when another process holds the trial, 130 if stopped."""
-    args = parser().parse_args(argv)
+    arguments that name nothing, 3 when another process holds the trial, 130 if stopped by Ctrl-C,
+    143 by SIGTERM."""
     die_with_parent()
+    args = parser().parse_args(argv)
+    try:
+        place = take_place(args.devices, args.num_nodes)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 2
+    own_files = own_temporary_files() if place.starts else nullcontext(int)
+    with own_files as remove_temporary_files, starts_ranks():
+
+        def end(status: int) -> None:
+            """Every file is whole at any moment, and an orderly end would wait for other ranks."""
+            if place.rank == 0:
+                say_stopped("the same command goes on from the last checkpoint")
+            remove_temporary_files()
+            os._exit(status)
+
+        with stopped_by_signals(end):
+            return _run(args, place)
+
+
+def _run(args: argparse.Namespace, place: Place) -> int:
     spin_briefly()
     # `--help` does without them.
     from experiments.training.trial_runner import first_steps, run_other_rank, run_trial
     from experiments.trials.trial import BusyError
 
-    request, keeps_results = request_of(args), global_rank() == 0
+    request, keeps_results = request_of(args), place.rank == 0
     try:
         if args.first_losses is not None:
             trained = first_steps(request, args.first_losses, args.perturb)
@@ -91,9 +117,6 @@ def main(argv: list[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("stopped; the same command goes on from the last checkpoint", file=sys.stderr)
-        return 130
     if failure is not None:
         print(f"failed: {failure.reason}", file=sys.stderr)
     return int(failure is not None)

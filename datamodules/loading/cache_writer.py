@@ -30,6 +30,7 @@ from datamodules.loading.cache import (
     is_whole,
     write_index,
 )
+from datamodules.parent_process import end_with_parent
 from datamodules.whole_file import write_whole
 
 Hashes = dict[int, tuple[str, str]]  # of the image and the mask, by index
@@ -176,6 +177,7 @@ class _Decoder:
 
     @classmethod
     def start(cls, data: ImageFileDataset, draft: Path) -> None:
+        end_with_parent()
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # who started it stops it
         cls.data, cls.draft = data, draft
 

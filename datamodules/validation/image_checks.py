@@ -19,6 +19,7 @@ from datamodules.dataset import Dataset
 from datamodules.image_decoding import has_16_bits, open_image, photograph_pixels
 from datamodules.image_files import ImageFileDataset, check_regular, decoded, file_hash
 from datamodules.labels import IGNORE, DataError, LabelSet, RawLabels, UInt8, value_counts
+from datamodules.parent_process import end_with_parent
 from datamodules.validation.traits import image_traits, label_traits, palette_colours, used_bits
 
 _FEW = 64  # pairs, below which starting processes takes longer than reading them here
@@ -103,6 +104,7 @@ _splits: list[Dataset] = []  # told to each process that reads once, because lis
 
 
 def _start(data: list[Dataset]) -> None:
+    end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # who started it stops it
     _splits.extend(data)
 

@@ -4,7 +4,6 @@ One that fails leaves the rest alone.
 """
 
 import contextlib
-import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 
@@ -20,9 +19,8 @@ def run_processes(
 ) -> None:
     """Run every process, `jobs` at a time, and show how far all of them are.
 
-    On Ctrl-C or SIGTERM all are ended before KeyboardInterrupt goes on.
+    Whatever ends it, all are ended before that goes on.
     """
-    before = signal.signal(signal.SIGTERM, _interrupt)
     try:
         with watch(processes, console) as show:
             waiting = list(processes)
@@ -37,11 +35,6 @@ def run_processes(
         for process in processes:
             if process.process is not None:
                 process.stop()
-        signal.signal(signal.SIGTERM, before)
-
-
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
 
 
 _EVERY = 30.0  # seconds between lines about a running trial where there is no terminal

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from datamodules.labels import UInt8
+from datamodules.parent_process import end_with_parent
 from experiments.scoring import boundary, objects
 
 Counts = npt.NDArray[np.int64]
@@ -145,6 +146,7 @@ _work: Callable[[int], object]  # told to each process once, because lists of fi
 
 def _start(work: Callable[[int], object]) -> None:
     global _work
+    end_with_parent()
     _work = work
     cv2.setNumThreads(1)
 

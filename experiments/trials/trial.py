@@ -16,6 +16,7 @@ from typing import Literal
 
 from filelock import FileLock, Timeout
 
+from datamodules.json_file import DamagedError, as_object, read_json
 from experiments import __version__
 from experiments.trials.code_hash import code_hash
 from experiments.trials.hashing import short_hash
@@ -237,12 +238,19 @@ class Trial:
 
 
 def _describe(holder: Path) -> str:
+    """Who holds the trial, as far as it has said so: it may be about to, and files get damaged."""
     try:
-        held = json.loads(holder.read_text())
-    except (OSError, ValueError):  # its process is between taking the lock and saying so
+        held = as_object(read_json(holder, ""), str(holder), "")
+    except (OSError, DamagedError):
         return "another process"
-    since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(held["start"]))
-    return f"process {held['pid']} on {held['host']} since {since}"
+    pid, host, start = held.get("pid"), held.get("host"), held.get("start")
+    if type(pid) is not int or not isinstance(host, str) or not isinstance(start, int | float):
+        return "another process"
+    try:
+        since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(start))
+    except (ValueError, OverflowError, OSError):  # NaN, or a year that no clock knows
+        return f"process {pid} on {host}"
+    return f"process {pid} on {host} since {since}"
 
 
 def comparison_id(trial_ids: Iterable[str]) -> str:
