@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from experiments.comparison.trial_process import ProcessState, TrialProcess, clock
 
@@ -59,8 +60,7 @@ def _table(processes: Sequence[TrialProcess], begun: float) -> Table:
     title = progress(processes, begun)
     table = Table(box=None, pad_edge=False, title=title, title_justify="left")
     for process in processes:
-        style, state = _STYLES.get(process.state), process.state.value
-        shown = f"[{style}]{state}" if style else state
+        shown = Text(process.state.value, _STYLES.get(process.state, ""))
         table.add_row(process.name, shown, process.note)
     return table
 

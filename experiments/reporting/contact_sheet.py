@@ -15,7 +15,9 @@ from PIL import Image, ImageDraw, ImageFont
 from datamodules.dataset import Dataset
 from datamodules.labels import IGNORE, LabelSet, UInt8, value_counts
 from datamodules.whole_file import write_whole
+from experiments.reporting.fonts import file_with
 from experiments.reporting.page import render
+from experiments.trials.command_line import visible
 
 _SAMPLE = 256  # labels that are read to choose from: a second or two
 _SIDE = 480  # pixels, at most, of an image on the page
@@ -151,14 +153,15 @@ def _draw(shots: list[Shot], legend: list[Key], title: str) -> Image.Image:
     keys, top = _place(legend, width)
     sheet = Image.new("RGB", (width, top + sum(rows)), "white")
     draw = ImageDraw.Draw(sheet)
-    draw.text((_GAP, _GAP), title, "black", _font(18))
+    draw.text((_GAP, _GAP), visible(title), "black", _font(18, title))
     for key, x, y in keys:
         draw.rectangle((x, y + 3, x + 12, y + 15), key.colour, "grey")
-        draw.text((x + 18, y), _legend_text(key), "black" if key.share else "grey", _font(14))
+        text = _legend_text(key)
+        draw.text((x + 18, y), text, "black" if key.share else "grey", _font(14, text))
     for i, (shot, height) in enumerate(zip(shots, heights, strict=True)):
         x = _GAP + i % columns * (tile + _GAP)
         y = top + sum(rows[: i // columns])
-        draw.text((x, y), shot.id, "black", _font(14))
+        draw.text((x, y), visible(shot.id), "black", _font(14, shot.id))
         for position, picture in enumerate((shot.photo, shot.overlay, shot.mask)):
             smooth = Image.Resampling.NEAREST if position == 2 else Image.Resampling.LANCZOS
             shown = picture.resize((_PANEL, height), smooth)
@@ -170,7 +173,8 @@ def _place(legend: list[Key], width: int) -> tuple[list[tuple[Key, int, int]], i
     """Where each key goes, in lines below the title, and where the lines end."""
     x, y, places = _GAP, 2 * _GAP + _LINE, []
     for key in legend:
-        length = 18 + round(_font(14).getlength(_legend_text(key))) + 2 * _GAP
+        text = _legend_text(key)
+        length = 18 + round(_font(14, text).getlength(text)) + 2 * _GAP
         if x + length > width and x > _GAP:
             x, y = _GAP, y + _LINE
         places.append((key, x, y))
@@ -179,11 +183,17 @@ def _place(legend: list[Key], width: int) -> tuple[list[tuple[Key, int, int]], i
 
 
 def _legend_text(key: Key) -> str:
-    return f"{key.name} {100 * key.share:.1f} %" if key.share else f"{key.name} –"
+    name = visible(" ".join(key.name.split()))
+    return f"{name} {100 * key.share:.1f} %" if key.share else f"{name} –"
+
+
+def _font(size: int, text: str = "") -> ImageFont.FreeTypeFont:
+    file = file_with(text)
+    return _usual_font(size) if file is None else ImageFont.truetype(file, size)
 
 
 @cache
-def _font(size: int) -> ImageFont.FreeTypeFont:
+def _usual_font(size: int) -> ImageFont.FreeTypeFont:
     font = ImageFont.load_default(size)
     assert isinstance(font, ImageFont.FreeTypeFont)
     return font

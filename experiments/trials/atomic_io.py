@@ -22,7 +22,7 @@ def write_json(path: Path, value: object) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write a whole file or nothing."""
-    write_bytes(path, text.encode())
+    write_bytes(path, text.encode(errors="backslashreplace"))  # of names in no encoding
 
 
 def write_bytes(path: Path, content: bytes | memoryview) -> None:
