@@ -2,19 +2,37 @@
 
 import hashlib
 import os
+import warnings
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from stat import S_ISREG
+from typing import BinaryIO, NamedTuple, TypeVar
 
 import cv2
 import numpy as np
 import platformdirs
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
-from datamodules.labels import IGNORE, AbsentError, DataError, LabelSet, RawLabels, UInt8
+from datamodules.image_decoding import (
+    DecodingError,
+    is_png,
+    label_pixels,
+    open_image,
+    photograph_pixels,
+)
+from datamodules.labels import (
+    IGNORE,
+    AbsentError,
+    DataError,
+    LabelSet,
+    RawLabels,
+    UInt8,
+    occurring,
+)
+from datamodules.palettes import agrees, contradiction
 
-_ORIENTATION = 0x0112  # the EXIF tag
+T = TypeVar("T")
 
 
 def cache_home() -> Path:
@@ -45,14 +63,14 @@ def read_ids(sample: Sample) -> RawLabels:
     """
     path = sample.mask
     assert path is not None
-    pixels = read_pixels(path)
+    pixels, palette = read_labels(path)
     if pixels.ndim != 2 or pixels.dtype.kind != "u":
         channels = pixels.shape[2] if pixels.ndim > 2 else 1
         raise DataError(
             f"{path} has {channels} channels of type {pixels.dtype}: labels are single-channel ids "
             "of 8 or 16 bits (modes L, P, I;16)"
         )
-    return RawLabels(pixels, path)
+    return RawLabels(pixels, path, palette)
 
 
 class ImageFileDataset:
@@ -93,14 +111,26 @@ class ImageFileDataset:
 
     def image(self, index: int) -> UInt8:
         """(H, W, 3) RGB."""
+        check_regular(self.samples[index].image)
         return read_image(self.samples[index].image)
 
     def mask(self, index: int) -> UInt8:
         """(H, W) class indices; all ignore where there are no labels."""
         sample = self.samples[index]
         if sample.mask is None:
-            return np.full(read_image(sample.image).shape[:2], IGNORE, np.uint8)
-        return self.labels.to_train(self.read_labels(sample))
+            return np.full(self.image(index).shape[:2], IGNORE, np.uint8)
+        check_regular(sample.mask)
+        return self.classes(self.read_labels(sample))
+
+    def classes(self, raw: RawLabels) -> UInt8:
+        """Class indices (H, W), with 255 for ignore, of what a label file holds.
+
+        Raises:
+            DataError: a value that the table does not list, or a palette that contradicts it.
+        """
+        mask = self.labels.to_train(raw)
+        check_palette(raw, self.labels)
+        return mask
 
     def fingerprint(self) -> str:
         """A hash of the label table and of each id with the bytes of its files."""
@@ -120,6 +150,39 @@ class ImageFileDataset:
         return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
 
 
+def check_palette(raw: RawLabels, labels: LabelSet) -> None:
+    """Refuse a palette that contradicts a label table.
+
+    Raises:
+        DataError: it gives an id that occurs the colour of another label.
+    """
+    if agrees(raw.palette, labels.colour_rows):  # so that no look at the pixels is needed
+        return
+    wrong = contradiction(raw.palette, labels.colour_rows, occurring(raw.ids))
+    if wrong:
+        names = {label.id: label.name for label in labels.labels}
+        (id, name), (other, painted) = ((i, names[i]) for i in wrong)
+        raise DataError(
+            f"{raw.path} has a palette that contradicts the label table: id {id} is {name}, its "
+            f"colour in the file is that of {painted}, id {other}: save the mask as grey ids, "
+            "without a palette, or painted in the table's colours (RGB)"
+        )
+
+
+def check_regular(path: Path) -> None:
+    """Refuse what a reader would wait for without an end, as a pipe; not what is not there.
+
+    Raises:
+        DataError: a pipe, a socket, a device or a folder.
+    """
+    try:
+        regular = S_ISREG(os.stat(path).st_mode)
+    except OSError:
+        return
+    if not regular:
+        raise DataError(f"{path} is no regular file: fetch it again")
+
+
 def file_hash(path: Path) -> str:
     """SHA-256 of a file's bytes, shortened; read again only once size or time of change differ.
 
@@ -127,6 +190,7 @@ def file_hash(path: Path) -> str:
         DataError: a file that is not there or cannot be read.
     """
     try:
+        check_regular(path)
         stat = os.stat(path)
         return _file_hash(path, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
     except OSError as error:
@@ -142,11 +206,15 @@ def _file_hash(path: Path, size: int, modified: int, changed: int) -> str:
 def read_image(path: Path) -> UInt8:
     """An image file as RGB (H, W, 3): turned as its EXIF data say, without alpha, 8 bits.
 
+    Of 16 bits the upper 8 are taken, whatever the range that is used: a scale of its own for each
+    image, or for each folder, would show one brightness as many. Of more bands the first three are.
+
     Raises:
-        DataError: a file that is not there, is damaged or is no image.
+        DataError: a file that is not there, is damaged, too large or is no image.
     """
-    if path.suffix.lower() == ".png":
-        # A tenth faster than Pillow; what it cannot read, Pillow says more about.
+    if path.suffix.lower() == ".png" and _attempt(path, lambda: is_png(path)):
+        # A tenth faster than Pillow; what it cannot read, Pillow says more about. Of other content
+        # it shows the first picture of several, or half of one that was cut, without a word.
         pixels = cv2.imread(os.fspath(path), cv2.IMREAD_COLOR_RGB)
         if pixels is not None:
             return pixels.astype(np.uint8, copy=False)
@@ -156,37 +224,75 @@ def read_image(path: Path) -> UInt8:
 def read_pixels(path: Path, *, upright: bool = False) -> np.ndarray:
     """The pixels of a file as they are: (H, W) or (H, W, channels), 8 or 16 bits; ids of palettes.
 
+    Args:
+        upright: of a photograph, which EXIF data may turn and which may be lossy; else of labels.
+
     Raises:
-        DataError: a file that is not there, is damaged or is no image.
+        DataError: a file that is not there, is damaged, too large or is no image; labels that are
+            turned or lossy.
     """
-    try:
+    if upright:
+        return decoded(path, photograph_pixels, photograph=True)
+    return read_labels(path)[0]
+
+
+def read_labels(path: Path) -> tuple[np.ndarray, bytes]:
+    """As `read_pixels`, of labels, with the RGB of each index of a palette; empty without one."""
+    pixels, palette = decoded(path, label_pixels, photograph=False)
+    return (pixels.astype(np.uint8) if pixels.dtype == bool else pixels), palette
+
+
+def read_colours(path: Path) -> UInt8:
+    """The colours (H, W, 3) of a label file that is painted or has a palette.
+
+    Raises:
+        DataError: as `read_pixels`.
+    """
+    pixels, palette = read_labels(path)
+    if palette:
+        return apply_palette(pixels, palette)
+    return _rgb(pixels[..., :3] if pixels.ndim == 3 and pixels.shape[2] > 2 else pixels)
+
+
+def apply_palette(ids: np.ndarray, palette: bytes) -> UInt8:
+    """The colours (H, W, 3) of a palette's indices (H, W); black beyond its end."""
+    colours: UInt8 = np.frombuffer(palette.ljust(768, b"\0"), np.uint8).reshape(-1, 3)[ids]
+    return colours
+
+
+def decoded(
+    path: Path, decode: Callable[[Image.Image, BinaryIO, Path], T], *, photograph: bool
+) -> T:
+    """What `decode` makes of an image file of one page.
+
+    Raises:
+        DataError: as `read_pixels`.
+    """
+
+    def read() -> T:
         # From a stream: of a path, Pillow maps plain TIFFs and then turns them wrongly.
-        with path.open("rb") as stream, Image.open(stream) as file:
-            pages = getattr(file, "n_frames", 1)
-            if pages > 1:
+        with path.open("rb") as stream, open_image(stream, path, photograph=photograph) as file:
+            pages = 1 if file.format == "MPO" else getattr(file, "n_frames", 1)
+            if pages > 1:  # but those of a telephone's MPO, of which the first is the photograph
                 raise DataError(f"{path} has {pages} pages: save each as a file of its own")
-            if not upright and file.getexif().get(_ORIENTATION, 1) != 1:
-                raise DataError(
-                    f"{path} has an EXIF orientation, which programs follow or not: save the mask "
-                    "turned as it is to be, without"
-                )
-            picture = ImageOps.exif_transpose(file) if upright else file
-            if upright and picture.mode in ("I", "F"):
-                raise DataError(
-                    f"{path} has 32-bit pixels, whose range nobody knows: save it with 8 or 16 bits"
-                )
-            if upright and picture.mode not in ("L", "RGB", "I;16", "I;16B"):
-                picture = picture.convert("RGB")
-            pixels = np.array(picture)
+            return decode(file, stream, path)
+
+    return _attempt(path, read)
+
+
+def _attempt(path: Path, read: Callable[[], T]) -> T:
+    """What `read` returns, or what is wrong in a sentence."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of metadata that Pillow leaves out
+            return read()
     except DataError:
         raise
-    except UnidentifiedImageError:
-        raise DataError(f"{path} is no image, whatever its name: fetch the file again") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DataError(f"{path} cannot be read ({error}): fetch the file again") from None
-    if pixels.dtype == bool:
-        return pixels.astype(np.uint8)
-    return pixels
+    except DecodingError as error:
+        raise DataError(str(error)) from None
+    except (MemoryError, Exception) as error:  # whatever a damaged file makes a decoder raise
+        reason = str(error) or type(error).__name__
+        raise DataError(f"{path} cannot be read ({reason}): fetch the file again") from None
 
 
 def _rgb(pixels: np.ndarray) -> UInt8:
@@ -197,7 +303,7 @@ def _rgb(pixels: np.ndarray) -> UInt8:
 
 
 def listed(path: Path, what: str, how: str) -> list[str]:
-    """The lines of a list of a split, without empty ones at its end.
+    """The lines of a list of a split that are not empty, without blanks around them.
 
     Raises:
         DataError: no such file, or nothing in it.
@@ -205,9 +311,14 @@ def listed(path: Path, what: str, how: str) -> list[str]:
     if not path.is_file():
         raise AbsentError(f"no {what} at {path.parent.absolute()} (looked for {path.name}): {how}")
     try:
-        lines = path.read_text(encoding="utf-8-sig").rstrip().splitlines()
+        text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
         raise DataError(f"{path} is not UTF-8: save it as such") from None
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror}): {how}") from None
+    if "\0" in text:
+        raise DataError(f"{path} is no text, as it holds zero bytes: {how}")
+    lines = [line.strip() for line in text.split("\n") if line.strip()]
     if not lines:
         raise DataError(f"{path} lists no images: {how}")
     return lines
@@ -221,6 +332,13 @@ def check_split(name: str, split: str, splits: Sequence[str]) -> None:
 def check_root(name: str, root: Path | None, how: str) -> Path:
     if root is None:
         raise DataError(f"{name} needs a folder and none was given: {how}")
+    try:
+        os.stat(root)
+    except (FileNotFoundError, NotADirectoryError):
+        return root  # what is to lie in it is not there either, which says more
+    except (OSError, ValueError) as error:  # a loop of links, a name that no file can have
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise DataError(f"{str(root)!a} cannot be opened ({reason}): {how}") from None
     return root
 
 

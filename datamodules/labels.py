@@ -11,11 +11,11 @@ import numpy.typing as npt
 
 IGNORE = 255  # the one value of "not scored" after mapping, in losses, metrics and files alike
 MAX_CLASSES = 254
+_ROWS = 1024  # that are counted at once
 _UNKNOWN = 254  # marks file values that the table does not list; never leaves `to_train`
 
 UInt8 = npt.NDArray[np.uint8]
 Ids = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
-
 Colour = tuple[int, int, int]
 
 
@@ -41,10 +41,16 @@ class RawLabels:
     """Ids (H, W) as a label file holds them, not yet mapped to class indices.
 
     A type of its own, so that no mask is mapped twice.
+
+    Attributes:
+        palette: RGB of each index of an indexed image, in order; empty where there is none.
+        painted: whether the file has colours, from which the ids follow.
     """
 
     ids: Ids
     path: Path
+    palette: bytes = b""
+    painted: bool = False
 
 
 @dataclass(frozen=True)
@@ -52,9 +58,14 @@ class LabelSet:
     """The label table of a data set, from which lookups, names and the palette are derived.
 
     Several ids may share a class; it then has the name and the colour of the first of them.
+
+    Attributes:
+        colours: of the ids that palettes are held against; by default of all, and none where
+            colours were made up.
     """
 
     labels: tuple[Label, ...]
+    colours: tuple[tuple[int, Colour], ...] | None = None
 
     def __post_init__(self) -> None:
         ids = [label.id for label in self.labels]
@@ -122,6 +133,13 @@ class LabelSet:
         return mask
 
     @cached_property
+    def colour_rows(self) -> tuple[tuple[int, Colour], ...]:
+        """The ids that palettes are held against, with their colours."""
+        if self.colours is not None:
+            return self.colours
+        return tuple((label.id, label.colour) for label in self.labels)
+
+    @cached_property
     def _by_colour(self) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.uint16]]:
         """Packed colours in ascending order, and the id of each."""
         packed = np.array([_pack(np.array(label.colour)) for label in self.labels], np.int32)
@@ -148,7 +166,22 @@ class LabelSet:
                 f"{path} has {len(values)} colours outside the table: {shown}: mend the file "
                 "(was it saved as JPEG or resized?) or add the colour to the label table"
             )
-        return RawLabels(ids[place], path)
+        return RawLabels(ids[place], path, painted=True)
+
+
+def occurring(ids: npt.NDArray[np.integer]) -> list[int]:
+    """Each value of an array (H, W) once, ascending."""
+    if ids.dtype == np.uint8:  # np.unique sorts, which takes ten times as long
+        ids = np.flatnonzero(value_counts(ids.astype(np.uint8, copy=False)))
+    return [int(value) for value in np.unique(ids)]
+
+
+def value_counts(values: UInt8) -> npt.NDArray[np.int64]:
+    """Pixels of each of 256 values, (256,), of an array (H, W)."""
+    counts = np.zeros(256, np.int64)
+    for start in range(0, len(values), _ROWS):  # NumPy makes 8 bytes of each pixel
+        counts += np.bincount(values[start : start + _ROWS].ravel(), minlength=256)
+    return counts
 
 
 def _pack(colours: npt.NDArray[np.integer]) -> npt.NDArray[np.int32]:

@@ -9,44 +9,50 @@ trials once more, one after the other, where they ran side by side.
 import argparse
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-
-from rich.console import Console
 
 from experiments.costs.measurement import MeasurementFailure, MeasurementRequest, measure_all
 from experiments.costs.network_cost import write_costs
 from experiments.costs.published_costs import PAPER_CLASSES
 from experiments.costs.tables import cost_table, measured_table, print_match
-from experiments.trials.overrides import parse_size
+from experiments.reporting.console import PlainConsole
+from experiments.trials import command_line as ask
 from experiments.trials.recipe import PRECISIONS
 from experiments.trials.reference import ALIASES
-from models import parse_model
-from models.registry import MODELS
+from models import known_models, parse_model
+
+MAX_CLASSES = 255  # a label is a byte, of which 255 is void
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = ask.Parser(
         prog="python -m experiments.cost",
         description="What networks cost, beside what was published; nothing is trained.",
     )
     add = parser.add_argument
-    add("--models", default="all", help="commas between, or all (default)")
-    add("--size", "--at", default="1024x2048", help="height x width (default: the papers' "
-        "1024x2048)")  # fmt: skip
-    add("--classes", type=int, default=PAPER_CLASSES, help="(default: Cityscapes' 19)")
-    add("--out", type=Path, default=Path("runs/cost"), help="folder for cost.json, cost.csv, "
+    add("--models", type=ask.names, default="all", metavar="MODELS",
+        help="commas between, or all (default)")  # fmt: skip
+    add("--size", "--at", type=ask.size, default="1024x2048", help="height x width (default: the "
+        "papers' 1024x2048)")  # fmt: skip
+    add("--classes", type=ask.whole(1, MAX_CLASSES), default=PAPER_CLASSES, metavar="N",
+        help="(default: Cityscapes' 19)")  # fmt: skip
+    add("--out", type=ask.folder, default=Path("runs/cost"), help="folder for cost.json, cost.csv, "
         "measured.json and match.json (default: runs/cost)")  # fmt: skip
     add("--measure", action="store_true", help="also time inference and a training step, and take "
         "peak memory; nothing else may run")  # fmt: skip
-    add("--batch", type=int, default=1, help="images a measured pass (default: 1)")
+    add("--batch", type=ask.whole(1), default=1, metavar="N", help="images a measured pass "
+        "(default: 1)")  # fmt: skip
     add("--precision", choices=PRECISIONS, default=PRECISIONS[0], help="(default: %(default)s)")
-    add("--threads", type=int, default=os.cpu_count() or 1, help="on a CPU (default: all cores)")
-    add("--match", metavar="KIND=VALUE", help="instead find for each network the width that costs "
-        "nearest to gmacs=2.7 (1e9 multiply-adds a forward pass), params=9.6 (millions), "
-        "latency=40 (ms a forward pass of one image here) or train-time=0.5 (s a step of --batch "
-        "images here, two at least), and time a training step; nothing else may run")  # fmt: skip
-    add("--again", type=Path, metavar="RESULTS", help="instead time the latency of these finished "
-        "trials once more; nothing else may run")  # fmt: skip
+    add("--threads", type=ask.whole(1, ask.MOST_PROCESSES), default=os.cpu_count() or 1,
+        metavar="N", help="on a CPU (default: all cores)")  # fmt: skip
+    add("--match", type=ask.words, metavar="KIND=VALUE", help="instead find for each network the "
+        "width that costs nearest to gmacs=2.7 (1e9 multiply-adds a forward pass), params=9.6 "
+        "(millions), latency=40 (ms a forward pass of one image here) or train-time=0.5 (s a step "
+        "of --batch images here, two at least), and time a training step; nothing else may "
+        "run")  # fmt: skip
+    add("--again", type=ask.path, metavar="RESULTS", help="instead time the latency of these "
+        "finished trials once more; nothing else may run")  # fmt: skip
     return parser
 
 
@@ -54,18 +60,16 @@ def main(argv: list[str] | None = None) -> int:
     """0 when all was counted, 1 when a network could not be measured, 2 for a wrong request."""
     args = _parser().parse_args(argv)
     try:
-        models, size = _once(args.models), parse_size(args.size)
-        if min(args.classes, args.batch, args.threads) < 1:
-            raise ValueError("--classes, --batch and --threads are at least 1")
+        models = _once(args.models)
         if args.match and args.measure:
             raise ValueError("--match times a training step as it is: leave --measure out")
-        return _serve(models, size, args)
+        return _serve(models, args.size, args)
     except KeyboardInterrupt:
         kept = "" if args.match else "; measured.json has what was measured"
         print(f"\nstopped{kept}", file=sys.stderr)
         return 130
     except (OSError, ValueError) as error:
-        print(error, file=sys.stderr)
+        ask.complain(error)
         return 2
 
 
@@ -75,7 +79,7 @@ def _serve(models: list[str], size: tuple[int, int], args: argparse.Namespace) -
     from experiments.costs.flops import trace_cost
     from experiments.costs.width_search import match_and_time, parse_match
 
-    console = Console(highlight=False)
+    console = PlainConsole()
     if args.again:
         for trial in remeasure_all(args.again, args.threads):
             ms = f"{trial.before:.1f} ms before, {trial.now:.1f} now"
@@ -99,7 +103,7 @@ def _serve(models: list[str], size: tuple[int, int], args: argparse.Namespace) -
 
 
 def _measure(
-    models: list[str], size: tuple[int, int], args: argparse.Namespace, console: Console
+    models: list[str], size: tuple[int, int], args: argparse.Namespace, console: PlainConsole
 ) -> int:
     common = (args.classes, size, args.precision, args.batch)
     requests = [MeasurementRequest(model, *common) for model in models]
@@ -108,9 +112,10 @@ def _measure(
     return int(any(isinstance(answer, MeasurementFailure) for answer in answers))
 
 
-def _once(text: str) -> list[str]:
+def _once(names: Sequence[str]) -> list[str]:
     """The networks that `--models` names, all of them known, without aliases of one another."""
-    models = list(MODELS) if text == "all" else [name.strip() for name in text.split(",")]
+    every = [name for name in known_models() if "/" not in name]  # of families any may be named
+    models = every if [*names] == ["all"] else [*names]
     for model in models:
         parse_model(model)
     return [m for m in dict.fromkeys(models) if ALIASES.get(m) not in models]

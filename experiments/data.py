@@ -5,7 +5,8 @@
   python -m experiments.data show camvid --data-root CamVid
 
 `check` reads every image and label once, and again only those that have changed
-since. It exits with 0 for data to train on and 1 for data that are refused.
+since; with --deep all of them, and decoded copies, to find bits that changed while
+no time did. It exits with 0 for data to train on and 1 for data that are refused.
 """
 
 import argparse
@@ -22,9 +23,10 @@ from datamodules.datasets.folder import draft_labels
 from datamodules.download import fetch
 from datamodules.image_files import ImageFileDataset, check_root
 from datamodules.labels import DataError
-from datamodules.loading.cache import folder_of, open_decoded
+from datamodules.loading.cache import DamagedCopyError, folder_of, open_decoded
 from datamodules.loading.cache_writer import build
 from datamodules.validation.check import check, checked
+from datamodules.validation.check_report import CheckReport
 from experiments.reporting.check_tables import print_check_report, print_findings, verdict
 from experiments.reporting.contact_sheet import write_sheet
 from experiments.reporting.progress_bar import shown_progress
@@ -36,8 +38,15 @@ def main(argv: list[str] | None = None) -> int:
     try:
         status: int = args.run(args)
         return status
-    except (ValueError, OSError) as error:
+    except OSError as error:
+        what = "a file" if error.filename is None else error.filename
+        print(f"{what} cannot be read or written ({error.strerror})", file=sys.stderr)
+        return 2
+    except ValueError as error:
         print(error, file=sys.stderr)
+        return 2
+    except MemoryError:
+        print("this takes more memory than there is: free some, or ask for less", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"\nstopped; {args.stopped}", file=sys.stderr)
@@ -58,41 +67,80 @@ def parser() -> argparse.ArgumentParser:
         subparser = commands.add_parser(name, help=what, description=what)
         subparser.set_defaults(run=run, stopped=stopped)
         subparser.add_argument("name", help="data set with its options, as camvid")
-        subparser.add_argument("--data-root", type=Path, help="folder that holds the data set")
+        subparser.add_argument("--data-root", type=_path, help="folder that holds the data set")
         return subparser.add_argument
 
     add = command("check", _check, "read all of it and say what is wrong", "what was read is kept")
     add("--split", action="append", help="only this one (repeatable; default: all that are there)")
     add("--jobs", type=int, help="processes that read (default: one a core)")
     add("--again", action="store_true", help="read also what has not changed")
+    add("--deep", action="store_true", help="compare it with what is kept, and decoded copies too")
     add = command("show", _show, "draw images with their labels", "nothing was written")
     add("--split", default="train", help="(default: train)")
     add("--num", type=int, default=12, help="how many images (default: 12)")
-    add("--output", type=Path, default=Path("sheet"), help="less .png and .html (default: sheet)")
+    add("--output", type=_path, default=Path("sheet"), help="less .png and .html (default: sheet)")
     add = command("cache", _cache, "write a decoded copy", "the same command goes on from here")
     add("--split", action="append", help="only this one (repeatable; default: all that are there)")
     add("--jobs", type=int, help="processes that decode (default: one a core)")
     add("--rebuild", action="store_true", help="write anew what is stale or damaged")
     add = command("export", _export, "write predictions for its server", "nothing was written")
-    add("--predictions", type=Path, required=True, help="PNGs of class indices, as runs have them")
+    add("--predictions", type=_path, required=True, help="PNGs of class indices, as runs have them")
     add("--split", default="test", help="(default: test)")
-    add("--output", type=Path, required=True, help="a new folder")
+    add("--output", type=_path, required=True, help="a new folder")
     add = command("labels", _labels, "draft labels.csv of your own folder", "nothing was written")
     add = command("fetch", _fetch, "download and check it", "the same command goes on from here")
-    add("--mirror", metavar="URL", help="download from a copy there")
+    add("--mirror", type=_url, metavar="URL", help="download from a copy there")
     return parser
 
 
+def _path(text: str) -> Path:
+    if not text.strip():
+        raise argparse.ArgumentTypeError("is empty, and a path is needed")
+    return Path(text)
+
+
+def _url(text: str) -> str:
+    if not text.startswith(("http://", "https://")):
+        raise argparse.ArgumentTypeError(f"{text!r} does not begin with http:// or https://")
+    return text
+
+
+def _jobs(args: argparse.Namespace) -> int | None:
+    jobs: int | None = args.jobs
+    if jobs is not None and jobs < 1:
+        raise ValueError(f"--jobs is {jobs}: at least one process has to read")
+    return jobs
+
+
 def _check(args: argparse.Namespace) -> int:
-    if args.jobs is not None and args.jobs < 1:
-        raise ValueError(f"--jobs is {args.jobs}: at least one process has to read")
+    request = (args.name, args.data_root, args.split)
+    jobs = _jobs(args)
     with shown_progress("images") as progress:
-        options = {"jobs": args.jobs, "progress": progress}
-        report = checked(args.name, args.data_root, args.split, again=args.again, **options)
+        report = checked(*request, again=args.again, deep=args.deep, jobs=jobs, progress=progress)
         if not report.inspected:
-            report = check(args.name, args.data_root, args.split, **options)
+            report = check(*request, jobs=jobs, progress=progress)
     print_check_report(report, _console())
-    return int(report.refused)
+    copies = _copies_are_whole(args, report) if args.deep and args.data_root else True
+    return int(report.refused or not copies)
+
+
+def _copies_are_whole(args: argparse.Namespace, report: CheckReport) -> bool:
+    """Say of each decoded copy whether it is as it was written."""
+    whole = True
+    for name, split in report.splits.items():
+        labels = open_data(args.name, name, args.data_root).labels
+        folder = folder_of(args.name, name, args.data_root)
+        rebuild = (
+            f"python -m experiments.data cache {args.name} --data-root {args.data_root} --split "
+            f"{name} --rebuild makes it again"
+        )
+        try:
+            if open_decoded(labels, folder, split.fingerprint, rebuild, deep=True):
+                print(f"{name}: the decoded copy {folder} is whole")
+        except DataError as error:
+            print(error, file=sys.stderr)
+            whole = False
+    return whole
 
 
 def _show(args: argparse.Namespace) -> int:
@@ -105,33 +153,42 @@ def _show(args: argparse.Namespace) -> int:
 
 
 def _cache(args: argparse.Namespace) -> int:
+    jobs = _jobs(args)
     with shown_progress("images") as progress:
-        report = checked(args.name, args.data_root, args.split, progress=progress)
+        report = checked(args.name, args.data_root, args.split, jobs=jobs, progress=progress)
     if report.refused:
         print_findings("errors", report.errors, _console())
         print(verdict(report))
         return 1
     status = 0
-    for name, split in report.splits.items():
-        data = open_data(args.name, name, args.data_root)
-        if not isinstance(data, ImageFileDataset):
-            print(f"{args.name} is made, not read: there is nothing to decode")
-            return 0
-        folder = folder_of(args.name, name, args.data_root)
+    for name in report.splits:
         try:
-            if open_decoded(data.labels, folder, split.fingerprint, "--rebuild writes it anew"):
-                print(f"{name} is decoded already: {folder}")
-                continue
-        except DataError as error:
-            if not args.rebuild:
-                print(error, file=sys.stderr)
-                status = 2
-                continue
-        print(f"{name}: {split.images} images, {split.decoded_bytes / 1e9:.2f} GB", flush=True)
-        with shown_progress("images") as progress:
-            build(data, split.sizes, split.fingerprint, folder, jobs=args.jobs, progress=progress)
-        print(f"wrote {folder}")
+            _cache_split(args, name, report)
+        except DataError as error:  # of this split; the others go on
+            print(error, file=sys.stderr)
+            status = 2
     return status
+
+
+def _cache_split(args: argparse.Namespace, name: str, report: CheckReport) -> None:
+    data, split = open_data(args.name, name, args.data_root), report.splits[name]
+    if not isinstance(data, ImageFileDataset):
+        print(f"{args.name} {name} is made, not read: there is nothing to decode")
+        return
+    folder = folder_of(args.name, name, args.data_root)
+    try:
+        if open_decoded(data.labels, folder, split.fingerprint, "--rebuild writes it anew"):
+            print(f"{name} is decoded already: {folder}")
+            return
+    except DamagedCopyError as error:
+        print(f"{str(error).removesuffix(': --rebuild writes it anew')}: it is made again")
+    except DataError:
+        if not args.rebuild:
+            raise
+    print(f"{name}: {split.images} images, {split.decoded_bytes / 1e9:.2f} GB", flush=True)
+    with shown_progress("images") as progress:
+        build(data, split.sizes, split.fingerprint, folder, jobs=args.jobs, progress=progress)
+    print(f"wrote {folder}")
 
 
 def _export(args: argparse.Namespace) -> int:
@@ -145,6 +202,7 @@ def _export(args: argparse.Namespace) -> int:
 
 
 def _labels(args: argparse.Namespace) -> int:
+    dataset_info(args.name)  # which refuses a name that is none
     if args.name != "folder":
         raise ValueError(f"{args.name} has its own table of labels: name folder")
     path = draft_labels(check_root("folder", args.data_root, "name it with --data-root"))

@@ -10,30 +10,32 @@ the images that it has predicted.
 
 import argparse
 import sys
-from pathlib import Path
 
 from experiments.training.evaluation_request import EvaluationRequest
+from experiments.trials import command_line as ask
 from experiments.trials.protocols import PROTOCOLS, parse_protocol
 from experiments.trials.recipe import PRECISIONS
 
 
 def parser() -> argparse.ArgumentParser:
-    p = argparse.ArgumentParser(
+    p = ask.Parser(
         prog="python -m experiments.evaluate",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = p.add_argument
-    add("checkpoint", type=Path, help="a trial's folder, a checkpoint in it, or any weights")
-    add("--model", help="network with its options (default: the trial's)")
+    add("checkpoint", type=ask.path, help="a trial's folder, a checkpoint in it, or any weights")
+    add("--model", type=ask.words, help="network with its options (default: the trial's)")
     named = ", ".join(PROTOCOLS)
-    add("--protocol", default="single", help=f"{named}, or options, as scales=0.5,1:flip")
-    add("--data", help="data set with its options (default: the trial's)")
-    add("--data-root", type=Path, help="folder of the data set")
-    add("--split", help="(default: the one on which this data set is scored)")
+    add("--protocol", type=ask.words, default="single", help=f"{named}, or options, as "
+        "scales=0.5,1:flip")  # fmt: skip
+    add("--data", type=ask.words, help="data set with its options (default: the trial's)")
+    add("--data-root", type=ask.path, help="folder of the data set")
+    add("--split", type=ask.words, help="(default: the one on which this data set is scored)")
     add("--precision", choices=PRECISIONS, help="(default: the recipe's, else 32-true)")
-    add("--out", type=Path, help="(default: evaluated/DATA-SPLIT-PROTOCOL beside the weights)")
-    add("--add", type=Path, metavar="DIR", help="show it with this comparison, as runs/demo")
+    add("--out", type=ask.folder, help="(default: evaluated/DATA-SPLIT-PROTOCOL beside the "
+        "weights)")  # fmt: skip
+    add("--add", type=ask.path, metavar="DIR", help="show it with this comparison, as runs/demo")
     return p
 
 
@@ -42,9 +44,8 @@ def main(argv: list[str] | None = None) -> int:
     130 if stopped."""
     args = parser().parse_args(argv)
     # Torch, pydantic and rich take seconds, which `--help` does without.
-    from rich.console import Console
-
     from experiments.comparison.result_sets import print_tables, result_sets
+    from experiments.reporting.console import PlainConsole
     from experiments.reporting.progress_bar import shown_progress
     from experiments.training.evaluation import evaluate
     from experiments.training.evaluation_plan import plan_evaluation
@@ -54,7 +55,7 @@ def main(argv: list[str] | None = None) -> int:
         done = evaluate(evaluation, shown_progress)
         sets = result_sets(done.results, prior=None, apart=False) if done.results else []
     except (ValueError, OSError) as error:
-        print(error, file=sys.stderr)
+        ask.complain(error)
         return 2
     except KeyboardInterrupt:
         print("\nstopped; the same command goes on from the last image", file=sys.stderr)
@@ -65,7 +66,7 @@ def main(argv: list[str] | None = None) -> int:
             f"predictions are in {done.predictions}, and python -m experiments.data export writes "
             "them for a server"
         )
-    print_tables(sets, Console(highlight=False, markup=False), question=False)
+    print_tables(sets, PlainConsole(), question=False)
     return 0
 
 

@@ -5,8 +5,9 @@
 
 import argparse
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+from experiments.trials import command_line as ask
 
 if TYPE_CHECKING:
     from experiments.analysis.bootstrap import Block
@@ -14,21 +15,24 @@ if TYPE_CHECKING:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = ask.Parser(
         prog="python -m experiments.evidence",
         description="Say what finished comparisons support, and how surely.",
     )
     add = parser.add_argument
-    add("folders", type=Path, nargs="+", metavar="DIR", help="of a comparison, as runs/demo; of "
-        "several that differ in steps, init_seed or data_seed alone, also what they give "
+    add("folders", type=ask.path, nargs="+", metavar="DIR", help="of a comparison, as runs/demo; "
+        "of several that differ in steps, init_seed or data_seed alone, also what they give "
         "together")  # fmt: skip
-    add("--block", type=int, metavar="N", help="neighbouring images of a group that are resampled "
-        "together; 1: all are independent, 0: whole groups (default: the data set's)")  # fmt: skip
-    add("--margin", type=float, default=1.0, metavar="POINTS", help="differences of mIoU below it "
-        "do not matter (default: 1)")  # fmt: skip
+    images = ask.whole(0, need="give a number of images, or 0 for whole groups")
+    add("--block", type=images, metavar="N", help="neighbouring images of a group that are "
+        "resampled together; 1: all are independent, 0: whole groups (default: the data "
+        "set's)")  # fmt: skip
+    add("--margin", type=ask.points, default=1.0, metavar="POINTS", help="differences of mIoU "
+        "below it do not matter (default: 1)")  # fmt: skip
     add("--target", choices=("seeds", "checkpoints"), help="speak of new training runs, or of "
         "these networks (default: seeds where every model has two)")  # fmt: skip
-    add("--json", type=Path, metavar="FILE", help="also write all of it there, classes included")
+    add("--json", type=ask.file, metavar="FILE", help="also write all of it there, "
+        "classes included")  # fmt: skip
     return parser
 
 
@@ -42,7 +46,6 @@ def main(argv: list[str] | None = None) -> int:
     from experiments.trials.results import read_prior, read_results
 
     try:
-        _check_request(args.block, args.margin)
         block: Block = "auto" if args.block is None else args.block or None
         comparisons = {folder: read_results(folder) for folder in args.folders}
         evidence_of = {
@@ -57,16 +60,9 @@ def main(argv: list[str] | None = None) -> int:
         }
         show(evidence_of, replicates.together(list(comparisons.values()), block), args.json)
     except (OSError, ValueError) as error:
-        print(error, file=sys.stderr)
+        ask.complain(error)
         return 2
     return 0
-
-
-def _check_request(block: int | None, margin: float) -> None:
-    if block is not None and block < 0:
-        raise ValueError(f"--block is {block}: give a number of images, or 0 for whole groups")
-    if not 0 < margin < 100:  # nan neither
-        raise ValueError(f"--margin is {margin:g}: give points of mIoU above 0 and below 100")
 
 
 def _miou(prior: "PositionPrior | None") -> float | None:

@@ -7,28 +7,32 @@ a grid of each stride keeps (`scoring.stride_ceiling`). Nothing is trained.
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.trials.overrides import parse_size
+from experiments.trials import command_line as ask
 from models import parse_model
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = ask.Parser(
         prog="python -m experiments.ladder",
         description="Draw networks' resolutions; measure what a grid keeps of labels.",
     )
     add = parser.add_argument
-    add("--models", help="networks to draw with their options, as hrnet,unet:width=9")
-    add("--size", default="512x512", help="height x width that they see (default: 512x512)")
-    add(
-        "--output", type=Path, default=Path("ladder"), help="writes .svg and .png (default: ladder)"
-    )
-    add("--data", help="data set whose stride ceiling to measure, with its options, as camvid")
-    add("--split", default="test", help="(default: test)")
-    add("--data-root", type=Path, help="folder that holds the data set")
-    add("--ceiling", type=Path, help="writes .json and .png (default: ceiling-DATA-SPLIT)")
-    add("--workers", type=int, help="processes that measure (default: one a core)")
+    add("--models", type=ask.names, default=(), metavar="MODELS", help="networks to draw with "
+        "their options, as hrnet,unet:width=9")  # fmt: skip
+    add("--size", type=ask.size, default="512x512", help="height x width that they see (default: "
+        "512x512)")  # fmt: skip
+    add("--output", type=ask.path, default=Path("ladder"), help="writes .svg and .png (default: "
+        "ladder)")  # fmt: skip
+    add("--data", type=ask.words, help="data set whose stride ceiling to measure, with its "
+        "options, as camvid")  # fmt: skip
+    add("--split", type=ask.words, default="test", help="(default: test)")
+    add("--data-root", type=ask.path, help="folder that holds the data set")
+    add("--ceiling", type=ask.path, help="writes .json and .png (default: ceiling-DATA-SPLIT)")
+    add("--workers", type=ask.whole(1, ask.MOST_PROCESSES), metavar="N", help="processes that "
+        "measure (default: one a core)")  # fmt: skip
     return parser
 
 
@@ -38,24 +42,22 @@ def main(argv: list[str] | None = None) -> int:
     try:
         if not args.models and not args.data:
             raise ValueError("nothing to show: name networks with --models or data with --data")
-        models = [name.strip() for name in args.models.split(",")] if args.models else []
-        for model in models:
+        for model in args.models:
             parse_model(model)
-        written = _serve(models, parse_size(args.size), args)
+        written = _serve(args.models, args.size, args)
     except (OSError, ValueError) as error:
-        print(error, file=sys.stderr)
+        ask.complain(error)
         return 2
     print("wrote " + ", ".join(map(str, written)))
     return 0
 
 
-def _serve(models: list[str], size: tuple[int, int], args: argparse.Namespace) -> list[Path]:
+def _serve(models: Sequence[str], size: tuple[int, int], args: argparse.Namespace) -> list[Path]:
     # torch, SciPy and OpenCV take seconds to import, which --help and a wrong request are spared.
-    from rich.console import Console
-
     from datamodules import open_data
     from experiments.costs.ladder_figure import draw
     from experiments.costs.layer_trace import trace_ancestors, trace_model
+    from experiments.reporting.console import PlainConsole
     from experiments.reporting.plots import save_figure
     from experiments.reporting.readme_figures import write_ceiling
     from experiments.reporting.score_tables import ceiling_table
@@ -74,7 +76,7 @@ def _serve(models: list[str], size: tuple[int, int], args: argparse.Namespace) -
     if args.data:
         data = open_data(args.data, args.split, args.data_root)
         record = measure(data, args.workers).record(args.data, args.split, data)
-        Console(highlight=False).print(ceiling_table(record))
+        PlainConsole().print(ceiling_table(record))
         stem = args.ceiling or Path(f"ceiling-{slug(args.data)}-{args.split}")
         written += write_ceiling(record, stem)
     return written

@@ -28,7 +28,6 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from rich.console import Console
 from rich.table import Table
 
 from datamodules.dataset import Dataset
@@ -38,6 +37,9 @@ from datamodules.imagenet_statistics import MEAN, STD
 from datamodules.loading.cache import open_decoded
 from datamodules.loading.cache_writer import build
 from datamodules.loading.transforms import Augmentation
+from datamodules.parent_process import end_with_parent
+from experiments.reporting.console import PlainConsole
+from experiments.trials import command_line as ask
 from experiments.trials.atomic_io import write_json
 from experiments.trials.environment import ALLOCATOR
 
@@ -187,7 +189,7 @@ def measure(data: ImageFileDataset, number: int, rounds: int) -> dict[str, dict[
     memory = dict.fromkeys(READERS, 0)
     for _ in range(rounds):
         for name in READERS:
-            with ProcessPoolExecutor(1, context) as pool:
+            with ProcessPoolExecutor(1, context, end_with_parent) as pool:
                 part, private = pool.submit(_time, data, name, number).result()
             seconds[name] += part
             memory[name] = max(memory[name], private)
@@ -201,17 +203,18 @@ def measure(data: ImageFileDataset, number: int, rounds: int) -> dict[str, dict[
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
+    parser = ask.Parser(
         prog="python -m experiments.reading",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--images", type=int, default=12, help="pairs to make (default: 12)")
-    parser.add_argument("--crops", type=int, default=48, help="crops a round (default: 48)")
-    parser.add_argument("--rounds", type=int, default=3, help="(default: 3)")
-    parser.add_argument("--output", type=Path, help="also write the figures as JSON")
+    add, some = parser.add_argument, ask.whole(1, 10_000)
+    add("--images", type=some, default=12, metavar="N", help="pairs to make (default: 12)")
+    add("--crops", type=some, default=48, metavar="N", help="crops a round (default: 48)")
+    add("--rounds", type=some, default=3, metavar="N", help="(default: 3)")
+    add("--output", type=ask.file, metavar="FILE", help="also write the figures as JSON")
     args = parser.parse_args(argv)
-    console = Console(highlight=False)
+    console = PlainConsole()
     with tempfile.TemporaryDirectory() as folder:
         console.print(f"making {args.images} pairs of PNGs ...")
         data = make_pairs(Path(folder), args.images)

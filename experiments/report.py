@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from experiments.trials import command_line as ask
 from experiments.trials.comparability import check_comparable, separate
 from experiments.trials.result_types import TrialResult
 from experiments.trials.results import finished, read_results
@@ -29,7 +30,7 @@ def main(argv: list[str] | None = None) -> int:
             for file in files:
                 print(f"wrote {file}")
     except (OSError, ValueError) as error:
-        print(error, file=sys.stderr)
+        ask.complain(error)
         return 2
     return 0
 
@@ -38,20 +39,22 @@ _ALSO = ("latex", "figures", "csv", "figure", "publish", "readme")  # beside the
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = ask.Parser(
         prog="python -m experiments.report",
         description="Write a comparison as one HTML file, and as what a paper or a README needs.",
     )
     add = parser.add_argument
-    add("results", type=Path, help="folder of a comparison's results")
-    add("--data-root", type=Path, help="folder of the data set, for the photos")
-    add("--output", type=Path, help="default: report.html in the results folder")
-    add("--latex", type=Path, metavar="FILE", help="also a table for LaTeX with booktabs")
-    add("--figures", type=Path, metavar="DIR", help="also figures as PDF and SVG")
-    add("--csv", type=Path, metavar="FILE", help="also all numbers, a row a model")
-    add("--figure", type=Path, metavar="FILE", help="also accuracy against cost as a PNG")
-    add("--publish", type=Path, metavar="DIR", help="also copy the results to keep them there")
-    add("--readme", type=Path, metavar="FILE", help="also renew this file's table of the results")
+    add("results", type=ask.path, help="folder of a comparison's results")
+    add("--data-root", type=ask.path, help="folder of the data set, for the photos")
+    add("--output", type=ask.file, help="default: report.html in the results folder")
+    add("--latex", type=ask.file, metavar="FILE", help="also a table for LaTeX with booktabs")
+    add("--figures", type=ask.folder, metavar="DIR", help="also figures as PDF and SVG")
+    add("--csv", type=ask.file, metavar="FILE", help="also all numbers, a row a model")
+    add("--figure", type=ask.file, metavar="FILE", help="also accuracy against cost as a PNG")
+    add("--publish", type=ask.folder, metavar="DIR", help="also copy the results to keep "
+        "them there")  # fmt: skip
+    add("--readme", type=ask.file, metavar="FILE", help="also renew this file's table of the "
+        "results")  # fmt: skip
     add("--allow-mixed", action="store_true", help="write results of other recipes, data or "
         "protocols to report-2.html and so on, instead of refusing them")  # fmt: skip
     return parser
@@ -60,10 +63,6 @@ def _parser() -> argparse.ArgumentParser:
 def _comparisons(args: argparse.Namespace) -> Iterator[tuple[Path, Sequence[TrialResult]]]:
     """Each set of results that may share a table, with where its page goes."""
     results, page = read_results(args.results), args.output or args.results / "report.html"
-    for flag in ("output", "latex", "csv", "figure"):
-        file: Path | None = getattr(args, flag)
-        if file and file.is_dir():
-            raise ValueError(f"--{flag} is {file}, a folder: give a file in it")
     if args.figure and not any(result.cost for result in finished(results)):
         raise ValueError(
             f"--figure draws mIoU against cost, and no result in {args.results} has a cost, as "

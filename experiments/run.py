@@ -7,32 +7,46 @@
 
 import argparse
 import json
+import os
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 from experiments.training.trial_request import Resources, TrialRequest
-from experiments.trials.environment import die_with_parent, global_rank, spin_briefly
+from experiments.trials import command_line as ask
+from experiments.trials.environment import die_with_parent, spin_briefly, starts_ranks
+from experiments.trials.launch import Place, take_place
 from experiments.trials.recipe import RecipeRequest, TuningBudget
+from experiments.trials.signals import say_stopped, stopped_by_signals
+from experiments.trials.temporary_files import own_temporary_files
 
 
 def parser() -> argparse.ArgumentParser:
-    p = argparse.ArgumentParser(
+    p = ask.Parser(
         prog="python -m experiments.run",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    p.add_argument("--model", required=True, help="network with its options, as unet:width=9")
-    p.add_argument("--recipe", default="demo", help="name, or file.py:function")
+    p.add_argument(
+        "--model", type=ask.words, required=True, help="network with its options, as unet:width=9"
+    )
+    p.add_argument("--recipe", type=ask.words, default="demo", help=ask.RUNS_CODE)
     p.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", dest="changes")
-    p.add_argument("--name", help="what the recipe is called, where --set says too much")
-    p.add_argument("--data", help="data set with its options instead of the recipe's")
-    p.add_argument("--data-root", type=Path, help="folder of the data set")
-    p.add_argument("--seed", type=int, default=0)
-    p.add_argument("--repeat", type=int, default=0, help="which run of the same seed")
-    p.add_argument("--devices", type=int, default=1, help="processes on this machine")
-    p.add_argument("--num-nodes", type=int, default=1)
-    p.add_argument("--workers", type=int, help="processes that read data; speed only")
-    p.add_argument("--out", type=Path, default=Path("runs"))
+    p.add_argument(
+        "--name", type=ask.words, help="what the recipe is called, where --set says too much"
+    )
+    p.add_argument(
+        "--data", type=ask.words, help="data set with its options instead of the recipe's"
+    )
+    p.add_argument("--data-root", type=ask.path, help="folder of the data set")
+    p.add_argument("--seed", type=ask.seed, default=0)
+    p.add_argument("--repeat", type=ask.whole(0), default=0, help="which run of the same seed")
+    processes = ask.whole(1, ask.MOST_PROCESSES)
+    p.add_argument("--devices", type=processes, default=1, help="processes on this machine")
+    p.add_argument("--num-nodes", type=processes, default=1)
+    workers = ask.whole(0, ask.MOST_PROCESSES)
+    p.add_argument("--workers", type=workers, help="processes that read data; speed only")
+    p.add_argument("--out", type=ask.folder, default=Path("runs"))
     p.add_argument(
         "--wandb", choices=("online", "offline", "off"), help="as of compare; before WANDB_MODE"
     )
@@ -41,7 +55,7 @@ def parser() -> argparse.ArgumentParser:
     # are wanted.
     p.add_argument("--own", action="append", default=[], help=argparse.SUPPRESS)
     p.add_argument("--tuning", type=json.loads, help=argparse.SUPPRESS)
-    p.add_argument("--first-losses", type=int, help=argparse.SUPPRESS)
+    p.add_argument("--first-losses", type=ask.whole(1), help=argparse.SUPPRESS)
     p.add_argument("--perturb", action="store_true", help=argparse.SUPPRESS)
     return p
 
@@ -69,15 +83,36 @@ def request_of(args: argparse.Namespace) -> TrialRequest:
 
 def main(argv: list[str] | None = None) -> int:
     """0 when the result is there, 1 when the trial failed (its reason is in the result), 2 for
-    arguments that name nothing, 3 when another process holds the trial, 130 if stopped."""
-    args = parser().parse_args(argv)
+    arguments that name nothing, 3 when another process holds the trial, 130 if stopped by Ctrl-C,
+    143 by SIGTERM."""
     die_with_parent()
+    args = parser().parse_args(argv)
+    try:
+        place = take_place(args.devices, args.num_nodes)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 2
+    own_files = own_temporary_files() if place.starts else nullcontext(int)
+    with own_files as remove_temporary_files, starts_ranks():
+
+        def end(status: int) -> None:
+            """Every file is whole at any moment, and an orderly end would wait for other ranks."""
+            if place.rank == 0:
+                say_stopped("the same command goes on from the last checkpoint")
+            remove_temporary_files()
+            os._exit(status)
+
+        with stopped_by_signals(end):
+            return _run(args, place)
+
+
+def _run(args: argparse.Namespace, place: Place) -> int:
     spin_briefly()
     # `--help` does without them.
     from experiments.training.trial_runner import first_steps, run_other_rank, run_trial
     from experiments.trials.trial import BusyError
 
-    request, keeps_results = request_of(args), global_rank() == 0
+    request, keeps_results = request_of(args), place.rank == 0
     try:
         if args.first_losses is not None:
             trained = first_steps(request, args.first_losses, args.perturb)
@@ -86,16 +121,13 @@ def main(argv: list[str] | None = None) -> int:
             return 0
         failure = run_trial(request) if keeps_results else run_other_rank(request)
     except BusyError as error:
-        print(f"{error}; wait for it, or end it and try again", file=sys.stderr)
+        ask.complain(f"{error}; wait for it, or end it and try again")
         return 3
     except (ValueError, OSError) as error:
-        print(error, file=sys.stderr)
+        ask.complain(error)
         return 2
-    except KeyboardInterrupt:
-        print("stopped; the same command goes on from the last checkpoint", file=sys.stderr)
-        return 130
     if failure is not None:
-        print(f"failed: {failure.reason}", file=sys.stderr)
+        ask.complain(f"failed: {failure.reason}")
     return int(failure is not None)
 
 

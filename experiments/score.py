@@ -11,31 +11,35 @@ import tempfile
 from pathlib import Path
 
 from experiments.comparison.scoring_request import ScoringRequest
+from experiments.trials import command_line as ask
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = ask.Parser(
         prog="python -m experiments.score",
         description="Score folders of predicted label maps, from whatever made them.",
     )
     add = parser.add_argument
-    add("folders", type=Path, nargs="*", metavar="DIR", help="PNGs (grey or palette) or .npy "
+    add("folders", type=ask.path, nargs="*", metavar="DIR", help="PNGs (grey or palette) or .npy "
         "arrays of ids, one an image, whose names begin with the image's id")  # fmt: skip
-    add("--data", help="data set with its options, as camvid")
-    add("--split", default="test", help="(default: test)")
-    add("--data-root", type=Path, help="folder that holds the data set")
+    add("--data", type=ask.words, help="data set with its options, as camvid")
+    add("--split", type=ask.words, default="test", help="(default: test)")
+    add("--data-root", type=ask.path, help="folder that holds the data set")
     add("--ids", choices=("train", "label"), help="what the values are: class ids from 0, or the "
         "ids of the data set's own label files (default: told from the values)")  # fmt: skip
-    add("--name", action="append", help="what to call a DIR in tables; one for each, in order "
-        "(default: the folder's name)")  # fmt: skip
-    add("--add", type=Path, metavar="RESULTS", help="show them with a comparison, as runs/demo")
-    add("--output", type=Path, metavar="RESULTS", help="keep results there, with a report.html")
-    add("--again", type=Path, metavar="RESULTS", help="instead score the kept predictions of "
+    add("--name", type=ask.title, action="append", help="what to call a DIR in tables; one for "
+        "each, in order (default: the folder's name)")  # fmt: skip
+    add("--add", type=ask.path, metavar="RESULTS", help="show them with a comparison, as "
+        "runs/demo")  # fmt: skip
+    add("--output", type=ask.folder, metavar="RESULTS", help="keep results there, with a "
+        "report.html")  # fmt: skip
+    add("--again", type=ask.path, metavar="RESULTS", help="instead score the kept predictions of "
         "these finished trials once more and renew their results")  # fmt: skip
     add("--audit", action="store_true", help="also show what mIoU would be by wrong definitions")
     add("--allow-mixed", action="store_true", help="show results of other data, recipes or "
         "protocols in tables of their own")  # fmt: skip
-    add("--jobs", type=int, default=os.cpu_count() or 1, help="processes (default: one a core)")
+    add("--jobs", type=ask.whole(1, ask.MOST_PROCESSES), default=os.cpu_count() or 1, metavar="N",
+        help="processes (default: one a core)")  # fmt: skip
     return parser
 
 
@@ -44,13 +48,12 @@ def main(argv: list[str] | None = None) -> int:
     stopped."""
     args = _parser().parse_args(argv)
     # `--help` does without pydantic, rich and what else these bring.
-    from rich.console import Console
-
     from experiments.comparison.external_predictions import score_folders
     from experiments.comparison.rescoring import score_again
     from experiments.comparison.scored_presentation import show_scored
+    from experiments.reporting.console import PlainConsole
 
-    request, console = request_of(args), Console(highlight=False, markup=False)
+    request, console = request_of(args), PlainConsole()
     try:
         request.check()
         with tempfile.TemporaryDirectory() as scratch:
@@ -63,7 +66,7 @@ def main(argv: list[str] | None = None) -> int:
         print("\nstopped; no result is half written", file=sys.stderr)
         return 130
     except (ValueError, OSError) as error:
-        print(error, file=sys.stderr)
+        ask.complain(error)
         return 2
     return 0
 

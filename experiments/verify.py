@@ -9,20 +9,22 @@ result: one that holds is no longer starred.
 
 import argparse
 import sys
-from pathlib import Path
+
+from experiments.trials import command_line as ask
 
 FIRST_STEPS = 50
 
 
 def parser() -> argparse.ArgumentParser:
-    p = argparse.ArgumentParser(
+    p = ask.Parser(
         prog="python -m experiments.verify",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    p.add_argument("results", type=Path, help="folder of a comparison's results, as runs/demo")
-    p.add_argument("--data-root", type=Path, metavar="DIR", help="folder that holds the data set")
-    p.add_argument("--steps", type=int, default=FIRST_STEPS, metavar="K", help="(default: 50)")
+    p.add_argument("results", type=ask.path, help="folder of a comparison's results, as runs/demo")
+    add = p.add_argument
+    add("--data-root", type=ask.path, metavar="DIR", help="folder that holds the data set")
+    add("--steps", type=ask.whole(1), default=FIRST_STEPS, metavar="K", help="(default: 50)")
     return p
 
 
@@ -37,13 +39,14 @@ def main(argv: list[str] | None = None) -> int:
     holds, num_verified = True, 0
     try:
         for result, verification in verify(read_results(args.results), args.data_root, args.steps):
-            print(f"{result.label} seed {result.seed}: {verification}", flush=True)
+            line = f"{result.label} seed {result.seed}: {verification}"
+            print(ask.visible(line), flush=True)
             holds &= verification.outcome != "different"
             num_verified += 1
         if not num_verified:
             raise ValueError(f"{args.results} has no finished trial: run a comparison first")
     except (ValueError, OSError) as error:
-        print(error, file=sys.stderr)
+        ask.complain(error)
         return 2
     except KeyboardInterrupt:
         print("\nstopped; what was verified is kept", file=sys.stderr)

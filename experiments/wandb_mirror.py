@@ -11,30 +11,35 @@ comparison, which every version also says as `identity` in its config.
 
 import argparse
 import sys
-from pathlib import Path
+
+from experiments.trials import command_line as ask
+
+
+def _parser() -> argparse.ArgumentParser:
+    said = str(__doc__).partition("\n")[0]
+    parser = ask.Parser(prog="python -m experiments.wandb_mirror", description=said)
+    add = parser.add_argument
+    add("folder", type=ask.path, help="results, as runs/camvid-quick")
+    add("--data-root", type=ask.path, help="folder of the data set, for the photos")
+    add("--mode", choices=("online", "offline"), help="(default: WANDB_MODE, else online with an "
+        "account, else offline)")  # fmt: skip
+    add("--out", type=ask.folder, help="where run files go (default: WANDB_DIR, else the results "
+        "folder)")  # fmt: skip
+    return parser
 
 
 def main(argv: list[str] | None = None) -> int:
     """0 when all is mirrored, 1 when W&B failed, 2 for arguments that name nothing."""
-    said = str(__doc__).partition("\n")[0]
-    p = argparse.ArgumentParser(prog="python -m experiments.wandb_mirror", description=said)
-    p.add_argument("folder", type=Path, help="results, as runs/camvid-quick")
-    p.add_argument("--data-root", type=Path, help="folder of the data set, for the photos")
-    p.add_argument("--mode", choices=("online", "offline"), help="(default: WANDB_MODE, else "
-        "online with an account, else offline)")  # fmt: skip
-    p.add_argument("--out", type=Path, help="where run files go (default: WANDB_DIR, else the "
-        "results folder)")  # fmt: skip
-    args = p.parse_args(argv)
+    args = _parser().parse_args(argv)
     # `--help` does without pydantic, rich and what else these bring.
-    from rich.console import Console
-
     from experiments.comparison.wandb_folder import versions
     from experiments.comparison.wandb_sync import Account, send, write
+    from experiments.reporting.console import PlainConsole
     from experiments.training import wandb_run
     from experiments.training.wandb_settings import asked_mode, files_folder
     from experiments.trials.results import read_results
 
-    console = Console(highlight=False, markup=False, soft_wrap=True)
+    console = PlainConsole(soft_wrap=True)
     folder = args.out or files_folder(args.folder)
     account = wandb_run.has_account()
     try:
@@ -45,7 +50,7 @@ def main(argv: list[str] | None = None) -> int:
             raise ValueError("W&B has no account here: `wandb login`, or use --mode offline")
         made, reason = versions(read_results(args.folder), args.data_root)
     except (ValueError, OSError) as error:
-        print(error, file=sys.stderr)
+        ask.complain(error)
         return 2
     if reason:
         console.print(f"no photos: {reason}")
@@ -56,7 +61,7 @@ def main(argv: list[str] | None = None) -> int:
             new = send(version, folder, server) if server else write(version, folder)[1]
             console.print(f"{version.init.name}: {'written' if new else 'there already'}")
     except Exception as error:  # whatever W&B raises; what it has stays, and is not sent again
-        print(f"W&B failed: {error}", file=sys.stderr)
+        ask.complain(f"W&B failed: {error}")
         return 1
     if not online:
         console.print(f"to send them: wandb sync {folder}/wandb/offline-run-*")

@@ -37,6 +37,11 @@ def builder(name: str) -> str:
     return FAMILIES[family]
 
 
+def known_models() -> dict[str, dict[str, str]]:
+    """Every network and family that can be named, with its options and their types."""
+    return {name: model_options(name) for name in (*MODELS, *families())}
+
+
 def families() -> list[str]:
     """How networks of families are named, as `smp/<architecture>/<encoder>`."""
     forms = []

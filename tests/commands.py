@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -46,6 +47,14 @@ def run(module: str, *args: object, **environment: str) -> tuple[int, str]:
         text, _ = process.communicate()
         raise AssertionError(f"{module} did not end in 600 seconds, and printed: {text}") from None
     return process.returncode, text
+
+
+def exit_status(main: Callable[[list[str]], int], *args: object) -> int:
+    """Exit status of a command's `main` in this process, also where it ends by itself."""
+    try:
+        return main([str(arg) for arg in args])
+    except SystemExit as end:
+        return int(str(end.code))
 
 
 def free_port() -> str:

@@ -25,9 +25,10 @@ WITH_TORCH = {"costs", "training"}  # a notebook or a report starts without them
 # A recipe is looked up by name where the command line names it, and nowhere else.
 EXCEPTION = ("experiments.trials.overrides", "experiments.recipes")
 DATA_ORDER = (  # of datamodules; each may import those before it
-    {"json_file"},
+    {"json_file", "clutter", "file_names", "palettes", "image_decoding", "parent_process"},
+    {"sealed_json"},
     {"labels"},
-    {"imagenet_statistics"},
+    {"imagenet_statistics", "whole_file"},
     {"dataset"},
     {"image_files"},
     {"http_download"},

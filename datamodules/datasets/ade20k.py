@@ -7,6 +7,7 @@ The test labels are not public, so models are scored on `val`.
 
 from pathlib import Path
 
+from datamodules.clutter import find
 from datamodules.dataset import DatasetInfo, Download
 from datamodules.image_files import ImageFileDataset, Sample, check_root, check_split
 from datamodules.labels import IGNORE, AbsentError, DataError, Label, LabelSet
@@ -218,7 +219,7 @@ def ade20k(split: str, root: Path | None = None) -> ImageFileDataset:
     images = _folder(root, f"images/{FOLDERS[split]}")
     masks = _folder(root, f"annotations/{FOLDERS[split]}")
     # What only one of both has is kept: the check names the other, which is missing.
-    ids = {path.stem for path in (*images.glob("*.jpg"), *masks.glob("*.png"))}
+    ids = {path.stem for path in (*find(images, "*.jpg"), *find(masks, "*.png"))}
     if not ids:
         raise DataError(f"{images} holds no images (*.jpg): {INFO.steps}")
     samples = [Sample(id, id, images / f"{id}.jpg", masks / f"{id}.png") for id in sorted(ids)]

@@ -11,10 +11,11 @@ clip that training also shows, so nothing is selected or reported on it.
 
 import re
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from datamodules.clutter import find
 from datamodules.dataset import DatasetInfo
 from datamodules.download import manifest
 from datamodules.image_files import (
@@ -23,7 +24,7 @@ from datamodules.image_files import (
     check_root,
     check_split,
     listed,
-    read_image,
+    read_colours,
 )
 from datamodules.labels import IGNORE, DataError, Label, LabelSet, RawLabels
 
@@ -139,11 +140,16 @@ def camvid(split: str, root: Path | None = None) -> ImageFileDataset:
 
 
 def _pair(root: Path, line: str, listing: Path) -> Sample:
-    parts = line.split()
-    if len(parts) != 2:
+    paths = [PurePosixPath(part.replace("\\", "/")) for part in line.split()]
+    if len(paths) != 2:
         raise DataError(f"{listing} has the line {line!r}: an image and its label are needed")
-    image, mask = (root.joinpath(*Path(part).parts[-2:]) for part in parts)
-    return _sample(image, mask)
+    image, mask = (path.parts[-2:] for path in paths)
+    if {"..", "/"} & {*image, *mask}:
+        raise DataError(
+            f"{listing} has the line {line!r}, which leads out of {root}: list each file with the "
+            "folder it is in, as train/0001TP_006690.png"
+        )
+    return _sample(root.joinpath(*image), root.joinpath(*mask))
 
 
 def _original(split: str, root: Path) -> ImageFileDataset:
@@ -153,8 +159,8 @@ def _original(split: str, root: Path) -> ImageFileDataset:
             f"{PAINTED}.zip into a folder of that name beside {STILLS}"
         )
     # What only one of both has is kept: the check names the other, which is missing.
-    stills = {path.stem for path in (root / STILLS).glob("[!.]*.png")}
-    painted = {path.stem.removesuffix("_L") for path in (root / PAINTED).glob("[!.]*_L.png")}
+    stills = {path.stem for path in find(root / STILLS, "*.png")}
+    painted = {path.stem.removesuffix("_L") for path in find(root / PAINTED, "*_L.png")}
     samples = [
         _sample(root / STILLS / f"{name}.png", root / PAINTED / f"{name}_L.png")
         for name in sorted(stills | painted)
@@ -189,7 +195,7 @@ def _split(name: str, root: Path) -> str:
 def _from_colours(sample: Sample) -> RawLabels:
     """The tutorial's ids, 0 to 11, of a label file in the original's colours."""
     assert sample.mask is not None
-    raw = ORIGINAL.from_colours(read_image(sample.mask), sample.mask)
+    raw = ORIGINAL.from_colours(read_colours(sample.mask), sample.mask)
     return RawLabels(_TUTORIAL_ID[raw.ids], raw.path)
 
 

@@ -13,10 +13,12 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from PIL import Image
 
+from datamodules.clutter import find
 from datamodules.dataset import DatasetInfo
 from datamodules.image_files import (
     ImageFileDataset,
     Sample,
+    check_palette,
     check_root,
     check_split,
     read_ids,
@@ -108,6 +110,7 @@ def read_train_ids(sample: Sample) -> RawLabels:
         DataError: a file that cannot be read, or has other values.
     """
     raw = read_ids(sample)
+    check_palette(raw, TRAIN_IDS)
     return RawLabels(_LABEL_IDS[TRAIN_IDS.to_train(raw)], raw.path)
 
 
@@ -151,7 +154,7 @@ def cityscapes(split: str, root: Path | None = None) -> ImageFileDataset:
 
 def _ids(folder: Path, what: str) -> set[str]:
     """The <city>_<seq>_<frame> of a split's files of one kind, in any city."""
-    return {path.name.removesuffix(f"_{what}.png") for path in folder.glob(f"*/*_{what}.png")}
+    return {path.name.removesuffix(f"_{what}.png") for path in find(folder, f"*/*_{what}.png")}
 
 
 def export(predictions: Path, ids: Sequence[str], target: Path) -> int:
@@ -173,14 +176,20 @@ def export(predictions: Path, ids: Sequence[str], target: Path) -> int:
             f"{predictions} lacks {len(missing)} of {len(ids)} predictions, the first "
             f"{missing[0]}.png: every image of the split is needed, named by its id"
         )
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as scratch:
-        draft = Path(scratch) / target.name
-        draft.mkdir()
-        for id in ids:
-            label_ids = _label_ids(predictions / f"{id}.png")
-            Image.fromarray(label_ids).save(draft / f"{id}_labelIds.png")
-        draft.replace(target)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=target.parent, prefix=".export-") as scratch:
+            draft = Path(scratch) / "whole"
+            draft.mkdir()
+            for id in ids:
+                label_ids = _label_ids(predictions / f"{id}.png")
+                Image.fromarray(label_ids).save(draft / f"{id}_labelIds.png")
+            draft.replace(target)
+    except OSError as error:
+        raise DataError(
+            f"{target} cannot be written ({error.strerror}), for {len(ids)} PNGs of some 100 kB "
+            "each: make room, or name another folder for the export"
+        ) from None
     return len(ids)
 
 

@@ -10,8 +10,6 @@ so that the smaller lies on top; of equals, the higher annotation id does. Crowd
 Of panoptic segments: the categories by their ids, no background; what has no segment is ignored.
 """
 
-import operator
-import re
 from functools import partial
 from pathlib import Path
 
@@ -20,10 +18,15 @@ import numpy.typing as npt
 from pycocotools import mask as rle
 
 from datamodules.dataset import DatasetInfo
-from datamodules.datasets.coco_json import Picture, Row, is_panoptic, read_listing
+from datamodules.datasets.coco_files import below, find_images, find_listings, split_of
+from datamodules.datasets.coco_json import Annotation, Id, is_panoptic, read_listing
 from datamodules.image_files import ImageFileDataset, Sample, check_root, check_split, read_pixels
 from datamodules.labels import DataError, RawLabels
 
+_STEPS = (
+    "put the JSON of each split and the images it names below one folder, as COCO of "
+    "cocodataset.org has them, and name it with --data-root"
+)
 INFO = DatasetInfo(
     title="COCO, or data in its form",
     source="Lin et al.: Microsoft COCO, ECCV 2014; Kirillov et al.: Panoptic Segmentation, 2019",
@@ -38,14 +41,13 @@ or
 annotations/panoptic_train2017.json
 annotations/panoptic_train2017/000000000009.png
 train2017/000000000009.jpg
+or, as Roboflow,
+train/_annotations.coco.json          beside the images; valid/ is the split val
 """,
     counts={},
-    steps=(
-        "put the JSON of each split and the images it names below one folder, as COCO of "
-        "cocodataset.org has them, and name it with --data-root"
-    ),
+    steps=_STEPS,
     test_split="val",
-    splits=lambda root: list(_listings(root)),
+    splits=lambda root: list(find_listings(root, _STEPS)[0]),
     nested=frozenset({("train", "train_all"), ("val", "train_all")}),
 )
 
@@ -60,48 +62,34 @@ def coco(split: str, root: Path | None = None) -> ImageFileDataset:
         DataError: no root, JSON or images; several JSONs of the split; one that is damaged, refers
             to what it does not list, or has other categories than the next split's.
     """
-    root = check_root("coco", root, INFO.steps)
-    path = _path(root, split)
-    labels, pictures = read_listing(path)
-    images = _images(root, split, path, next(iter(pictures.values())))
-    labelled = any(picture.annotations for picture in pictures.values())
+    root = check_root("coco", root, _STEPS)
+    path, notes = _path(root, split)
+    labels, pictures, said = read_listing(path)
+    images = find_images(root, split, path, next(iter(pictures.values())).name)
+    panoptic = is_panoptic(path)
+    labelled = any(picture.annotations or picture.png for picture in pictures.values())
     masks = path.with_suffix("")  # the folder of panoptic PNGs
-    if labelled and is_panoptic(path) and not masks.is_dir():
+    if labelled and panoptic and not masks.is_dir():
         raise DataError(f"{path} is there without its labels: unpack its PNGs as {masks}")
     samples = []
-    for id, (name, _, annotations) in pictures.items():
+    for id, picture in pictures.items():
+        name, png = picture.name, picture.png
         group = str(name.parent) if len(name.parts) > 1 else id
-        mask = masks / annotations[0]["file_name"] if labelled and is_panoptic(path) else path
-        samples.append(Sample(id, group, images / name, mask if labelled else None))
+        mask = below(root, path, masks, png) if labelled and png else path
+        image = below(root, path, images, name)
+        samples.append(Sample(id, group, image, mask if labelled else None))
     note = f"labels are drawn from the annotations of {path.name}"
     if not labelled:
         note = f"{path.name} has no annotations: no pixel of {split} is scored"
-    read = partial(read_segments, path) if is_panoptic(path) else draw
-    return ImageFileDataset(labels, samples, read, notes=[note], annotation_files=[path])
+    read = partial(read_segments, path) if panoptic else draw
+    notes = [note, *said, *notes]
+    return ImageFileDataset(labels, samples, read, notes=notes, annotation_files=[path])
 
 
-def _listings(root: Path) -> dict[str, list[Path]]:
-    """The JSONs of each split; train, val and test come first."""
-    listings: dict[str, list[Path]] = {}
-    for path in sorted(root.glob("[!.]*.json")):
-        listings.setdefault(path.stem, []).append(path)
-    for path in sorted((root / "annotations").glob("*.json")):
-        if name := re.fullmatch(r"(?:instances|panoptic)_(.+?)(?:\d{4})?", path.stem):
-            listings.setdefault(name[1], []).append(path)
-    first = ["train", "val", "test"]
-    order = sorted(listings, key=lambda name: ([*first, name].index(name), name))
-    return {name: listings[name] for name in order}
-
-
-def _path(root: Path, split: str) -> Path:
-    """The JSON of a split, whose categories are those of the next split."""
-    listings = _listings(root)
-    if not listings:
-        raise DataError(
-            f"no COCO annotations at {root.absolute()} (looked for <split>.json, "
-            "annotations/instances_<split>*.json and annotations/panoptic_<split>*.json): "
-            f"{INFO.steps}"
-        )
+def _path(root: Path, split: str) -> tuple[Path, list[str]]:
+    """The JSON of a split, whose categories are those of the next split, and what to say of it."""
+    listings, strays = find_listings(root, _STEPS)
+    split = split if split in listings else split_of(split)
     check_split("coco", split, list(listings))
     if len(listings[split]) > 1:
         names = ", ".join(str(path.relative_to(root)) for path in listings[split])
@@ -117,20 +105,9 @@ def _path(root: Path, split: str) -> Path:
             f"{', '.join(sorted(here - there)) or 'none'}, only the second "
             f"{', '.join(sorted(there - here)) or 'none'}, and all splits need the same"
         )
-    return path
-
-
-def _images(root: Path, split: str, path: Path, first: Picture) -> Path:
-    """The folder that the names of images start from, decided by the first image."""
-    year = path.stem.split("_", 1)[-1]  # train2014 of instances_train2014
-    places = dict.fromkeys(root / name for name in ("", split, year, f"{split}2017", "images"))
-    for place in places:
-        if (place / first.name).is_file():
-            return place
-    raise DataError(
-        f"{path} lists the image {first.name}, which is in none of "
-        f"{', '.join(str(place) for place in places)}: unpack the images into one of them"
-    )
+    names = ", ".join(stray.name for stray in strays[:3])
+    text = f"{len(strays)} JSON files are left out: they list no images and categories ({names})"
+    return path, [text] * bool(strays)
 
 
 def draw(sample: Sample) -> RawLabels:
@@ -141,42 +118,57 @@ def draw(sample: Sample) -> RawLabels:
     """
     path = sample.mask
     assert path is not None
-    labels, pictures = read_listing(path)
-    _, size, annotations = pictures[sample.id]
+    labels, pictures, _ = read_listing(path)
+    size, annotations = pictures[sample.id].size, pictures[sample.id].annotations
     ids = np.full(size, labels.classes[0].id, np.uint16)
     top = np.full(size, 2 * ids.size)  # pixels of the object on top; of crowds, more than any has
-    for row in sorted(annotations, key=operator.itemgetter("id")):
-        pixels = _pixels(path, row, size)
-        depth = pixels.sum() + (ids.size if row.get("iscrowd") else 0)
+    for one in sorted(annotations, key=lambda one: (isinstance(one.id, str), one.id)):
+        pixels = _pixels(path, one, size)
+        depth = pixels.sum() + (ids.size if one.crowd else 0)
         above = pixels & (depth <= top)
-        ids[above], top[above] = row["category_id"], depth
+        ids[above], top[above] = one.category, depth
     return RawLabels(ids, path)
 
 
-def _pixels(path: Path, row: Row, size: tuple[int, int]) -> npt.NDArray[np.bool_]:
+def _pixels(path: Path, one: Annotation, size: tuple[int, int]) -> npt.NDArray[np.bool_]:
     """Where an object is, which is given as polygons or as run lengths."""
-    shape, (height, width) = row["segmentation"], size
+    shape, (height, width) = one.shape, size
     try:
         if isinstance(shape, list):
-            if not shape or any(len(part) < 6 or len(part) % 2 for part in shape):
-                raise ValueError("pairs of x and y are needed, at least three a polygon")
+            polygons = _polygons(shape)
             # pycocotools takes memory by the length of the outline: all of it for NaN.
-            if not all(np.abs(part).max() < 10 * max(size) for part in shape):
+            if not all(np.abs(part).max() < 10 * max(size) for part in polygons):
                 raise ValueError("a point is far outside the image")
-            counts = rle.merge(rle.frPyObjects(shape, height, width))["counts"].decode()
-        elif tuple(shape["size"]) != size:
-            raise ValueError(f"its size is {shape['size']} and that of the image {list(size)}")
+            counts = rle.merge(rle.frPyObjects(polygons, height, width))["counts"].decode()
+        elif not isinstance(shape, dict):
+            what = "null" if shape is None else type(shape).__name__
+            raise ValueError(f"its segmentation is {what}, neither polygons nor run lengths")
+        elif not isinstance(shape.get("size"), list) or tuple(shape["size"]) != size:
+            raise ValueError(f"its size is {shape.get('size')} and that of the image {list(size)}")
         else:
-            counts = shape["counts"]
+            counts = shape.get("counts")
+            if not isinstance(counts, str | list):
+                raise ValueError("its counts are neither a list nor text")
         runs = _runs(counts) if isinstance(counts, str) else counts
         if sum(runs) != height * width:
             raise ValueError(f"its runs cover {sum(runs)} pixels of {height * width}")
         return np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(width, height).T
     except Exception as error:  # pycocotools raises any
         raise DataError(
-            f"{path} has an annotation, id {row['id']}, that cannot be drawn ({error}): mend or "
+            f"{path} has an annotation, id {one.id}, that cannot be drawn ({error}): mend or "
             "remove it"
         ) from None
+
+
+def _polygons(shape: list[object]) -> list[list[float]]:
+    """Lists of x, y, x, y, ...; of one polygon some tools leave out the brackets around it."""
+    parts = [shape] if shape and not any(isinstance(part, list) for part in shape) else shape
+    if not parts or not all(isinstance(part, list) for part in parts):
+        raise ValueError("its segmentation has no polygons")
+    polygons = [np.asarray(part, np.float64) for part in parts]  # also of numbers as text
+    if any(part.ndim != 1 or len(part) < 6 or len(part) % 2 for part in polygons):
+        raise ValueError("pairs of x and y are needed, at least three a polygon")
+    return [part.tolist() for part in polygons]
 
 
 def _runs(packed: str) -> list[int]:
@@ -208,10 +200,9 @@ def read_segments(listing: Path, sample: Sample) -> RawLabels:
     colours = read_pixels(path)
     if colours.ndim != 3:
         raise DataError(f"{path} has one channel: panoptic ids are in three; fetch it again")
-    labels, pictures = read_listing(listing)
-    category = {0: labels.labels[-1].id}
-    for row in pictures[sample.id].annotations[0]["segments_info"]:
-        category[row["id"]] = row["category_id"]
+    labels, pictures, _ = read_listing(listing)
+    category: dict[Id, int] = {0: labels.labels[-1].id}
+    category |= {part.id: part.category for part in pictures[sample.id].annotations}
     ids = colours[..., :3].astype(np.int32) @ np.array([1, 256, 65536], np.int32)
     values, place = np.unique(ids, return_inverse=True)
     if unknown := [value for value in values.tolist() if value not in category]:

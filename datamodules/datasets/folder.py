@@ -3,7 +3,6 @@
 A table names the labels (`label_table`).
 """
 
-import os
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -17,16 +16,30 @@ from datamodules.datasets.folder_splits import (
     STEPS,
     deal_groups,
     find_files,
-    listed_images,
-    name_of,
     read_groups,
     serving_split,
     split_folders,
     splits,
 )
-from datamodules.datasets.label_table import Value, draft_rows, read_mask, read_table, values_of
-from datamodules.image_files import ImageFileDataset, Sample, check_root, check_split
+from datamodules.datasets.label_table import (
+    MaskValues,
+    Value,
+    draft_rows,
+    read_mask,
+    read_table,
+    values_of,
+)
+from datamodules.datasets.split_lists import listed_images, name_of
+from datamodules.file_names import file_id
+from datamodules.image_files import (
+    ImageFileDataset,
+    Sample,
+    check_regular,
+    check_root,
+    check_split,
+)
 from datamodules.labels import IGNORE, MAX_CLASSES, DataError
+from datamodules.whole_file import write_whole
 
 INFO = DatasetInfo(
     title="your own folder",
@@ -62,10 +75,11 @@ def folder(split: str, root: Path | None = None) -> ImageFileDataset:
             f"{root.absolute()} has no mask for any image (one is images/{images[0]}, a mask is "
             f"masks/{min(masks.values())}): give both the same name, up to the suffix"
         )
-    labels, painted = read_table(root / "labels.csv")
+    table = read_table(root / "labels.csv")
     if (root / "splits").is_dir():
         source, notes = serving_split(root, split)
-        samples = _samples(root, listed_images(root, source, images), masks)
+        path = root / "splits" / f"{source}.txt"
+        samples = _samples(root, listed_images(root, path, STEPS, images, masks), masks)
     elif folders := split_folders(root):
         source, notes = serving_split(root, split)
         chosen = [image for image in images if image.startswith(f"{folders[source]}/")]
@@ -77,7 +91,7 @@ def folder(split: str, root: Path | None = None) -> ImageFileDataset:
         notes.append(f"{orphans} files in masks/ are left out: they have no image")
     if others:
         notes.append(f"{others} files in images/ are left out: no PNG, JPEG, TIFF or WebP")
-    return ImageFileDataset(labels, samples, partial(read_mask, painted=painted), notes=notes)
+    return ImageFileDataset(table.labels, samples, partial(read_mask, table=table), notes=notes)
 
 
 def _masks(root: Path) -> dict[str, str]:
@@ -100,7 +114,7 @@ def _samples(root: Path, images: Sequence[str], masks: dict[str, str]) -> list[S
     groups = read_groups(root / "groups.csv", names)
     return [
         Sample(
-            name.replace("/", "-"),
+            file_id(name),
             groups[name],
             root / "images" / image,
             root / "masks" / masks.get(name, f"{name}.png"),
@@ -112,8 +126,6 @@ def _samples(root: Path, images: Sequence[str], masks: dict[str, str]) -> list[S
 def draft_labels(root: Path) -> Path:
     """Write `labels.csv` with a row for each value, or colour, that the masks hold.
 
-    255 is ignored, unless 0 is the only other value: black and white masks have two classes.
-
     Raises:
         DataError: a table that is there already, or masks that hold no labels.
     """
@@ -121,19 +133,16 @@ def draft_labels(root: Path) -> Path:
     if path.exists():
         raise DataError(f"{path} is there already: move it away if a draft is wanted")
     values: set[Value] = set()
+    masks: set[MaskValues] = set()
     for file in _masks(root).values():
-        values |= values_of(root / "masks" / file)
+        check_regular(root / "masks" / file)
+        masks.add(found := values_of(root / "masks" / file))
+        values |= found.values
         if len(values - {(IGNORE,)}) > MAX_CLASSES:
             raise DataError(
                 f"{root / 'masks'} has more than {MAX_CLASSES} values up to {file}: these are no "
                 "labels (were they resized, or saved as JPEG?), so save masks anew"
             )
-    if len({len(value) for value in values}) > 1:
-        raise DataError(f"{root / 'masks'} has ids and colours: save all masks alike")
-    ignored = {(IGNORE,)} if values != {(0,), (IGNORE,)} else set()
-    lines = draft_rows(sorted(values - ignored))
-    lines += [f"{IGNORE},ignore,#000000,yes"] if ignored & values else []
-    draft = path.with_name(".labels.csv.draft")
-    draft.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    os.replace(draft, path)
+    lines = draft_rows(masks, root / "masks")
+    write_whole(path, ("\n".join(lines) + "\n").encode(), "make room or allow it, and draft again")
     return path

@@ -9,10 +9,13 @@ import hashlib
 import os
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
+from datamodules.clutter import is_clutter
 from datamodules.datasets.label_table import check_once, read_csv
-from datamodules.image_files import Sample, listed
+from datamodules.datasets.split_lists import SPLIT_NAMES, SUFFIXES, name_of, plain_path
+from datamodules.file_names import one_form, twins
+from datamodules.image_files import Sample
 from datamodules.labels import DataError
 
 SPLITS = ("train", "val", "test")
@@ -22,18 +25,8 @@ STEPS = (
 )
 _SHARES = {"train": 0.7, "val": 0.1, "test": 0.2}
 LOSSY = frozenset({".jpg", ".jpeg"})
-IMAGES = frozenset({".png", ".tif", ".tiff", ".webp"}) | LOSSY
-MASKS = IMAGES | {".bmp"}
-_FOLDERS = {  # names that people give to the folders of splits
-    "train": "train",
-    "training": "train",
-    "test": "test",
-    "testing": "test",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-}
-_CLUTTER = frozenset({"thumbs.db", "desktop.ini"})
+MASKS = SUFFIXES
+IMAGES = SUFFIXES - {".bmp"}
 
 
 def splits(root: Path) -> list[str]:
@@ -59,7 +52,7 @@ def split_folders(root: Path) -> dict[str, str]:
     images = root / "images"
     paths = sorted(images.iterdir()) if images.is_dir() else []
     below = [path.name for path in paths if not is_clutter(path.name)]
-    named = {name: _FOLDERS[name.casefold()] for name in below if name.casefold() in _FOLDERS}
+    named = {name: SPLIT_NAMES[name.casefold()] for name in below if name.casefold() in SPLIT_NAMES}
     if not named:
         return {}
     folders = {split: name for name, split in named.items()}
@@ -76,7 +69,8 @@ def find_files(root: Path, name: str, suffixes: frozenset[str]) -> tuple[list[st
     """Sorted paths below a folder, and the number of its files that have other suffixes.
 
     Raises:
-        DataError: no such folder, or no file with one of these suffixes.
+        DataError: no such folder, no file with one of these suffixes, or a name that is not UTF-8
+            or is there in both normal forms of Unicode.
     """
     top = root / name
     if not top.is_dir():
@@ -85,36 +79,34 @@ def find_files(root: Path, name: str, suffixes: frozenset[str]) -> tuple[list[st
     others, seen = 0, {os.path.realpath(top)}
     for at, below, files in os.walk(top, followlinks=True):
         # Links come last, so that a folder goes by its own name. Going nowhere twice ends loops.
-        paths = sorted(Path(at, f) for f in below if not f.startswith("."))
+        paths = sorted(Path(at, f) for f in below if not is_clutter(f))
         below.clear()
         for path in sorted(paths, key=Path.is_symlink):
             if (real := os.path.realpath(path)) not in seen:
                 seen.add(real)
                 below.append(path.name)
         for f in files:
-            if Path(f).suffix.lower() in suffixes and not f.startswith("."):
+            if is_clutter(f):
+                continue
+            if Path(f).suffix.lower() in suffixes:
                 paths_below.append(Path(at, f).relative_to(top).as_posix())
-            elif not is_clutter(f):
+            else:
                 others += 1
     if not paths_below:
         raise DataError(f"{top.absolute()} holds nothing that is read, as PNG: {STEPS}")
+    _check_names(top, paths_below)
     return sorted(paths_below), others
 
 
-def is_clutter(name: str) -> bool:
-    """What systems leave in folders."""
-    return name.startswith(".") or name.lower() in _CLUTTER
-
-
-def name_of(path: str) -> str:
-    """A path, of a file or in a list, without the suffix of an image."""
-    is_image = PurePosixPath(path).suffix.lower() in MASKS
-    return path.rpartition(".")[0] if is_image else path
-
-
-def _path_in_list(text: str) -> str:
-    """A path in a list, as the walk writes it."""
-    return str(PurePosixPath(text.replace("\\", "/")))
+def _check_names(top: Path, paths: Sequence[str]) -> None:
+    for path in paths:
+        if not path.isascii() and any("\udc80" <= sign <= "\udcff" for sign in path):
+            raise DataError(f"{top} has a file {path!a}, whose name is not UTF-8: rename it")
+    if both := twins(paths):
+        raise DataError(
+            f"{top} has the file {both[0]} twice, in both normal forms of Unicode "
+            f"({both[0]!a} and {both[1]!a}): keep one of them"
+        )
 
 
 def read_groups(path: Path, names: Sequence[str]) -> dict[str, str]:
@@ -124,7 +116,10 @@ def read_groups(path: Path, names: Sequence[str]) -> dict[str, str]:
         parts = {name: name.split("/") for name in names}
         return {n: p[prefix] if len(p) > prefix + 1 else n for n, p in parts.items()}
     table = read_csv(path, ["id", "group"])
-    rows = [(name_of(_path_in_list(row["id"])), row["group"]) for row in table]
+    known = set(names)
+    ids = [name_of(plain_path(row["id"])) for row in table]
+    ids = [id if id in known else id.removeprefix("images/") for id in ids]
+    rows = [(id, one_form(row["group"])) for id, row in zip(ids, table, strict=True)]
     check_once(path, "id", [name for name, _ in rows])
     groups = dict(rows)
     lacking = [name for name in names if name not in groups]
@@ -145,23 +140,6 @@ def serving_split(root: Path, split: str) -> tuple[str, list[str]]:
     if source not in there:
         raise DataError(f"{root.absolute()} has neither the split val nor test: add one of them")
     return source, [f"there is no split {split}: the images of {source} serve as {split}"]
-
-
-def listed_images(root: Path, split: str, images: Sequence[str]) -> list[str]:
-    """The images of a list, there or not."""
-    path = root / "splits" / f"{split}.txt"
-    lines = [line.strip() for line in listed(path, "list of a split", STEPS)]
-    wanted = [_path_in_list(line) for line in lines if line and not line.startswith("#")]
-    if not wanted:
-        raise DataError(f"{path} lists no images: list one a line")
-    by_name: dict[str, list[str]] = {}
-    for image in images:
-        by_name.setdefault(name_of(image), []).append(image)
-    chosen = []
-    for line in wanted:
-        bare = line == name_of(line)
-        chosen += by_name.get(line, [f"{line}.png"]) if bare else [line]
-    return chosen
 
 
 def deal_groups(

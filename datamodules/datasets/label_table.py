@@ -9,14 +9,15 @@ true). An id 255 that it does not list is ignored.
 
 import csv
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cache
 from itertools import count
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
-from datamodules.image_files import Sample, read_pixels
+from datamodules.image_files import Sample, apply_palette, read_labels
 from datamodules.labels import (
     IGNORE,
     MAX_CLASSES,
@@ -27,12 +28,23 @@ from datamodules.labels import (
     LabelSet,
     RawLabels,
 )
+from datamodules.palettes import differing, speaks
 
 Value = tuple[int, ...]  # an id, or the three parts of a colour
 
 
-def read_table(path: Path) -> tuple[LabelSet, LabelSet | None]:
-    """The label table, and the part of it that masks may be painted in, if any.
+class LabelTable(NamedTuple):
+    """What labels.csv says of masks."""
+
+    labels: LabelSet
+    painted: LabelSet | None
+    """The part of it that masks may be painted in, if any."""
+    by_colour: bool
+    """Whether labels have no ids but their colours, which a palette's then name."""
+
+
+def read_table(path: Path) -> LabelTable:
+    """The label table.
 
     Raises:
         DataError: no table, or one that cannot be used.
@@ -62,7 +74,8 @@ def read_table(path: Path) -> tuple[LabelSet, LabelSet | None]:
     painted = LabelSet(tuple(rows)) if coloured else None
     if all(row.id != IGNORE for row in rows):
         rows.append(Label(IGNORE, IGNORE, "ignore", (0, 0, 0)))
-    return LabelSet(tuple(rows)), painted
+    labels = LabelSet(tuple(rows), painted.colour_rows if painted else ())
+    return LabelTable(labels, painted, by_colour="id" not in table[0])
 
 
 def read_csv(path: Path, needed: list[str], optional: Sequence[str] = ()) -> list[dict[str, str]]:
@@ -135,16 +148,19 @@ def _colours() -> dict[int, Colour]:
     return colours
 
 
-def read_mask(sample: Sample, painted: LabelSet | None) -> RawLabels:
-    """The ids (H, W) of a mask, which may be painted.
+def read_mask(sample: Sample, table: LabelTable) -> RawLabels:
+    """The ids (H, W) of a mask, which may be painted, or indexed by the colours of its palette.
 
     Raises:
         DataError: a mask that cannot be read, is transparent or holds no labels.
     """
     assert sample.mask is not None
-    pixels = _pixels(sample.mask)
+    pixels, palette = _pixels(sample.mask)
+    painted = table.painted
+    if painted and table.by_colour and speaks(palette, painted.colour_rows):
+        pixels = apply_palette(pixels, palette)
     if pixels.ndim == 2:
-        return RawLabels(pixels, sample.mask)
+        return RawLabels(pixels, sample.mask, palette)
     if painted is None:
         raise DataError(
             f"{sample.mask} is painted in colours, and labels.csv has none: add a column colour"
@@ -152,31 +168,65 @@ def read_mask(sample: Sample, painted: LabelSet | None) -> RawLabels:
     return painted.from_colours(pixels.astype(np.uint8, copy=False), sample.mask)
 
 
-def _pixels(path: Path) -> Ids:
-    """Ids (H, W) or colours (H, W, 3)."""
-    pixels = read_pixels(path)
+def _pixels(path: Path) -> tuple[Ids, bytes]:
+    """Ids (H, W) or colours (H, W, 3), and the palette of ids."""
+    pixels, palette = read_labels(path)
     if pixels.ndim == 3 and pixels.shape[2] in (2, 4):
         if (pixels[..., -1] != 255).any():
             raise DataError(f"{path} is transparent in parts: save the mask without alpha")
         pixels = pixels[..., 0] if pixels.shape[2] == 2 else pixels[..., :3]
     if pixels.dtype.kind != "u":
         raise DataError(f"{path} has values of type {pixels.dtype}: save ids of 8 or 16 bits")
-    return pixels
+    return pixels, palette
 
 
-def values_of(path: Path) -> set[Value]:
-    """The ids or colours that occur in a mask."""
-    pixels = _pixels(path)
-    if pixels.ndim == 2:
-        return {(int(value),) for value in np.unique(pixels)}
-    packed = np.unique(pixels.astype(np.int32) @ np.array([65536, 256, 1], np.int32))
-    return {(int(v) >> 16, int(v) >> 8 & 255, int(v) & 255) for v in packed}
+class MaskValues(NamedTuple):
+    """The ids or colours that occur in a mask, and the palette of ids, if it says anything."""
+
+    values: frozenset[Value]
+    palette: bytes
+
+    def colours(self) -> dict[Value, Value]:
+        """What its palette paints each id in."""
+        wide = self.palette.ljust(768, b"\0")
+        return {id: tuple(wide[3 * id[0] : 3 * id[0] + 3]) for id in self.values}
 
 
-def draft_rows(values: Sequence[Value]) -> list[str]:
-    """The lines of a `labels.csv` for these ids or colours, with names to be filled in."""
+def values_of(path: Path) -> MaskValues:
+    """What occurs in a mask."""
+    pixels, palette = _pixels(path)
+    if pixels.ndim == 3:
+        packed = np.unique(pixels.astype(np.int32) @ np.array([65536, 256, 1], np.int32)).tolist()
+        return MaskValues(frozenset((v >> 16, v >> 8 & 255, v & 255) for v in packed), b"")
+    found = MaskValues(frozenset((value,) for value in np.unique(pixels).tolist()), palette)
+    colours = found.colours()
+    ramp = all(colour == 3 * id for id, colour in colours.items())
+    distinct = len({*colours.values()}) == len(colours)
+    return found if distinct and not ramp else MaskValues(found.values, b"")
+
+
+def draft_rows(masks: Collection[MaskValues], folder: Path) -> list[str]:
+    """The lines of a `labels.csv` for what masks hold, with names to be filled in.
+
+    Of indexed masks it has the colours of their palettes, and no ids where these differ between
+    files. 255 is ignored, unless 0 is the only other value: black and white masks have two classes.
+
+    Raises:
+        DataError: ids in some and colours in others, or more of them than classes can be.
+    """
+    indexed = [mask for mask in masks if mask.palette]
+    own = differing([(m.palette, tuple(v[0] for v in sorted(m.values))) for m in indexed])
+    values: set[Value] = set()
+    for mask in masks:
+        by_colour = mask.palette and own is not None
+        values |= {*mask.colours().values()} if by_colour else mask.values
+    if len({len(value) for value in values}) > 1:
+        raise DataError(f"{folder} has ids and colours: save all masks alike")
+    ignored = {(IGNORE,)} if values != {(0,), (IGNORE,)} else set[Value]()
+    named = {id: colour for mask in indexed for id, colour in mask.colours().items()}
     lines = ["id,name,colour,ignore"]
-    for index, value in enumerate(values):
+    for index, value in enumerate(sorted(values - ignored)):
         number, colour = (index, value) if len(value) == 3 else (value[0], _colours()[index])
-        lines.append(f"{number},class {index},#{bytes(colour).hex()},")
-    return lines
+        lines.append(f"{number},class {index},#{bytes(named.get(value, colour)).hex()},")
+    lines += [f"{IGNORE},ignore,#000000,yes"] if ignored & values else []
+    return lines if own is None else [line.partition(",")[2] for line in lines]

@@ -10,7 +10,7 @@ division, which mixes with `val`: of its 11355 images those of `val` are never t
 those of `train` keep the labels of VOC.
 """
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 from scipy.io import loadmat
@@ -143,7 +143,7 @@ def _folder(root: Path) -> Path:
 def _ids(listing: Path) -> list[str]:
     """The ids of a list, which may hold them as paths of images, and further columns."""
     lines = listed(listing, f"list of VOC 2012's {listing.stem}", INFO.steps)
-    return [Path(line.split()[0]).stem for line in lines if line.strip()]
+    return [PurePosixPath(line.split()[0].replace("\\", "/")).stem for line in lines]
 
 
 def _mask(folder: Path, id: str) -> Path:

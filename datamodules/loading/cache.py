@@ -2,28 +2,37 @@
 
 `images.bin` and `masks.bin` hold the pixels of one image after another, of whatever sizes, and are
 mapped into memory: a crop reads its own pages and nothing else, and processes share them.
-`index.json` says where each image lies, and holds a hash of each. Masks are class indices.
-`cache_writer` makes it.
+`index.json` says where each image lies, and holds a hash of each and of itself. Masks are class
+indices. `cache_writer` makes it.
 """
 
 import hashlib
-import json
 import os
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 
 from datamodules import open_data
 from datamodules.dataset import Dataset
+from datamodules.file_names import shortened
 from datamodules.image_files import cache_home
+from datamodules.json_file import DamagedError
 from datamodules.labels import DataError, LabelSet, UInt8
+from datamodules.sealed_json import seal, unseal
+from datamodules.whole_file import write_whole
 
-CACHE_VERSION = 1
+CACHE_VERSION = 2
 CACHE_FILES = {"images.bin": 3, "masks.bin": 1}  # bytes a pixel
+ROOM = (  # how to go on where it is lacking
+    "make room, or name a folder on another disk with the environment variable "
+    "SEGMENTATION_LAB_CACHE"
+)
 
 Place = tuple[int, int, int]  # of an image: height, width, and pixels before it
 
@@ -42,28 +51,34 @@ class CacheIndex:
     hashes: list[tuple[str, str]]
     """Of the pixels of the image, and of those of the mask."""
     stamps: dict[str, list[int]]
-    """Size and time of change of each file; pixels are hashed again only if these differ."""
+    """Size and times of change of each file; pixels are hashed again only if these differ."""
+
+
+class DamagedCopyError(DataError):
+    """A decoded copy that is not as it was written, or is of another version."""
 
 
 def read_index(folder: Path) -> CacheIndex:
     """The index of a decoded copy.
 
     Raises:
-        OSError, TypeError, ValueError: one that is damaged, or of another version.
+        OSError, DamagedError: one that is not there, damaged, or of another version.
     """
-    return CacheIndex(**json.loads((folder / "index.json").read_text()))
+    path = folder / "index.json"
+    value = unseal(path.read_bytes(), str(path), "make it again")
+    if value.get("version") != CACHE_VERSION:
+        raise DamagedError(f"{path} is of version {value.get('version')}: make it again")
+    return CacheIndex(**cast(dict[str, Any], value))  # of these types, as the seal is whole
 
 
 def write_index(folder: Path, index: CacheIndex) -> None:
-    path = folder / "index.json"
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_text(json.dumps(asdict(index)))
-    draft.replace(path)
+    """Raises: DataError where it cannot be written."""
+    write_whole(folder / "index.json", seal(asdict(index)), ROOM)
 
 
 def folder_of(spec: str, split: str, root: Path) -> Path:
     """Where the decoded copy of a split is kept."""
-    name = re.sub(r"[:/\s]+", "-", f"{spec}-{split}")
+    name = shortened(re.sub(r"[:/\s]+", "-", f"{spec}-{split}"), 200)
     return cache_home() / "decoded" / f"{name}-{content_hash(str(root.resolve()).encode())[:8]}"
 
 
@@ -105,37 +120,43 @@ class DecodedCopy:
 
 
 def open_decoded(
-    labels: LabelSet, folder: Path, fingerprint: str, rebuild: str
+    labels: LabelSet, folder: Path, fingerprint: str, rebuild: str, *, deep: bool = False
 ) -> DecodedCopy | None:
     """The decoded copy, or None where there is none.
 
     Args:
         fingerprint: of the files as they are now.
         rebuild: the command that makes it anew, for messages.
+        deep: hash all pixels, also where no time of change says that they were touched.
 
     Raises:
-        DataError: a copy of other files than these, or a damaged one.
+        DamagedCopyError: a damaged copy.
+        DataError: a copy of other files than these.
     """
     if not folder.is_dir():
         return None
     try:
         index = read_index(folder)
         stamps = {name: file_stamp(folder / name) for name in CACHE_FILES}
-    except (OSError, TypeError, ValueError) as error:
-        raise DataError(f"the decoded copy {folder} is damaged ({error}): {rebuild}") from None
-    if index.version != CACHE_VERSION or index.fingerprint != fingerprint:
+        touched = index.stamps != stamps
+        damaged = _damaged(folder, index) if touched or deep else []
+    except (OSError, DamagedError) as error:
+        raise DamagedCopyError(
+            f"the decoded copy {folder} is damaged ({error}): {rebuild}"
+        ) from None
+    if damaged:
+        raise DamagedCopyError(
+            f"the decoded copy {folder} is damaged, in {len(damaged)} images, the first "
+            f"{damaged[0]}: {rebuild}"
+        )
+    if index.fingerprint != fingerprint:
         raise DataError(
             f"the decoded copy {folder} is stale, the files have changed since it was made: "
             f"{rebuild}"
         )
-    if index.stamps != stamps:
-        damaged = _damaged(folder, index)
-        if damaged:
-            raise DataError(
-                f"the decoded copy {folder} is damaged, in {len(damaged)} images, the first "
-                f"{damaged[0]}: {rebuild}"
-            )
-        write_index(folder, replace(index, stamps=stamps))  # moved or copied whole
+    if touched:  # moved or copied whole; one that nobody may write to is hashed each time
+        with suppress(DataError):
+            write_index(folder, replace(index, stamps=stamps))
     return DecodedCopy(labels, folder)
 
 
@@ -178,5 +199,6 @@ def content_hash(content: bytes) -> str:
 
 
 def file_stamp(path: Path) -> list[int]:
+    """Of its times, the last is set by every change, also by those that set the first back."""
     stat = path.stat()
-    return [stat.st_size, stat.st_mtime_ns]
+    return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]

@@ -1,11 +1,14 @@
 """Writes the decoded copy of a split (`cache`), in several processes and over interruptions."""
 
+import errno
 import json
 import os
+import re
 import shutil
 import signal
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, replace
 from multiprocessing import get_context
 from pathlib import Path
@@ -19,6 +22,7 @@ from datamodules.labels import DataError
 from datamodules.loading.cache import (
     CACHE_FILES,
     CACHE_VERSION,
+    ROOM,
     CacheIndex,
     Place,
     content_hash,
@@ -26,6 +30,10 @@ from datamodules.loading.cache import (
     is_whole,
     write_index,
 )
+from datamodules.parent_process import end_with_parent
+from datamodules.whole_file import write_whole
+
+Hashes = dict[int, tuple[str, str]]  # of the image and the mask, by index
 
 
 def build(
@@ -44,25 +52,32 @@ def build(
         progress: is called with the number of images done and to do.
 
     Raises:
-        DataError: too little room, which says how much is needed; a file that cannot be decoded or
-            has changed; another process that builds the same.
+        DataError: too little room, which says how much is needed; a folder that cannot be written
+            to; a file that cannot be decoded or has changed; another process that builds the same.
     """
     draft = folder.with_name(folder.name + ".building")
+    plan = _plan(data, sizes, fingerprint)
     try:
         draft.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataError(
-            f"no decoded copy can be written to {draft} ({error.strerror}): name another folder "
-            "with the environment variable SEGMENTATION_LAB_CACHE"
-        ) from None
-    try:
         with FileLock(folder.with_name(f".{folder.name}.lock"), timeout=0):
-            _build(data, _plan(data, sizes, fingerprint), draft, jobs, progress)
+            _build(data, plan, draft, jobs, progress)
             if folder.exists():
                 shutil.rmtree(folder)
             draft.rename(folder)
     except Timeout:
         raise DataError(f"another process is writing {draft}: wait for it to end") from None
+    except BrokenProcessPool:
+        raise DataError(
+            f"a process that decoded for {draft} was ended from outside, as where memory runs "
+            "out: the same command goes on from here, with fewer --jobs"
+        ) from None
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            shutil.rmtree(draft, ignore_errors=True)
+        raise DataError(
+            f"no decoded copy can be written to {draft} ({error.strerror}): it takes "
+            f"{_bytes(plan) / 1e9:.2f} GB ({_bytes(plan)} bytes); {ROOM}"
+        ) from None
 
 
 def _plan(data: ImageFileDataset, sizes: Sequence[tuple[int, int]], fingerprint: str) -> CacheIndex:
@@ -87,10 +102,9 @@ def _build(
     jobs: int | None,
     progress: Progress,
 ) -> None:
-    _allocate(plan, draft)
-    hashes = _journal(draft / "done")
     # After a loss of power, what was noted as done may not have reached the disk.
-    hashes = {i: pair for i, pair in hashes.items() if is_whole(draft, plan.places[i], pair)}
+    noted = {i: pair for i, pair in _allocate(plan, draft).items() if i < len(data)}
+    hashes = {i: pair for i, pair in noted.items() if is_whole(draft, plan.places[i], pair)}
     todo = [i for i in range(len(data)) if i not in hashes]
     progress(len(hashes), len(data))
     # Not forked: a progress display runs threads beside.
@@ -109,40 +123,50 @@ def _build(
     for name in CACHE_FILES:
         with (draft / name).open("rb") as file:
             os.fsync(file.fileno())
-    (draft / "done").unlink()
-    (draft / "plan.json").unlink()
     stamps = {name: file_stamp(draft / name) for name in CACHE_FILES}
     ordered = [hashes[i] for i in range(len(data))]
     write_index(draft, replace(plan, hashes=ordered, stamps=stamps))
+    (draft / "done").unlink()
+    (draft / "plan.json").unlink()
 
 
-def _allocate(plan: CacheIndex, draft: Path) -> None:
-    """Files of their full size, or those of a build of the same plan that was stopped."""
-    written, text = draft / "plan.json", json.dumps(asdict(plan))
-    if written.is_file() and written.read_text() == text:
-        return
+def _bytes(plan: CacheIndex) -> int:
+    return plan.pixels * sum(CACHE_FILES.values())
+
+
+def _allocate(plan: CacheIndex, draft: Path) -> Hashes:
+    """Files of their full size, or those of a build of the same plan that was stopped, and what
+    that noted as done."""
+    sizes = {name: max(1, plan.pixels * depth) for name, depth in CACHE_FILES.items()}
+    content = json.dumps(asdict(plan)).encode()
+    try:
+        whole = all((draft / name).stat().st_size == size for name, size in sizes.items())
+        if whole and (draft / "plan.json").read_bytes() == content:
+            return _journal(draft / "done")
+    except OSError:  # as good as none
+        pass
     shutil.rmtree(draft)
     draft.mkdir()
-    need, free = plan.pixels * sum(CACHE_FILES.values()), shutil.disk_usage(draft).free
+    need, free = _bytes(plan), shutil.disk_usage(draft).free
     if need > free:
         draft.rmdir()
         raise DataError(
             f"the decoded copy takes {need / 1e9:.2f} GB and {free / 1e9:.2f} GB are free at "
-            f"{draft.parent}: make room, or name a folder on another disk with the environment "
-            "variable SEGMENTATION_LAB_CACHE"
+            f"{draft} ({need} bytes of {free}): {ROOM}"
         )
-    for name, depth in CACHE_FILES.items():
+    for name, size in sizes.items():
         with (draft / name).open("wb") as file:
-            os.posix_fallocate(file.fileno(), 0, max(1, plan.pixels * depth))
-    written.write_text(text)  # last: without it, all of it is allocated again
+            os.posix_fallocate(file.fileno(), 0, size)
+    # Last: without it, all of it is allocated again.
+    write_whole(draft / "plan.json", content, ROOM)
+    return {}
 
 
-def _journal(path: Path) -> dict[int, tuple[str, str]]:
-    """Hashes of the image and the mask of what is decoded already, by index."""
-    lines = path.read_text().splitlines() if path.is_file() else []
-    parts = [line.split() for line in lines]
-    whole = [part for part in parts if len(part) == 3 and len(part[2]) == 32]
-    return {int(index): (image, mask) for index, image, mask in whole}
+def _journal(path: Path) -> Hashes:
+    """What is decoded already; of a line that is not whole, nothing."""
+    text = path.read_text("ascii", "replace") if os.path.lexists(path) else ""
+    lines = re.findall(r"^(\d{1,9}) ([0-9a-f]{32}) ([0-9a-f]{32})$", text, re.MULTILINE)
+    return {int(index): (image, mask) for index, image, mask in lines}
 
 
 class _Decoder:
@@ -153,6 +177,7 @@ class _Decoder:
 
     @classmethod
     def start(cls, data: ImageFileDataset, draft: Path) -> None:
+        end_with_parent()
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # who started it stops it
         cls.data, cls.draft = data, draft
 

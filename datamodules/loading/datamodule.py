@@ -4,11 +4,7 @@ import multiprocessing
 import os
 import re
 import sys
-import threading
-import time
-from functools import partial
 from multiprocessing.context import BaseContext
-from pathlib import Path
 from typing import Any, TypedDict
 
 import lightning as L
@@ -24,6 +20,7 @@ from datamodules.loading.device_augmentation import DeviceCrops
 from datamodules.loading.readers import lack_for_readers
 from datamodules.loading.sampling import TrainSampler, sample_seed, shard
 from datamodules.loading.transforms import Augmentation, photometric, sample_crop, warp_crop
+from datamodules.parent_process import end_with_parent
 
 
 class Batch(TypedDict):
@@ -187,7 +184,7 @@ class SegmentationData(L.LightningDataModule):
             watched,
             num_workers=workers,
             multiprocessing_context=_fork_server() if safe else None,
-            worker_init_fn=partial(_end_with, os.getpid()) if safe else None,
+            worker_init_fn=_start_reader,
             collate_fn=default_collate if self.fits_shared_memory(batch_bytes) else _collate_arrays,
             pin_memory=torch.cuda.is_available(),
             persistent_workers=False,
@@ -269,20 +266,13 @@ def _fork_server() -> BaseContext:
     return context
 
 
-def _end_with(trainer: int, worker: int) -> None:
-    """Have a reader end once the training process is gone, however that ended.
+def _start_reader(_worker: int) -> None:
+    """Have a reader end with the training process.
 
-    Torch's own readers look at their parent; the parent of these is the fork server, which lives
-    as long as they do.
+    Torch's own look at their parent every few seconds, in which they hold the trial's lock; and
+    the parent of some is the fork server, which lives as long as they do.
     """
-
-    def watch() -> None:
-        while Path(f"/proc/{trainer}").exists():
-            time.sleep(1)
-        os._exit(1)
-
-    if Path("/proc/self").exists():
-        threading.Thread(target=watch, daemon=True).start()
+    end_with_parent()
 
 
 def _collate_arrays(samples: list[Batch]) -> dict[str, np.ndarray]:

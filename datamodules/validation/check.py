@@ -8,7 +8,7 @@ after it, and handed on within.
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -19,7 +19,7 @@ from datamodules.image_files import ImageFileDataset, check_root
 from datamodules.labels import AbsentError, DataError
 from datamodules.validation.check_report import CheckReport, judge, unread
 from datamodules.validation.image_checks import Finding, ImageCheck, inspect_all
-from datamodules.validation.kept_checks import KeptChecks, Key, Stamp, load, path_of, save
+from datamodules.validation.kept_checks import KeptChecks, Key, Stamp, load, path_of, rotten, save
 
 
 def check(
@@ -51,6 +51,7 @@ def checked(
     splits: Sequence[str] | None = None,
     *,
     again: bool = False,
+    deep: bool = False,
     jobs: int | None = None,
     progress: Progress = lambda done, total: None,
 ) -> CheckReport:
@@ -61,6 +62,7 @@ def checked(
 
     Args:
         again: read every file.
+        deep: read every file, and compare with what was read of it before.
 
     Raises:
         DataError: a named split, or every split, cannot be opened.
@@ -69,15 +71,18 @@ def checked(
     if not all(isinstance(split, ImageFileDataset) for split in opened.data.values()):
         return unread(spec, opened.data)
     path = _kept_at(opened)
-    kept = KeptChecks([], {}) if again else _unkept.get(path) or load(path)
+    kept = KeptChecks([], {}) if again and not deep else _unkept.get(path) or load(path)
     tables, stamps = _tables(opened), _stamps(opened)
     state = _state(opened, tables, stamps)
-    if kept.report is not None and kept.state == state:
+    if kept.report is not None and kept.state == state and not deep:
         return kept.report
-    checks = kept.unchanged(tables, stamps)
+    before = kept.unchanged(tables, stamps)
+    checks = {} if deep else before
     report = None
     try:
         _inspect(opened, checks, jobs, progress)
+        if deep:
+            checks |= rotten(before, checks)
         report = _judge(opened, checks)
     finally:  # what was read before a stop is kept, too
         stamped = {key: (stamps[key], check) for key, check in checks.items()}
@@ -122,16 +127,33 @@ def _open(spec: str, root: Path | None, splits: Sequence[str] | None) -> _Opened
             errors[name] = error
     if errors and (splits or not data):
         raise next(iter(errors.values()))
-    absent = [
-        Finding(
-            "warning" if isinstance(error, AbsentError) else "error",
-            "no split",
-            "",
-            f"{name} cannot be opened: {error}",
-        )
-        for name, error in errors.items()
-    ]
+    absent = [_absent(name, error) for name, error in errors.items()]
+    if not splits:
+        absent += _not_to_train_on(data, names)
     return _Opened(spec, root, info, data, absent)
+
+
+def _not_to_train_on(data: Mapping[str, Dataset], names: Sequence[str]) -> Iterator[Finding]:
+    """What a data set as a whole lacks, though parts of it may be predicted and scored."""
+    alone = "or name with --split what is to be looked at alone"
+    if "train" not in names:
+        text = f"there is no split train, only {', '.join(names)}: add it, {alone}"
+        yield Finding("error", "no split", "", text)
+    for name in ("train", "val"):
+        split = data.get(name)
+        if isinstance(split, ImageFileDataset) and not any(s.mask for s in split.samples):
+            text = f"{name} is needed for training and has no labels: add them, {alone}"
+            yield Finding("error", "no labels", "", text)
+
+
+def _absent(name: str, error: DataError) -> Finding:
+    """About a split that cannot be opened: of a published set, only some need not be there."""
+    text = f"{name} cannot be opened: {error}"
+    if isinstance(error, AbsentError) and name not in ("train", "val"):
+        return Finding("warning", "no split", "", text)
+    if isinstance(error, AbsentError):
+        text += "; without it nothing is trained, and --split names what is to be looked at alone"
+    return Finding("error", "no split", "", text)
 
 
 def _inspect(

@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 
 from datamodules.dataset import Dataset, DatasetInfo
+from datamodules.file_names import MOST_BYTES
 from datamodules.image_files import ImageFileDataset, Sample
 from datamodules.validation.image_checks import Finding, ImageCheck
 from datamodules.validation.leakage import CheckedImage, Split, clips, leakage, num_views
+from datamodules.validation.trait_findings import trait_findings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +108,8 @@ def judge(
     for split in splits:
         findings += _oddities(split, summaries[split.name])
     findings += _unseen_classes(_classes(data), summaries)
+    images = [(image.sample, image.check) for split in splits for image in split.images]
+    findings += trait_findings(images, next(iter(data.values())).labels)
     findings += leakage(splits, info.nested if info else frozenset())
     # One label file may serve many images, and one image several splits.
     once = dict.fromkeys(_below(root, finding) for finding in findings)
@@ -168,12 +172,19 @@ def _identity(split: Split, data: Dataset) -> str:
 
 
 def _oddities(split: Split, summary: SplitSummary) -> Iterator[Finding]:
-    """What a user should know of one split."""
+    """What is wrong with one split, and what a user should know of it."""
 
     def warning(kind: str, text: str, file: str = "") -> Finding:
         return Finding("warning", kind, file, text)
 
     name, images = split.name, summary.images
+    for image in split.images:
+        if len(image.sample.id.encode(errors="surrogateescape")) > MOST_BYTES:
+            text = (
+                f"has a name of more than {MOST_BYTES} bytes in {name}, which no prediction can "
+                "have: shorten it"
+            )
+            yield Finding("error", "long name", str(image.sample.image), text)
     if summary.published not in (None, images):
         text = f"{name} has {images} images, published are {summary.published}: incomplete, or a "
         yield warning("count", text + "part on purpose")

@@ -5,18 +5,22 @@ import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field, replace
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, BinaryIO, Literal, NamedTuple, TypeVar
 
 import imagehash
 import numpy as np
 from PIL import Image
 
 from datamodules.dataset import Dataset
-from datamodules.image_files import ImageFileDataset, file_hash, read_pixels
-from datamodules.labels import IGNORE, DataError, LabelSet, UInt8
+from datamodules.image_decoding import has_16_bits, open_image, photograph_pixels
+from datamodules.image_files import ImageFileDataset, check_regular, decoded, file_hash
+from datamodules.labels import IGNORE, DataError, LabelSet, RawLabels, UInt8, value_counts
+from datamodules.parent_process import end_with_parent
+from datamodules.validation.traits import image_traits, label_traits, palette_colours, used_bits
 
 _FEW = 64  # pairs, below which starting processes takes longer than reading them here
 
@@ -54,6 +58,12 @@ class ImageCheck:
     """Count of each class, and of ignore at the end; None without labels."""
     files: tuple[str, str] | None = None
     """Hashes of the image's and the labels' bytes, empty without labels; None if not readable."""
+    traits: list[str] = field(default_factory=list)
+    """What is no fault but tells much beside other files (`validation.traits`)."""
+    bits: int | None = None
+    """Of 16 those that are used; None for an image of 8."""
+    colours: dict[str, str] = field(default_factory=dict)
+    """What a palette paints each id in that occurs, as #ff8000."""
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "ImageCheck":
@@ -81,6 +91,11 @@ def inspect_all(
     pool = ProcessPoolExecutor(workers, get_context("spawn"), _start, (list(data),))
     try:
         yield from pool.map(_run, places, chunksize=8)
+    except BrokenProcessPool:
+        raise DataError(
+            "a process that read images was ended from outside, as where memory runs out: check "
+            "again, with fewer --jobs"
+        ) from None
     finally:
         pool.shutdown(cancel_futures=True)
 
@@ -89,6 +104,7 @@ _splits: list[Dataset] = []  # told to each process that reads once, because lis
 
 
 def _start(data: list[Dataset]) -> None:
+    end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # who started it stops it
     _splits.extend(data)
 
@@ -105,18 +121,23 @@ def inspect(data: Dataset, index: int) -> ImageCheck:
         image, mask = pair or (None, None)
         return _describe(image, mask, data.labels, findings)
     sample = data.samples[index]
-    image = _attempt("image", sample.image, lambda: _decode(sample.image), findings)
-    mask = None
+    photo = _attempt("image", sample.image, lambda: _decode(sample.image), findings)
+    image = photo.pixels if photo else None
+    mask = raw = None
     if sample.mask is not None:
-        mask = _attempt("label", sample.mask, lambda: _labels(data, index), findings)
+        labels = _attempt("label", sample.mask, lambda: _labels(data, index), findings)
+        raw, mask = labels or (None, None)
     if image is not None and mask is not None and image.shape[:2] != mask.shape:
         (height, width), (rows, columns) = image.shape[:2], mask.shape
         text = f"is {width}x{height} but its label {sample.mask} is {columns}x{rows}: both must "
         findings.append(Finding("error", "size", str(sample.image), text + "have one size"))
     check = _describe(image, mask, data.labels, findings)
+    check.traits.extend([*(photo.traits if photo else []), *(label_traits(raw) if raw else [])])
+    colours = palette_colours(raw) if raw else {}
+    check = replace(check, bits=photo.bits if photo else None, colours=colours)
     try:
-        labels = file_hash(sample.mask) if sample.mask else ""
-        return replace(check, files=(file_hash(sample.image), labels))
+        files = file_hash(sample.image), file_hash(sample.mask) if sample.mask else ""
+        return replace(check, files=files)
     except DataError:  # it has its finding
         return check
 
@@ -152,25 +173,42 @@ def _attempt(kind: str, path: Path, read: Callable[[], T], findings: list[Findin
     return None
 
 
-def _decode(path: Path) -> UInt8:
-    """RGB (H, W, 3), by Pillow alone: OpenCV's reader prints what it finds in a damaged PNG."""
-    _present(path)
-    pixels = read_pixels(path, upright=True)
-    with Image.open(path) as file:
-        file.verify()  # a PNG that lost its end may decode all the same
+class _Photo(NamedTuple):
+    """RGB (H, W, 3), and what its file says beyond them."""
+
+    pixels: UInt8
+    traits: list[str]
+    bits: int | None
+
+
+def _look(file: Image.Image, stream: BinaryIO, path: Path) -> _Photo:
+    deep, pixels = has_16_bits(file, stream), photograph_pixels(file, stream, path)
+    bits = used_bits(pixels) if deep else None
     if pixels.dtype != np.uint8:
         pixels = (pixels >> 8).astype(np.uint8)
-    return np.asarray(Image.fromarray(pixels).convert("RGB"))
+    rgb = np.asarray(Image.fromarray(pixels).convert("RGB"))
+    return _Photo(rgb, image_traits(file), bits)
 
 
-def _labels(data: ImageFileDataset, index: int) -> UInt8:
+def _decode(path: Path) -> _Photo:
+    """By Pillow alone: OpenCV's reader prints what it finds in a damaged PNG."""
+    _present(path)
+    photo = decoded(path, _look, photograph=True)
+    with path.open("rb") as stream, open_image(stream, path, photograph=True) as file:
+        file.verify()  # a PNG that lost its end may decode all the same
+    return photo
+
+
+def _labels(data: ImageFileDataset, index: int) -> tuple[RawLabels, UInt8]:
     path = data.samples[index].mask
     assert path is not None
     _present(path)
-    return data.mask(index)
+    raw = data.read_labels(data.samples[index])
+    return raw, data.classes(raw)
 
 
 def _present(path: Path) -> None:
+    check_regular(path)
     if path.stat().st_size == 0:
         raise DataError(f"{path} is empty, a file of 0 bytes: fetch it again")
 
@@ -185,6 +223,6 @@ def _describe(
             content = hashlib.sha256(repr(size).encode() + image.tobytes()).hexdigest()[:32]
             view = int(str(imagehash.phash(Image.fromarray(image))), 16)
     if mask is not None:
-        counts = np.bincount(mask.ravel(), minlength=256)
+        counts = value_counts(mask)
         pixels = [*counts[: labels.num_classes].tolist(), int(counts[IGNORE])]
     return ImageCheck(findings, size, content, view, pixels)

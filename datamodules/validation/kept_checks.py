@@ -1,18 +1,26 @@
 """What a check has found, kept in a file, so that only what has changed is read again."""
 
 import gzip
-import json
-import os
 import sys
 import zlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from datamodules.image_files import cache_home
+from datamodules.json_file import DamagedError
+from datamodules.labels import DataError
+from datamodules.sealed_json import seal, unseal
 from datamodules.validation.check_report import CheckReport
-from datamodules.validation.image_checks import ImageCheck
+from datamodules.validation.image_checks import Finding, ImageCheck
+from datamodules.whole_file import write_whole
+
+_ROTTEN = "changed bytes"  # the kind of a finding that stays until the file is written again
+_ROTTEN_TEXT = (
+    "has other bytes than when it was read before, and neither its size nor its times have "
+    "changed: fetch it again, as its disk may fail"
+)
 
 _VERSION = 3  # of the form; raise it, too, whenever the same files lead to other findings
 
@@ -40,19 +48,47 @@ class KeptChecks:
         }
 
 
+def rotten(
+    before: Mapping[Key, ImageCheck], now: Mapping[Key, ImageCheck]
+) -> dict[Key, ImageCheck]:
+    """The checks of files whose bytes differ from those read before, of the same stamps."""
+    found = {}
+    for key, old in before.items():
+        check = now.get(key)
+        findings = [finding for finding in old.findings if finding.kind == _ROTTEN]
+        if check is not None and check.files and old.files and not findings:
+            hashes = zip(key, old.files, check.files, strict=True)
+            findings = [
+                Finding("error", _ROTTEN, path, _ROTTEN_TEXT)
+                for path, hash_before, hash_now in hashes
+                if hash_before != hash_now
+            ]
+        if check is not None and findings:
+            found[key] = replace(check, findings=[*check.findings, *findings])
+    return found
+
+
 def path_of(name: str) -> Path:
     """Where the checks of this name are kept."""
     return cache_home() / "checks" / f"{name}.json.gz"
 
 
 def load(path: Path) -> KeptChecks:
-    """What is kept; empty where nothing is, or nothing that this code can read."""
+    """What is kept; empty where nothing is, and, with a word to the user, where it is damaged."""
+    nothing = KeptChecks([], {})
     try:
-        value: dict[str, Any] = json.loads(gzip.decompress(path.read_bytes()))
-    except (OSError, EOFError, ValueError, zlib.error):
-        return KeptChecks([], {})
+        content = gzip.decompress(path.read_bytes())
+        value = cast(dict[str, Any], unseal(content, str(path), "every file is read again"))
+    except (FileNotFoundError, NotADirectoryError):
+        return nothing
+    except DamagedError as error:
+        print(error, file=sys.stderr)
+        return nothing
+    except (OSError, EOFError, zlib.error) as error:
+        print(f"{path} is damaged ({error}): every file is read again", file=sys.stderr)
+        return nothing
     if value.get("version") != _VERSION:
-        return KeptChecks([], {})
+        return nothing
     return KeptChecks(
         value["tables"],
         {(i, m): (stamp, ImageCheck.from_json(check)) for i, m, stamp, check in value["checks"]},
@@ -70,12 +106,10 @@ def save(path: Path, kept: KeptChecks) -> bool:
         "state": kept.state,
         "report": kept.report and kept.report.to_json(),
     }
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_bytes(gzip.compress(json.dumps(value).encode(), 1, mtime=0))
-        draft.replace(path)
-    except OSError as error:
-        print(f"the check is not kept and has to be made again ({error})", file=sys.stderr)
+        how = "the check is not kept and has to be made again"
+        write_whole(path, gzip.compress(seal(value), 1, mtime=0), how)
+    except DataError as error:
+        print(error, file=sys.stderr)
         return False
     return True

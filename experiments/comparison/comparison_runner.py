@@ -6,25 +6,27 @@ from pathlib import Path
 from rich.console import Console
 
 from experiments.comparison import launcher
-from experiments.comparison.collected import EndedComparison, collected
+from experiments.comparison.collected import EndedComparison, check_kept, collected
+from experiments.comparison.plan import plan
 from experiments.comparison.preflight import check_before
 from experiments.comparison.request import ComparisonRequest
 from experiments.comparison.tuned_trials import with_tuned
 from experiments.comparison.verifier import verify
 from experiments.trials.result_types import TrialResult
-from experiments.trials.trial import Trial
 
 
-def run_comparison(
-    trials: Sequence[Trial], request: ComparisonRequest, console: Console
-) -> EndedComparison:
-    """Run what has not finished of the trials.
+def run_comparison(request: ComparisonRequest, console: Console) -> EndedComparison:
+    """Run what has not finished of the trials that are asked for.
 
     Raises:
         BusyError: another process holds a trial.
-        ValueError: data that cannot be used, or a folder that holds what cannot be mixed with it.
+        ValueError: a request that is refused, data that cannot be used, a folder that holds what
+            cannot be mixed with it, or a damaged file of what is kept.
     """
+    trials = plan(request)
     data = check_before(trials[0], request, console)
+    if request.rerun != "all":  # of which nothing is kept
+        check_kept(trials)
     ours = with_tuned(trials, data, request, console)
     processes = launcher.run(ours.todo, data, request, console)
     notes = [*ours.notes, *(process.complaint for process in processes if process.complaint)]

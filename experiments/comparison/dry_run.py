@@ -1,26 +1,27 @@
 """What a comparison would run, and what it would cost by one timed step of each network here."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 from rich.console import Console
 
 from datamodules import open_data
+from experiments.comparison.plan import plan
 from experiments.comparison.request import ComparisonRequest
 from experiments.comparison.tuning import studies_of, tuning_table
 from experiments.reporting.plan_table import plan_table
 from experiments.trials.data_check import data_hash
-from experiments.trials.trial import Action, Trial, action
+from experiments.trials.trial import Action, action
 
 
-def print_plan(trials: Sequence[Trial], request: ComparisonRequest, console: Console) -> None:
+def print_plan(request: ComparisonRequest, console: Console) -> None:
     """Print every trial with its state and cost, and the hours that are left; run nothing.
 
     Raises:
-        ValueError: data that cannot be used.
+        ValueError: a request that is refused, or data that cannot be used.
     """
     from experiments.costs.training_estimate import estimate_training  # it brings torch
 
+    trials = plan(request)
     recipe, root = trials[0].recipe, request.resources.data_root
     data = data_hash(recipe, root)
     studies = studies_of(trials, request.tune) if request.tune else []

@@ -37,9 +37,15 @@ def score_folders(request: ScoringRequest, keep: Path, console: Console) -> list
     scored = [counted(data, predictions, request.jobs) for predictions in opened]
     for name, one in zip(names, scored, strict=True):
         console.print(f"{name} read as: {one.form}")
+        if void := sum(one.scores.unpredicted):
+            share = 100 * void / one.scores.with_void[:-1].sum()
+            console.print(
+                f"{name} predicts void in {void} pixels whose class is known ({share:.2f} %): "
+                "each is an error of that class"
+            )
     results = []
     for result, (scores, _, _) in zip(unscored, scored, strict=True):
-        done = result.scored(scores.confusion.tolist(), scores.metrics())
+        done = result.scored(scores.confusion.tolist(), scores.metrics(), scores.unpredicted)
         if request.add is not None:
             path = result_path(request.add / "scored", done.model)
             write_result(done.model_copy(update={"path": path}), scores.arrays())

@@ -11,7 +11,7 @@ from experiments.trials.comparability import check_comparable
 from experiments.trials.data_check import scored_data
 from experiments.trials.protocols import EvaluationProtocol
 from experiments.trials.result_types import FinishedTrial, Hashes, TrialIdentity
-from experiments.trials.results import RESULT, finished, read_results
+from experiments.trials.results import RESULT, finished, read_result, read_results
 from experiments.trials.trial import seed_folder, slug
 
 _INNER = re.compile(r"predictions|seed\d+.*")  # folders that say nothing of what made them
@@ -27,7 +27,7 @@ def external_results(
     """
     report = checked(data, root, [split])
     scored = scored_data(data, split, report, [split])
-    return [
+    results = [
         TrialIdentity(
             version=__version__,
             request=None,
@@ -39,6 +39,9 @@ def external_results(
         ).unscored(result_path(keep, name), scored)
         for name in names
     ]
+    for result in results:
+        _check_own(result.path, result.model)
+    return results
 
 
 def check_addition(ours: Sequence[FinishedTrial], folder: Path, allow_mixed: bool) -> None:
@@ -52,8 +55,23 @@ def check_addition(ours: Sequence[FinishedTrial], folder: Path, allow_mixed: boo
     taken = trained.intersection(result.model for result in ours)
     if taken:
         raise ValueError(f"{folder} has a trained {min(taken)}: give another --name")
+    for result in ours:
+        _check_own(result_path(folder / "scored", result.model), result.model)
     if not allow_mixed:
         check_comparable([*others, ours[0]])
+
+
+def _check_own(path: Path, name: str) -> None:
+    """Refuse a folder that holds the result of another name: `a b` and `a:b` become the same."""
+    try:
+        kept = read_result(path)
+    except ValueError:  # damaged, and about to be written anew
+        return
+    if kept is not None and kept.model != name:
+        raise ValueError(
+            f"{path.parent} holds the result of {kept.model}, which becomes the same folder as "
+            f"{name}: give another --name"
+        )
 
 
 def result_path(folder: Path, model: str) -> Path:

@@ -14,7 +14,11 @@ from experiments.trials.recipe import Recipe
 
 
 def matched(
-    request: ComparisonRequest, recipe: Recipe, size: tuple[int, int], kept: Path
+    request: ComparisonRequest,
+    recipe: Recipe,
+    size: tuple[int, int],
+    kept: Path,
+    console: Console,
 ) -> list[str]:
     """The networks at the widths that `match` chooses for them, which it prints.
 
@@ -48,5 +52,5 @@ def matched(
         check_writable(request.out)
     rows = match_networks(list(request.models), budget, kept=kept)
     if is_main_node():
-        print_match(rows, budget, Console(highlight=False))
+        print_match(rows, budget, console)
     return [row.model for row in rows]

@@ -2,7 +2,8 @@
 
 from experiments.comparison.matching import matched
 from experiments.comparison.request import DEFAULT_MODELS, ComparisonRequest
-from experiments.trials.overrides import load, parse_size
+from experiments.reporting.console import PlainConsole
+from experiments.trials.overrides import load
 from experiments.trials.recipe import Recipe
 from experiments.trials.trial import Trial, slug
 from models import parse_model
@@ -17,11 +18,8 @@ def plan(request: ComparisonRequest) -> list[Trial]:
     recipe, models, seeds = load(request.recipe), list(request.models), list(request.seeds)
     if not models:
         raise ValueError(f"--models names no network; try --models {DEFAULT_MODELS}")
-    resources = request.resources
-    if min(resources.devices, resources.num_nodes, request.jobs, request.repeats) < 1:
-        raise ValueError("--devices, --num-nodes, --jobs and --repeats are at least 1")
     if request.tune is not None:
-        _check_tuning(recipe, request.tune, resources.num_nodes)
+        _check_tuning(recipe, request.resources.num_nodes)
     for model in models:
         parse_model(model)
     if recipe.init == "imagenet":
@@ -32,9 +30,9 @@ def plan(request: ComparisonRequest) -> list[Trial]:
     if twice:
         raise ValueError(f"{twice[0]} is named twice: name each model and seed once")
     if request.match or request.at:
-        size = parse_size(request.at, "--at") if request.at else recipe.crop
+        size = request.at or recipe.crop
         kept = request.out / slug(recipe.name) / "match.json"
-        models = matched(request, recipe, size, kept)
+        models = matched(request, recipe, size, kept, PlainConsole())
     return [
         Trial(recipe, model, seed, request.out, repeat, request=request.recipe)
         for seed in seeds
@@ -43,12 +41,7 @@ def plan(request: ComparisonRequest) -> list[Trial]:
     ]
 
 
-def _check_tuning(recipe: Recipe, num_candidates: int, num_nodes: int) -> None:
-    if num_candidates < 2:
-        raise ValueError(
-            f"--tune is {num_candidates}: the recipe's own values and one more are needed, so give "
-            "at least 2"
-        )
+def _check_tuning(recipe: Recipe, num_nodes: int) -> None:
     if num_nodes > 1:
         raise ValueError("--tune chooses by results that one machine keeps: leave --num-nodes out")
     if recipe.tuning is not None:

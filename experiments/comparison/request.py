@@ -18,7 +18,7 @@ class ComparisonRequest:
 
     Attributes:
         match: budget that every network's width is chosen for, as `gmacs=2.7`.
-        at: image that `match` counts or times, as `360x480`; None takes the crop.
+        at: (height, width) of the image that `match` counts or times; None takes the crop.
         repeats: runs of each trial with the same seeds.
         tune: candidates of a search for each network's own learning rate; None for no search.
         jobs: trials at a time.
@@ -31,7 +31,7 @@ class ComparisonRequest:
     models: tuple[str, ...]
     recipe: RecipeRequest
     match: str | None = None
-    at: str | None = None
+    at: tuple[int, int] | None = None
     seeds: tuple[int, ...] = (0,)
     repeats: int = 1
     tune: int | None = None

@@ -8,7 +8,7 @@ from experiments.comparison.scored_predictions import counted
 from experiments.comparison.scoring_request import ScoringRequest
 from experiments.scoring.predictions import Predictions, open_predictions
 from experiments.trials.result_types import FinishedTrial
-from experiments.trials.results import finished, read_results, write_result
+from experiments.trials.results import finished, read_identity, read_results, write_result
 
 
 def score_again(request: ScoringRequest, console: Console) -> list[FinishedTrial]:
@@ -27,9 +27,9 @@ def score_again(request: ScoringRequest, console: Console) -> list[FinishedTrial
     for trial, (data, predictions) in zip(trials, opened, strict=True):
         scores = counted(data, predictions, request.jobs).scores
         # Hashes of the data set would refuse results of versions that hashed it otherwise.
-        if scores.confusion.sum(1).tolist() != [sum(row) for row in trial.confusion]:
+        if scores.with_void[:-1].sum(1).tolist() != trial.true_pixels:
             raise ValueError(f"{trial.path} is of other labels: name theirs by --data-root")
-        now = trial.scored(scores.confusion.tolist(), scores.metrics())
+        now = trial.scored(scores.confusion.tolist(), scores.metrics(), scores.unpredicted)
         write_result(now, scores.arrays())
         renewed.append(now)
         console.print(
@@ -41,6 +41,12 @@ def score_again(request: ScoringRequest, console: Console) -> list[FinishedTrial
 
 def _reopen(trial: FinishedTrial, request: ScoringRequest) -> tuple[Dataset, Predictions]:
     """The data set and the kept predictions of a finished trial."""
+    started = read_identity(trial.path.parent)
+    if started is not None and (started.model, started.seed) != (trial.model, trial.seed):
+        raise ValueError(
+            f"{trial.path} is of {trial.model} seed {trial.seed}, and what lies beside it of "
+            f"{started.model} seed {started.seed}: put the right result there"
+        )
     if not trial.predictions.is_dir():
         raise ValueError(f"{trial.path} has no predictions beside it: only kept ones are scored")
     data = open_data(trial.data.name, trial.data.split, request.data_root)

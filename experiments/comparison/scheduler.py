@@ -4,13 +4,13 @@ One that fails leaves the rest alone.
 """
 
 import contextlib
-import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from experiments.comparison.trial_process import ProcessState, TrialProcess, clock
 
@@ -20,9 +20,8 @@ def run_processes(
 ) -> None:
     """Run every process, `jobs` at a time, and show how far all of them are.
 
-    On Ctrl-C or SIGTERM all are ended before KeyboardInterrupt goes on.
+    Whatever ends it, all are ended before that goes on.
     """
-    before = signal.signal(signal.SIGTERM, _interrupt)
     try:
         with watch(processes, console) as show:
             waiting = list(processes)
@@ -37,11 +36,6 @@ def run_processes(
         for process in processes:
             if process.process is not None:
                 process.stop()
-        signal.signal(signal.SIGTERM, before)
-
-
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
 
 
 _EVERY = 30.0  # seconds between lines about a running trial where there is no terminal
@@ -66,8 +60,7 @@ def _table(processes: Sequence[TrialProcess], begun: float) -> Table:
     title = progress(processes, begun)
     table = Table(box=None, pad_edge=False, title=title, title_justify="left")
     for process in processes:
-        style, state = _STYLES.get(process.state), process.state.value
-        shown = f"[{style}]{state}" if style else state
+        shown = Text(process.state.value, _STYLES.get(process.state, ""))
         table.add_row(process.name, shown, process.note)
     return table
 

@@ -47,5 +47,3 @@ class ScoringRequest:
             )
         if not self.again and not (self.folders and self.data):
             raise ValueError("a DIR of predictions and --data, or --again with results, are needed")
-        if self.jobs < 1:
-            raise ValueError(f"--jobs is {self.jobs}: at least one process has to count")

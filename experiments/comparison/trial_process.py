@@ -1,7 +1,6 @@
 """One trial of a comparison as a process: started, watched, and its end understood."""
 
 import contextlib
-import json
 import os
 import signal
 import subprocess
@@ -11,10 +10,18 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
+from datamodules.json_file import DamagedError, as_object, read_json
 from experiments.training.failures import clear_failures, left_failures
 from experiments.trials.environment import is_main_node, trial_environment
-from experiments.trials.result_types import FailedTrial, Failure, FinishedTrial, TrialIdentity
+from experiments.trials.result_types import (
+    FailedTrial,
+    Failure,
+    FinishedTrial,
+    TrialIdentity,
+    TrialResult,
+)
 from experiments.trials.results import read_result, write_record
+from experiments.trials.temporary_files import remove_dead
 from experiments.trials.trial import Trial
 
 _FAILED, _HELD = 1, 3  # exit statuses of `experiments.run`
@@ -102,8 +109,9 @@ class TrialProcess:
         if status is None:
             self._look_at_progress()
             return
+        self._end_session(self.process.pid)
         self.process, self.fraction = None, 1.0
-        if status == 0:
+        if status == 0 and self._has_finished():
             self.state, self.note = ProcessState.DONE, self._score()
         elif status == _HELD:
             self.state, self.note, self.resumed = ProcessState.HELD, self._last_line(status), 1.0
@@ -118,31 +126,57 @@ class TrialProcess:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
+            self._end_session(self.process.pid)
         self.process, self.state = None, ProcessState.STOPPED
 
+    def _end_session(self, leader: int) -> None:
+        """Kill what is left of all that the process has started: ranks, readers, their server."""
+        deadline = time.monotonic() + 1
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            while time.monotonic() < deadline:
+                os.killpg(leader, signal.SIGKILL)
+                time.sleep(0.01)
+        remove_dead()
+
     def _look_at_progress(self) -> None:
-        with contextlib.suppress(OSError, ValueError):
-            at = json.loads(self.progress.read_text())
-            self.fraction = _TRAINING * at["step"] / at["steps"]
-            self.resumed = self.fraction if self.resumed is None else self.resumed
-            self.note = f"{at['stage']} {at['step']}/{at['steps']}"
+        """It is for a reader's eyes alone, so that a damaged one is passed over."""
+        with contextlib.suppress(OSError, DamagedError):
+            at = as_object(read_json(self.progress, ""), str(self.progress), "")
+            stage, step, steps = at.get("stage"), at.get("step"), at.get("steps")
+            if isinstance(stage, str) and type(step) is type(steps) is int and 0 <= step <= steps:
+                self.fraction = _TRAINING * step / max(1, steps)
+                self.resumed = self.fraction if self.resumed is None else self.resumed
+                self.note = f"{stage} {step}/{steps}"
+
+    def _has_finished(self) -> bool:
+        """Whether a process that says so has left a result; other machines keep none."""
+        return not is_main_node() or isinstance(self._result(), FinishedTrial)
+
+    def _result(self) -> TrialResult | None:
+        try:
+            return read_result(self.trial.result_path)
+        except (ValueError, OSError):  # the end of one trial does not end the others
+            return None
 
     def _score(self) -> str:
-        result = read_result(self.trial.result_path)
+        result = self._result()
         miou = result.metrics.miou if isinstance(result, FinishedTrial) else None
         took = clock(time.monotonic() - self.started)
         return f"{'' if miou is None else f'mIoU {100 * miou:.1f} % '}in {took}"
 
     def _failure(self, status: int) -> Failure:
         """Why a trial failed; of a process that could not say so itself the result is written."""
-        result = read_result(self.trial.result_path)
+        result = self._result()
         if isinstance(result, FailedTrial) and status == _FAILED:
             return result.failure
         left = left_failures(self.trial.folder)
         if left:  # of another rank, after which this one was ended
             failure = left[0]
-        elif status < 0:
-            name = signal.Signals(-status).name
+        elif status == 0:
+            reason = f"ended without a result (exit status 0); see {self.log.name} in its folder"
+            failure = Failure(kind="other", reason=reason)
+        elif (number := _signal_number(status)) is not None:
+            name = signal.Signals(number).name
             hint = " (out of memory?)" if name == "SIGKILL" else ""
             reason = f"ended by {name}{hint}; see {self.log.name} in its folder"
             failure = Failure(kind="killed", reason=reason)
@@ -157,6 +191,12 @@ class TrialProcess:
         """What the process said last, which is for a reader alone."""
         text = self.log.read_bytes()[self.log_start :].decode(errors="replace")
         return (text.strip().splitlines() or [f"exit status {status}"])[-1]
+
+
+def _signal_number(status: int) -> int | None:
+    """Of the signal that ended a process, as the system says it and as shells and ours do."""
+    number = -status if status < 0 else status - 128
+    return number if number in signal.valid_signals() else None
 
 
 def clock(seconds: float) -> str:

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 
 import numpy as np
-from PIL import Image
 
 from datamodules.labels import UInt8
 from experiments.reporting.image_panel import Panel
+from experiments.scoring.prediction_files import read_file
 from experiments.training.wandb_pictures import Picture
 from experiments.trials.result_types import TrialResult
 
@@ -22,8 +22,7 @@ def panel_pictures(
     for key, result in results.items():
         path = result.predictions / f"{name}.png"
         if result.done and path.is_file():
-            with Image.open(path) as file:
-                masks[key] = np.array(file, dtype=np.uint8)
+            masks[key] = read_file(path).values.astype(np.uint8)
     if not set(masks) - {"truth"}:
         return []
     if panel.images is not None:

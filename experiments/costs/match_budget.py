@@ -1,12 +1,12 @@
 """A budget that networks are matched to, and the widths that were found for it; without torch."""
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
+from datamodules.json_file import DamagedError, as_object, read_json
 from experiments.trials.atomic_io import write_json
 
 Json = Mapping[str, Any]  # as it is read
@@ -134,10 +134,15 @@ class MatchedNetwork:
 
     @classmethod
     def from_json(cls, record: Json) -> "MatchedNetwork":
-        """A row of a `match.json`; older ones have no code."""
+        """A row of a `match.json`; older ones have no code.
+
+        Raises:
+            KeyError, TypeError: a field that is not there, or of another type.
+        """
+        record = _checked(record)
         return cls(
             record["family"],
-            MatchBudget.from_json(record["terms"]),
+            MatchBudget.from_json(_checked(record["terms"])),
             record["model"],
             record["width"],
             record["params_m"],
@@ -175,12 +180,52 @@ def read_matches(path: Path) -> list[MatchedNetwork]:
     Raises:
         ValueError: a damaged file.
     """
-    if not path.is_file():
-        return []
+    remedy = "delete it, and widths are measured anew"
     try:
-        return [MatchedNetwork.from_json(record) for record in json.loads(path.read_text())]
-    except (ValueError, KeyError, TypeError):
-        raise ValueError(f"{path} is damaged: delete it, and widths are measured anew") from None
+        rows = read_json(path, remedy)
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise DamagedError(f"{path} cannot be read ({error.strerror}): {remedy}") from None
+    if not isinstance(rows, list):
+        raise DamagedError(f"{path} holds no list of widths: {remedy}")
+    found = []
+    for place, row in enumerate(rows, 1):
+        try:
+            record = as_object(row, f"{path}, row {place},", remedy)
+            found.append(MatchedNetwork.from_json(record))
+        except KeyError as error:
+            lacks = f"{path}, row {place}, lacks the field {error.args[0]}: {remedy}"
+            raise DamagedError(lacks) from None
+        except TypeError as error:
+            raise DamagedError(f"{path}, row {place}: {error}: {remedy}") from None
+    return found
+
+
+_WORDS = ("family", "model", "note", "failed", "code", "kind", "precision", "hardware")
+_WHOLE = ("width", "num_classes", "batch", "threads")
+
+
+def _checked(record: Json) -> Json:
+    """The record, of which every field has its type.
+
+    Raises:
+        TypeError: the first that has not.
+    """
+    for name, value in record.items():
+        kinds: tuple[type, ...] = (float, int)
+        if name in _WORDS:
+            kinds = (str,)
+        elif name in _WHOLE:
+            kinds = (int,)
+        elif name == "terms":
+            kinds = (dict,)
+        elif name == "size":
+            kinds = (list,)
+        finite = not isinstance(value, float) or math.isfinite(value)
+        if type(value) not in kinds or not finite:
+            raise TypeError(f"{name} is {value!r}, needed is {kinds[0].__name__}")
+    return record
 
 
 def write_matches(path: Path, rows: Sequence[MatchedNetwork]) -> None:

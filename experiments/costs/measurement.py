@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from datamodules.json_file import DamagedError, as_object, parse_json
 from experiments.trials.atomic_io import write_json
 from experiments.trials.environment import ALLOCATOR
 
@@ -158,7 +159,12 @@ def measure_isolated(request: MeasurementRequest, threads: int) -> Measurement |
         text=True,
     )
     if done.returncode == 0:
-        return parse_answer(json.loads(done.stdout.splitlines()[-1]))
+        lines = done.stdout.splitlines() or [""]
+        try:
+            answer = parse_json(lines[-1], "what its process answered", "measure it again")
+            return parse_answer(as_object(answer, "what its process answered", "measure it again"))
+        except (DamagedError, KeyError, TypeError) as error:
+            return MeasurementFailure(request.model, f"no measurement came back ({error})")
     if done.returncode < 0:
         name = signal.Signals(-done.returncode).name
         reason = f"ended by {name}{' (out of memory?)' if name == 'SIGKILL' else ''}"

@@ -20,6 +20,7 @@ from experiments.reporting.chart_types import (
     Series,
     Values,
 )
+from experiments.trials.command_line import visible
 from experiments.trials.result_types import FinishedTrial, ObjectBins
 
 POINTS = 60  # of a curve: the loss of single batches is noise in which lines would vanish
@@ -63,7 +64,7 @@ def make_charts(models: Sequence[ModelSummary], evidence: Evidence, val_split: s
     intervals = {model.model: model.miou for model in evidence.models}
     return Charts(
         marks=[
-            Mark(summary.model, i % COLOURS, i // COLOURS % SHAPES)
+            Mark(visible(summary.model), i % COLOURS, i // COLOURS % SHAPES)
             for i, summary in enumerate(models)
         ],
         cost=cost_chart(models, intervals, set(evidence.did_not_train)),

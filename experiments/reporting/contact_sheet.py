@@ -9,11 +9,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
 from datamodules.dataset import Dataset
-from datamodules.labels import IGNORE, LabelSet, UInt8
+from datamodules.labels import IGNORE, LabelSet, UInt8, value_counts
+from datamodules.whole_file import write_whole
+from experiments.reporting.fonts import file_with
 from experiments.reporting.page import render
+from experiments.trials.command_line import visible
 
 _SAMPLE = 256  # labels that are read to choose from: a second or two
 _SIDE = 480  # pixels, at most, of an image on the page
@@ -45,21 +49,23 @@ def write_sheet(data: Dataset, title: str, num: int, output: Path) -> list[Path]
     """Write `output`.png and `output`.html, and return where they are.
 
     Raises:
-        DataError: a file that cannot be read.
+        DataError: a file that cannot be read, or written.
     """
-    masks = {index: data.mask(index) for index in sample(data.groups, _SAMPLE)}
-    present = {index: set(np.unique(mask).tolist()) - {IGNORE} for index, mask in masks.items()}
+    # Counts alone: so many masks of large images would fill the memory.
+    pixels = {index: value_counts(data.mask(index)) for index in sample(data.groups, _SAMPLE)}
+    present = {index: set(np.flatnonzero(n).tolist()) - {IGNORE} for index, n in pixels.items()}
     chosen = choose(present, data.groups, num)
     shots = [_shot(data, index) for index in chosen]
-    legend = _legend(data.labels, [masks[index] for index in chosen])
+    legend = _legend(data.labels, [pixels[index] for index in chosen])
     subtitle = f"{len(shots)} of {len(data.ids)} images"
-    output.parent.mkdir(parents=True, exist_ok=True)
     paths = [Path(f"{output}.png"), Path(f"{output}.html")]
-    _draw(shots, legend, f"{title}: {subtitle}, hatched is not scored").save(paths[0])
+    sheet = _draw(shots, legend, f"{title}: {subtitle}, hatched is not scored")
+    sheet.save(png := io.BytesIO(), "PNG")
     page = render(
         "sheet.html.j2", shots=shots, legend=legend, title=title, subtitle=subtitle, uri=uri
     )
-    paths[1].write_text(page, encoding="utf-8")
+    for path, content in zip(paths, (png.getvalue(), page.encode()), strict=True):
+        write_whole(path, content, "make room, or name another place with --output")
     return paths
 
 
@@ -116,14 +122,13 @@ def _shot(data: Dataset, index: int) -> Shot:
     painted = Image.fromarray(paint(small, data.labels))
     opacity = Image.fromarray(np.where(small == IGNORE, 0, 140).astype(np.uint8))  # of 255
     overlay = Image.composite(painted, photo, opacity)
-    counts = np.bincount(mask.ravel(), minlength=256)[: data.labels.num_classes]
+    counts = value_counts(mask)[: data.labels.num_classes]
     names = [data.labels.names[k] for k in np.argsort(-counts, kind="stable") if counts[k]]
     return Shot(data.ids[index], data.groups[index], photo, overlay, painted, names)
 
 
-def _legend(labels: LabelSet, masks: Sequence[UInt8]) -> list[Key]:
-    counts = np.sum([np.bincount(mask.ravel(), minlength=256) for mask in masks], 0)
-    counts = counts[: labels.num_classes]
+def _legend(labels: LabelSet, pixels: Sequence[npt.NDArray[np.int64]]) -> list[Key]:
+    counts = np.sum(pixels, 0)[: labels.num_classes]
     shares = counts / max(1, counts.sum())
     return [
         Key(label.name, label.colour, float(share))
@@ -148,14 +153,15 @@ def _draw(shots: list[Shot], legend: list[Key], title: str) -> Image.Image:
     keys, top = _place(legend, width)
     sheet = Image.new("RGB", (width, top + sum(rows)), "white")
     draw = ImageDraw.Draw(sheet)
-    draw.text((_GAP, _GAP), title, "black", _font(18))
+    draw.text((_GAP, _GAP), visible(title), "black", _font(18, title))
     for key, x, y in keys:
         draw.rectangle((x, y + 3, x + 12, y + 15), key.colour, "grey")
-        draw.text((x + 18, y), _legend_text(key), "black" if key.share else "grey", _font(14))
+        text = _legend_text(key)
+        draw.text((x + 18, y), text, "black" if key.share else "grey", _font(14, text))
     for i, (shot, height) in enumerate(zip(shots, heights, strict=True)):
         x = _GAP + i % columns * (tile + _GAP)
         y = top + sum(rows[: i // columns])
-        draw.text((x, y), shot.id, "black", _font(14))
+        draw.text((x, y), visible(shot.id), "black", _font(14, shot.id))
         for position, picture in enumerate((shot.photo, shot.overlay, shot.mask)):
             smooth = Image.Resampling.NEAREST if position == 2 else Image.Resampling.LANCZOS
             shown = picture.resize((_PANEL, height), smooth)
@@ -167,7 +173,8 @@ def _place(legend: list[Key], width: int) -> tuple[list[tuple[Key, int, int]], i
     """Where each key goes, in lines below the title, and where the lines end."""
     x, y, places = _GAP, 2 * _GAP + _LINE, []
     for key in legend:
-        length = 18 + round(_font(14).getlength(_legend_text(key))) + 2 * _GAP
+        text = _legend_text(key)
+        length = 18 + round(_font(14, text).getlength(text)) + 2 * _GAP
         if x + length > width and x > _GAP:
             x, y = _GAP, y + _LINE
         places.append((key, x, y))
@@ -176,11 +183,17 @@ def _place(legend: list[Key], width: int) -> tuple[list[tuple[Key, int, int]], i
 
 
 def _legend_text(key: Key) -> str:
-    return f"{key.name} {100 * key.share:.1f} %" if key.share else f"{key.name} –"
+    name = visible(" ".join(key.name.split()))
+    return f"{name} {100 * key.share:.1f} %" if key.share else f"{name} –"
+
+
+def _font(size: int, text: str = "") -> ImageFont.FreeTypeFont:
+    file = file_with(text)
+    return _usual_font(size) if file is None else ImageFont.truetype(file, size)
 
 
 @cache
-def _font(size: int) -> ImageFont.FreeTypeFont:
+def _usual_font(size: int) -> ImageFont.FreeTypeFont:
     font = ImageFont.load_default(size)
     assert isinstance(font, ImageFont.FreeTypeFont)
     return font

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from experiments.analysis.evidence_types import Evidence
 from experiments.analysis.intervals import Interval
 from experiments.analysis.model_summary import ModelSummary
+from experiments.trials.command_line import visible
 
 
 def csv_table(models: Sequence[ModelSummary], evidence: Evidence) -> str:
@@ -28,8 +29,20 @@ def csv_table(models: Sequence[ModelSummary], evidence: Evidence) -> str:
     means = frame.drop(columns=["seed", "repeat"]).groupby("model", sort=False).mean(True)
     known = DataFrame([_known(summary, evidence) for summary in models], index=means.index)
     head = known.pop("init"), known.pop("seeds")
-    text: str = concat([*head, means, known], axis=1).to_csv(lineterminator="\n")
+    frame = concat([*head, means, known], axis=1).rename(index=_cell, columns=_cell).map(_cell)
+    text: str = frame.to_csv(lineterminator="\n")
     return text
+
+
+def _cell(value: object) -> object:
+    """A cell as it is read, not run: spreadsheets take text behind = + - @ for a formula.
+
+    An apostrophe before it says that it is text (OWASP, CSV injection); numbers stay numbers.
+    """
+    if not isinstance(value, str):
+        return value
+    text = visible(value)
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t")) else text
 
 
 def _known(summary: ModelSummary, evidence: Evidence) -> dict[str, object]:

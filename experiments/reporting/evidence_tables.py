@@ -5,13 +5,13 @@ from dataclasses import asdict
 from pathlib import Path
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
 from experiments.analysis.evidence_types import COSTS, Evidence
 from experiments.analysis.intervals import Interval
 from experiments.analysis.replicates import Multiplier, Together
 from experiments.analysis.variance import Components, Spread
+from experiments.reporting.console import PlainConsole
 from experiments.reporting.tables import TARGETS, bounds
 from experiments.trials.atomic_io import write_json
 
@@ -22,7 +22,7 @@ UNITS = {"gmacs": "GMACs", "seconds": "s"}
 
 def show(found: Mapping[Path, Evidence], together: Together, json: Path | None) -> None:
     """Print all of it; also write it where `json` says."""
-    console = Console(highlight=False, markup=False)
+    console = PlainConsole()
     for folder, one in found.items():
         console.print(f"{folder}: {one.question}", soft_wrap=True)
         console.print(one.answer)

@@ -16,11 +16,11 @@ import numpy.typing as npt
 from PIL import Image
 
 from datamodules import open_data
-from datamodules.dataset import Dataset
 from datamodules.labels import IGNORE, DataError, Label, LabelSet, UInt8
 from datamodules.registry import DATASETS
 from experiments.analysis.model_summary import ModelSummary
 from experiments.scoring.counts import image_miou
+from experiments.scoring.prediction_files import read_file
 from experiments.trials.result_types import FinishedTrial, TrialResult
 from experiments.trials.results import finished, per_image
 
@@ -78,7 +78,7 @@ def make_panel(results: Sequence[TrialResult], data_root: Path | None) -> Panel:
     ids = list(spread)
     told = spread if any(spread.values()) else {}
     try:
-        dataset: Dataset = open_data(spec, results[0].protocol.split, data_root)
+        dataset = open_data(spec, results[0].protocol.split, data_root)
         for name in ids:
             if name not in dataset.ids:
                 raise DataError(f"the data set at hand lacks {name}, which was scored")
@@ -137,8 +137,7 @@ def _labels(done: Sequence[FinishedTrial], ids: list[str]) -> LabelSet:
     if keeping is None:
         return LabelSet((Label(0, 0, "nothing was kept", (0, 0, 0)),))
     names = keeping.data.classes
-    with Image.open(_path(keeping, ids[0])) as file:
-        palette = file.getpalette() or []
+    palette = read_file(_path(keeping, ids[0])).palette
     colours = np.array([*palette, *[0] * 768], np.uint8)[: 3 * len(names)].reshape(-1, 3)
     return LabelSet(
         tuple(
@@ -163,8 +162,7 @@ def _layers(panel: Panel, name: str, models: Sequence[ModelSummary]) -> dict[str
         path = _path(summary.trials[0], name)
         if not path.is_file():
             continue
-        with Image.open(path) as file:
-            prediction = np.array(file, dtype=np.uint8)
+        prediction = read_file(path).values.astype(np.uint8)
         errors = None if truth is None else error_map(truth, prediction)
         scored = None if errors is None else errors[errors != IGNORE]
         wrong = None if scored is None else float(scored.sum() / max(scored.size, 1))

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from experiments.analysis.evidence_types import Evidence
 from experiments.analysis.model_summary import ModelSummary, mean_over_seeds
 from experiments.reporting.tables import TARGETS, bounds
+from experiments.trials.command_line import visible
 from experiments.trials.reference import Published, published_of
 from experiments.trials.result_types import BoundaryIou, Cost, FailedTrial, PositionPrior
 
@@ -91,7 +92,7 @@ def _body(
 
 def escape(text: object) -> str:
     """Any text as LaTeX text; line ends become spaces."""
-    return " ".join(str(text).split()).translate(_SPECIAL)
+    return visible(" ".join(str(text).split())).translate(_SPECIAL)
 
 
 def _code(name: str) -> str:

@@ -2,15 +2,18 @@
 
 from pathlib import Path
 
+from experiments.trials.command_line import visible
+
 
 def render(template: str, **values: object) -> str:
-    """A whole page; every value is escaped, and one that is missing is an error."""
+    """A whole page; every value is escaped and seen, and one that is missing is an error."""
     import jinja2
 
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
+        finalize=lambda value: visible(value) if type(value) is str else value,
         trim_blocks=True,
         lstrip_blocks=True,
     )

@@ -7,14 +7,13 @@ all of them, by its rank. Nothing is drawn as pixels, and text stays text.
 import math
 import statistics
 from collections.abc import Callable, Sequence
-from io import BytesIO
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from experiments.analysis.evidence_types import BandEvidence, Evidence
 from experiments.analysis.intervals import Interval
 from experiments.analysis.model_summary import ModelSummary
-from experiments.reporting.plots import COLOURS, GREY, GRID, canvas, look, tidy
+from experiments.reporting.plots import COLOURS, GREY, GRID, canvas, drawn_as, look, tidy
 from experiments.reporting.readme_figures import pareto_axes
 from experiments.trials.result_types import PositionPrior
 
@@ -51,8 +50,8 @@ def paper_figures(
     files = {}
     with rc_context(SETTINGS):  # type: ignore[arg-type]
         for name, figure in drawn(models, evidence, prior).items():
-            files[f"{name}.pdf"] = _file(figure, "pdf", {"CreationDate": None})
-            files[f"{name}.svg"] = _file(figure, "svg", {"Date": None})
+            files[f"{name}.pdf"] = drawn_as(figure, "pdf", None, {"CreationDate": None})
+            files[f"{name}.svg"] = drawn_as(figure, "svg", None, {"Date": None})
     return files
 
 
@@ -68,12 +67,6 @@ def drawn(
         "pairs": pairs(evidence),
     }
     return {name: figure for name, figure in figures.items() if figure is not None}
-
-
-def _file(figure: "Figure", kind: str, metadata: dict[str, None]) -> bytes:
-    buffer = BytesIO()
-    figure.savefig(buffer, format=kind, metadata=metadata)
-    return buffer.getvalue()
 
 
 def _percent(fractions: Sequence[float | None]) -> float:

@@ -1,12 +1,14 @@
 """The one style of all plots: colours, markers, grid, legend, and how a picture gets to disk."""
 
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from experiments.analysis.model_summary import ModelSummary
+from experiments.reporting.fonts import show_every_letter
 from experiments.trials.atomic_io import write_bytes
 
 if TYPE_CHECKING:  # matplotlib is imported where a figure is drawn, so that --help needs none
@@ -90,11 +92,28 @@ def save_figure(figure: "Figure", path: Path, dpi: float | None = None) -> None:
     Args:
         path: its suffix names the format.
         dpi: of pixels; None takes the figure's own.
+
+    Raises:
+        ValueError: a suffix that names no format.
     """
     from matplotlib import rc_context
 
-    kind, buffer = path.suffix.removeprefix("."), BytesIO()
+    kind = path.suffix.removeprefix(".").lower()
+    known = figure.canvas.get_supported_filetypes()
+    if kind not in known:
+        raise ValueError(f"{path} has no suffix of a picture: name it .png, .svg or .pdf")
     dated = {"Date": None} if kind == "svg" else None
     with rc_context({"svg.hashsalt": path.name}):
-        figure.savefig(buffer, format=kind, dpi=dpi or figure.dpi, metadata=dated)
-    write_bytes(path, buffer.getvalue())
+        write_bytes(path, drawn_as(figure, kind, dpi or figure.dpi, dated))
+
+
+def drawn_as(
+    figure: "Figure", kind: str, dpi: float | None, metadata: Mapping[str, None] | None
+) -> bytes:
+    """The figure as a file of a format, with fonts for all its letters."""
+    show_every_letter(figure)
+    buffer = BytesIO()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")  # it has been said
+        figure.savefig(buffer, format=kind, dpi=dpi or "figure", metadata=metadata)
+    return buffer.getvalue()

@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -15,13 +14,15 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from experiments.reporting.console import PlainConsole
+
 _EVERY = 5.0  # seconds between lines of progress where there is no terminal
 
 
 @contextmanager
 def shown_progress(what: str) -> Iterator[Callable[[int, int], None]]:
     """A bar on a terminal, elsewhere a line now and then; nothing for what takes no time."""
-    console = Console(stderr=True)
+    console = PlainConsole(stderr=True)
     if console.is_terminal:
         count = DownloadColumn() if what == "bytes" else MofNCompleteColumn()
         columns = (TextColumn(what), BarColumn(), count, TimeRemainingColumn())

@@ -142,7 +142,7 @@ def _measured(trials: Sequence[FinishedTrial]) -> str:
 
 
 def _classes(first: FinishedTrial) -> list[ClassRow]:
-    pixels = [sum(row) for row in first.confusion]
+    pixels = first.true_pixels
     total = max(sum(pixels), 1)
     return [
         ClassRow(name, count / total)

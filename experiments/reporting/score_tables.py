@@ -9,6 +9,7 @@ from experiments.analysis.evidence_types import BAND
 from experiments.analysis.model_summary import mean_over_seeds, summarise
 from experiments.scoring.stride_ceiling import BAND as CEILING_BAND
 from experiments.scoring.stride_ceiling import CeilingRecord
+from experiments.trials.command_line import visible
 from experiments.trials.result_types import Metrics, TrialResult
 from experiments.trials.results import finished
 
@@ -81,6 +82,12 @@ def variants_table(model: str, metrics: Metrics) -> Table:
         off = "-" if value is None or right is None else f"{100 * (value - right):+.2f}"
         table.add_row(name, _percent(value, 2), off)
     return table
+
+
+def markdown_name(name: str) -> str:
+    """A name as code in a cell of a Markdown table, which ends at a bar and at a line's end."""
+    text = visible(" ".join(name.split())).replace("`", "'").replace("|", r"\|")
+    return f"`{text}`"
 
 
 def _percent(fraction: float | None, digits: int = 1) -> str:

@@ -9,7 +9,7 @@ from rich.table import Table
 from experiments.analysis.evidence_types import Evidence, ModelEvidence
 from experiments.analysis.intervals import Interval, Target
 from experiments.analysis.model_summary import COLUMNS, NO_PATHS, ModelSummary, summarise
-from experiments.reporting.score_tables import boundary_table, class_table
+from experiments.reporting.score_tables import boundary_table, class_table, markdown_name
 from experiments.trials.reference import published_cost
 from experiments.trials.result_types import (
     Cost,
@@ -216,7 +216,7 @@ def markdown(
             known = evidence.model(summary.model)
             texts.append(bounds(known.miou, "{:.1f} to {:.1f}") if known else "")
         init = f" {summary.initial_weights} |" * inits
-        lines.append(f"| `{summary.model}` |{init} {' | '.join(texts)} |")
+        lines.append(f"| {markdown_name(summary.model)} |{init} {' | '.join(texts)} |")
     if prior is not None:
         miou = f" {100 * (prior.metrics.miou or 0.0):.1f} |"
         lines.append(f"| position prior |{' |' * (inits + 5)}{miou}{' |' * bool(evidence)}")

@@ -32,7 +32,7 @@ def bands(
 
     Args:
         truth: (H, W) class indices, 255 for void.
-        prediction: (H, W) class indices; anything at void.
+        prediction: (H, W) class indices, 255 where it gives none: wrong. Anything at void.
         widths: in pixels, ascending.
     """
     assert list(widths) == sorted(widths)
@@ -41,11 +41,12 @@ def bands(
         within += near_other_class(truth, width)
     counted = (within > 0) & (truth != IGNORE)
     band = len(widths) - within[counted].astype(np.int64)
-    cells = (band * num_classes + truth[counted]) * num_classes + prediction[counted]
-    shape = len(widths), num_classes, num_classes
+    predicted = np.minimum(prediction[counted], num_classes)  # void is the last column
+    cells = (band * num_classes + truth[counted]) * (num_classes + 1) + predicted
+    shape = len(widths), num_classes, num_classes + 1
     matrices = np.bincount(cells, minlength=math.prod(shape)).reshape(shape).cumsum(0)
     tp = matrices.diagonal(axis1=1, axis2=2)
-    return np.stack([tp, matrices.sum(1) - tp, matrices.sum(2) - tp], axis=1)
+    return np.stack([tp, matrices.sum(1)[:, :-1] - tp, matrices.sum(2) - tp], axis=1)
 
 
 def near_other_class(truth: UInt8, width: int) -> Mask:
@@ -83,7 +84,7 @@ def boundary_counts(
 
     Args:
         truth: (H, W) class indices, 255 for void.
-        prediction: (H, W) class indices; anything at void.
+        prediction: (H, W) class indices, 255 where it gives none: wrong. Anything at void.
         fraction: d as a part of the image's diagonal, at least 1 pixel. The authors' code
             (boundary-iou-api) takes 0.02 for COCO and LVIS and 0.005, 11 pixels, for Cityscapes.
     """

@@ -15,7 +15,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from datamodules.labels import IGNORE, UInt8
+from datamodules.labels import UInt8
+from datamodules.parent_process import end_with_parent
 from experiments.scoring import boundary, objects
 
 Counts = npt.NDArray[np.int64]
@@ -28,17 +29,28 @@ _ALONE = 32  # images, below which starting processes takes longer than counting
 _CHUNK = 4  # images a process takes at once: so that Ctrl-C ends them in about a second
 
 
+def confusion_with_void(truth: UInt8, prediction: UInt8, num_classes: int) -> Counts:
+    """Counts (K + 1, K + 1) of one image, rows truth, columns prediction; void is last in both."""
+    # Of 16 bits: at most 254 classes and void make 255 rows.
+    rows, columns = np.minimum(truth, num_classes), np.minimum(prediction, num_classes)
+    cells = rows.astype(np.uint16) * np.uint16(num_classes + 1) + columns
+    counts = np.bincount(cells.ravel(), minlength=(num_classes + 1) ** 2)
+    return counts.reshape(num_classes + 1, num_classes + 1)
+
+
 def confusion(truth: UInt8, prediction: UInt8, num_classes: int) -> Counts:
-    """Counts (K, K) of one image; pixels whose truth is 255 never count."""
-    valid = truth != IGNORE
-    cells = truth[valid].astype(np.int64) * num_classes + prediction[valid]
-    return np.bincount(cells, minlength=num_classes**2).reshape(num_classes, num_classes)
+    """Counts (K, K) of one image, of the pixels that are void in neither."""
+    return confusion_with_void(truth, prediction, num_classes)[:-1, :-1]
 
 
 def outcomes(matrix: Counts) -> Counts:
-    """tp, fp and fn of each class, (3, K)."""
+    """tp, fp and fn of each class, (3, K).
+
+    Args:
+        matrix: (K, K), or (K, K + 1) with predicted void, which is an error of the true class.
+    """
     tp = matrix.diagonal()
-    return np.stack([tp, matrix.sum(0) - tp, matrix.sum(1) - tp])
+    return np.stack([tp, matrix.sum(0)[: len(tp)] - tp, matrix.sum(1) - tp])
 
 
 def class_iou(tp: Counts, fp: Counts, fn: Counts) -> Fractions:
@@ -71,6 +83,7 @@ class ImageCounts(NamedTuple):
     """Of one image: what is summed at once, and what is kept of each image."""
 
     matrix: Counts
+    """(K + 1, K + 1), with void last."""
     quarter: Counts
     whole: Counts
     """(3, K) tp, fp and fn."""
@@ -85,14 +98,15 @@ def count(truth: UInt8, prediction: UInt8, num_classes: int) -> ImageCounts:
 
     Args:
         truth: (H, W) class indices, 255 for void.
-        prediction: (H, W) class indices; anything at void.
+        prediction: (H, W) class indices, 255 where it gives none.
     """
-    matrix = confusion(truth, prediction, num_classes)
+    matrix = confusion_with_void(truth, prediction, num_classes)
+    quarter = confusion_with_void(truth[::4, ::4], prediction[::4, ::4], num_classes)
     each = objects.objects(truth, prediction)
     return ImageCounts(
         matrix,
-        outcomes(confusion(truth[::4, ::4], prediction[::4, ::4], num_classes)),
-        outcomes(matrix),
+        outcomes(quarter[:-1]),
+        outcomes(matrix[:-1]),
         boundary.bands(truth, prediction, num_classes).astype(np.int32),
         boundary.boundary_counts(truth, prediction, num_classes, FRACTION).astype(np.int32),
         objects.binned(each, num_classes, objects.AREAS, "area"),
@@ -132,6 +146,7 @@ _work: Callable[[int], object]  # told to each process once, because lists of fi
 
 def _start(work: Callable[[int], object]) -> None:
     global _work
+    end_with_parent()
     _work = work
     cv2.setNumThreads(1)
 

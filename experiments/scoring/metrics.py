@@ -51,7 +51,7 @@ class Scores:
     """Counts of whole images over a split.
 
     Attributes:
-        confusion: (K, K), rows truth, columns prediction, over the whole split.
+        confusion: (K, K), rows truth, columns prediction, over the whole split; void in neither.
         tp, fp, fn: (n, K) for each image.
     """
 
@@ -100,6 +100,7 @@ class FullScores(Scores):
         boundary: (n, 2, K) intersection and union of Boundary IoU.
         area, width: (n, K, bins, 4) of objects by `objects.AREAS` and `objects.WIDTHS`.
         quarter: (3, K) tp, fp and fn of every fourth pixel of every fourth row of all images.
+        with_void: (K + 1, K + 1) over the whole split, with void last.
     """
 
     band: Compact
@@ -109,13 +110,20 @@ class FullScores(Scores):
     area: Counts
     width: Counts
     quarter: Counts
+    with_void: Counts
+
+    @property
+    def unpredicted(self) -> list[int]:
+        """Pixels of each class that are predicted void, (K,); empty if none is."""
+        counts: list[int] = self.with_void[:-1, -1].tolist()
+        return counts if any(counts) else []
 
     def metrics(self) -> Metrics:
         """Those of whole images, those of their parts, and what wrong definitions would give."""
         images = image_miou(self.tp, self.fp, self.fn)
         images = np.sort(images[np.isfinite(images)])
         within = self.band.sum(0)
-        beyond = boundary.interior(outcomes(self.confusion), within)
+        beyond = boundary.interior(outcomes(self.with_void[:-1]), within)
         boundaries = boundary.boundary_iou(self.boundary.sum(0))
         of_parts = {
             "image_miou": ImageMiou(
@@ -136,7 +144,7 @@ class FullScores(Scores):
                 area=_object_bins(self.area.sum(0), objects.AREAS),
                 width=_object_bins(self.width.sum(0), objects.WIDTHS),
             ),
-            "miou_variants": miou_variants(self.tp, self.fp, self.fn, self.quarter),
+            "miou_variants": miou_variants(self.tp, self.fp, self.fn, self.quarter, self.with_void),
         }
         return super().metrics().model_copy(update=of_parts)
 
@@ -176,7 +184,7 @@ def _object_bins(counts: Counts, edges: tuple[int, ...]) -> ObjectBins:
 def full_scores(data: Dataset, images: Iterable[ImageCounts]) -> FullScores:
     """Scores of a split, of the counts of its images in order; matrices are summed, not kept."""
     k = data.labels.num_classes
-    matrix, quarter = np.zeros((k, k), np.int64), np.zeros((3, k), np.int64)
+    matrix, quarter = np.zeros((k + 1, k + 1), np.int64), np.zeros((3, k), np.int64)
     kept = []
     for counts in images:
         matrix += counts.matrix
@@ -189,7 +197,7 @@ def full_scores(data: Dataset, images: Iterable[ImageCounts]) -> FullScores:
         names=data.labels.names,
         ids=list(data.ids),
         groups=list(data.groups),
-        confusion=matrix,
+        confusion=matrix[:-1, :-1],
         tp=tp,
         fp=fp,
         fn=fn,
@@ -198,6 +206,7 @@ def full_scores(data: Dataset, images: Iterable[ImageCounts]) -> FullScores:
         area=area,
         width=width,
         quarter=quarter,
+        with_void=matrix,
     )
 
 
@@ -233,8 +242,8 @@ def score_predictions(
         progress: told the images that are done, and all.
 
     Raises:
-        PredictionError: a file that cannot be read, of another size or without a class somewhere,
-            or values that are neither kind of id.
+        PredictionError: a file that cannot be read or of another size, values that are neither kind
+            of id, or palettes that differ between files or contradict the label table.
     """
     try:
         return _score_predictions(predictions, data, jobs, progress)
@@ -255,6 +264,9 @@ def _score_predictions(
             yield image
 
     scores = full_scores(data, counts())
+    told = predictions.by_palettes(files)
+    if told.ids != predictions.ids:
+        return _score_predictions(told, data, jobs, progress)
     return ScoredPredictions(scores, predictions, predictions.form(files))
 
 

@@ -9,12 +9,14 @@ import math
 
 import numpy as np
 
-from experiments.scoring.counts import Counts, class_iou, finite_mean, image_miou
+from experiments.scoring.counts import Counts, class_iou, finite_mean, image_miou, outcomes
 
 BATCH, PROCESSES = 8, 8  # the usual ones
 
 
-def miou_variants(tp: Counts, fp: Counts, fn: Counts, quarter: Counts) -> dict[str, float | None]:
+def miou_variants(
+    tp: Counts, fp: Counts, fn: Counts, quarter: Counts, matrix: Counts
+) -> dict[str, float | None]:
     """mIoU by each wrong definition, a fraction; None where nothing is scored.
 
     mean of images: of each image's mIoU over its own classes (torchmetrics'
@@ -28,10 +30,16 @@ def miou_variants(tp: Counts, fp: Counts, fn: Counts, quarter: Counts) -> dict[s
         network of output stride 4 may be scored. Thin things are lost in part.
     padded for 8 processes: the first images count twice, to make a multiple of 8 (torch's
         `DistributedSampler`).
+    void as a class, not in the mean: void pixels are errors of what is predicted there (ESPNet's
+        55.64 on CamVid, whose networks learn void as a class).
+    void as a class of its own: in the mean, too, as one class more.
+    predicted void left out: a pixel without a prediction is no error, so that a map gains by
+        leaving out what is hard.
 
     Args:
         tp, fp, fn: (n, K) of each image, in the split's order.
         quarter: (3, K) tp, fp, fn of the resized labels over the split.
+        matrix: (K + 1, K + 1) of the split, with void last.
     """
     images = np.stack([tp, fp, fn])  # (3, n, K)
     num = images.shape[1]
@@ -40,6 +48,7 @@ def miou_variants(tp: Counts, fp: Counts, fn: Counts, quarter: Counts) -> dict[s
     batches = np.add.reduceat(images, np.arange(0, num, BATCH), axis=1)
     # Positions start over at the first image as often as needed.
     padded = np.resize(np.arange(num), PROCESSES * math.ceil(num / PROCESSES))
+    with_void = class_iou(*outcomes(matrix)) if total.any() else np.full(len(matrix), np.nan)
     in_truth = total[0] + total[2] > 0
     return {
         "mean of images": finite_mean(image_miou(*images)),
@@ -50,4 +59,7 @@ def miou_variants(tp: Counts, fp: Counts, fn: Counts, quarter: Counts) -> dict[s
         "micro average": finite_mean(class_iou(*total.sum(1, keepdims=True))),
         "labels resized to 1/4": finite_mean(class_iou(*quarter)),
         f"padded for {PROCESSES} processes": finite_mean(class_iou(*images[:, padded].sum(1))),
+        "void as a class, not in the mean": finite_mean(with_void[:-1]),
+        "void as a class of its own": finite_mean(with_void),
+        "predicted void left out": finite_mean(class_iou(*outcomes(matrix[:-1, :-1]))),
     }

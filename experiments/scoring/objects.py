@@ -38,7 +38,7 @@ def objects(truth: UInt8, prediction: UInt8) -> Objects:
 
     Args:
         truth: (H, W) class indices, 255 for void.
-        prediction: (H, W) class indices; anything at void.
+        prediction: (H, W) class indices, 255 where it gives none: missed. Anything at void.
     """
     prediction = np.where(truth == IGNORE, np.uint8(IGNORE), prediction)
     starts = _starts(truth, prediction)

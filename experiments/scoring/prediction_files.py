@@ -2,17 +2,27 @@
 
 Of a folder its PNG and .npy files are predictions, everything else is ignored. A file belongs to
 the image whose id its name begins with, up to the end, a `_` or a `.`, as Cityscapes' tools name
-them.
+them. Names are compared in one normal form of Unicode.
 """
 
 import io
 from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from datamodules.clutter import is_clutter
+from datamodules.file_names import one_form
+from datamodules.image_decoding import (
+    DecodingError,
+    NoImageError,
+    check_size,
+    label_pixels,
+    open_image,
+)
 from datamodules.labels import UInt8
 from experiments.trials.atomic_io import write_bytes
 
@@ -46,19 +56,24 @@ def find_files(folder: Path, ids: Sequence[str]) -> list[Path]:
     files = sorted(
         path
         for path in folder.iterdir()
-        if path.suffix.lower() in (".png", ".npy") and path.name[0] != "." and path.is_file()
+        if path.suffix.lower() in (".png", ".npy") and not is_clutter(path.name) and path.is_file()
     )
     if not files:
         raise PredictionError(f"{folder} holds no PNG and no .npy file: name the folder that does")
-    known, owners, strange = set(ids), dict[str, Path](), []
+    known = {one_form(id): id for id in ids}
+    owners, strange = dict[str, Path](), []
     for path in files:
-        id = _owner(path.stem, known)
+        name = _owner(one_form(path.stem), known)
+        id = None if name is None else known[name]
         if id is None:
             strange.append(path.name)
         elif id in owners:
+            both = owners[id].name, path.name
+            same = one_form(both[0]) == one_form(both[1])
+            forms = f" (in two normal forms of Unicode, {both[0]!a} and {both[1]!a})" * same
             raise PredictionError(
-                f"{folder} has two files for the image {id}, {owners[id].name} and {path.name}: "
-                "keep one of them"
+                f"{folder} has two files for the image {id}, {both[0]} and {both[1]}{forms}: keep "
+                "one of them"
             )
         else:
             owners[id] = path
@@ -88,21 +103,34 @@ def _owner(stem: str, ids: Collection[str]) -> str | None:
     return next((stem[:end] for end in ends if stem[:end] in ids), None)
 
 
-def read_file(path: Path) -> tuple[Integers, str]:
-    """Values (H, W) as they are in the file, and what kind of file it is.
+class PredictionFile(NamedTuple):
+    """Values (H, W) as they are in a file, what kind of file it is, and the RGB of its palette."""
+
+    values: Integers
+    kind: str
+    palette: bytes
+
+
+def read_file(path: Path) -> PredictionFile:
+    """What a prediction file holds.
 
     Raises:
         PredictionError: a damaged file, or other than one channel of whole numbers.
     """
-    kind = "npy"
+    kind, palette = "npy", b""
     try:
         if path.suffix.lower() == ".npy":
-            with path.open("rb") as stream:
-                values = np.lib.format.read_array(stream, allow_pickle=False)
+            values = _read_array(path)
         else:
-            with Image.open(path, formats=["PNG"]) as file:
-                kind, values = file.mode, np.asarray(file)
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
+            with path.open("rb") as stream, open_image(stream, path, photograph=False) as file:
+                if file.format != "PNG":
+                    raise DecodingError(f"{path} is no PNG but {file.format}: save it as PNG")
+                if getattr(file, "n_frames", 1) > 1:
+                    raise DecodingError(f"{path} is animated: save one picture")
+                kind, (values, palette) = file.mode, label_pixels(file, stream, path)
+    except Exception as error:  # whatever a damaged file makes a decoder raise
+        if isinstance(error, DecodingError) and not isinstance(error, NoImageError):
+            raise PredictionError(str(error)) from None
         what = "PNG" if path.suffix.lower() == ".png" else ".npy of numbers"
         raise PredictionError(f"{path} is damaged or no {what}: write it again") from error
     if kind != "npy" and kind not in _MODES:
@@ -113,4 +141,18 @@ def read_file(path: Path) -> tuple[Integers, str]:
         raise PredictionError(
             f"{path} holds {values.dtype} of shape {values.shape}: whole numbers (H, W) are needed"
         )
-    return values, _MODES.get(kind, ".npy")
+    return PredictionFile(values, _MODES.get(kind, ".npy"), palette)
+
+
+def _read_array(path: Path) -> Integers:
+    """An array whose header does not promise more than the file has: it may say 90 TiB.
+
+    Raises:
+        ValueError: another file.
+        DecodingError: too large an array.
+    """
+    with np.errstate(over="raise"):  # of the product of its shape
+        mapped = np.load(path, mmap_mode="r", allow_pickle=False)  # takes no memory yet
+    if mapped.ndim == 2:
+        check_size(path, mapped.shape[1], mapped.shape[0], photograph=False)
+    return np.array(mapped)

@@ -1,5 +1,6 @@
 """What a trial notes while it runs: first losses, where it is, how long it took, a panel."""
 
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,23 @@ from experiments.training.wandb_pictures import Picture
 from experiments.training.wandb_run import Mirror
 from experiments.trials.atomic_io import write_json
 from experiments.trials.history import FIRST_LOSSES
+
+
+class OwnSignals(Callback):
+    """Keeps what the process does when it is asked to end.
+
+    Lightning's handler of SIGTERM waits for the other processes in a broadcast, which they do not
+    join, and then ends with status 0.
+    """
+
+    def __init__(self) -> None:
+        self.handler = signal.getsignal(signal.SIGTERM)
+
+    def on_train_start(self, *_: object) -> None:
+        signal.signal(signal.SIGTERM, self.handler)
+
+    def on_predict_start(self, *_: object) -> None:
+        signal.signal(signal.SIGTERM, self.handler)
 
 
 class Clock(Callback):

@@ -29,5 +29,5 @@ def evaluate(evaluation: Evaluation, show_progress: ShowProgress) -> Evaluated:
     if report.inspected and not any(summary.pixels):
         return Evaluated([], result.predictions)
     scores = score_folder(result.predictions, data)
-    result = result.scored(scores.confusion.tolist(), scores.metrics())
+    result = result.scored(scores.confusion.tolist(), scores.metrics(), scores.unpredicted)
     return Evaluated(comparison.keep(result, scores.arrays()), result.predictions)

@@ -63,7 +63,8 @@ def with_origin(result: FinishedTrial, weights: Path, sha256: str) -> FinishedTr
 
 
 def _differences(ours: PredictionOrigin, path: Path) -> list[str]:
-    theirs = read_record(path, PredictionOrigin)
+    remedy = "delete it with the predictions beside it, or name another folder with --out"
+    theirs = read_record(path, PredictionOrigin, remedy)
     return [
         n for n in PredictionOrigin.model_fields if getattr(theirs, n, None) != getattr(ours, n)
     ]

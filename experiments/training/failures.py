@@ -2,8 +2,11 @@
 
 The process that keeps the folder of a trial writes its failure as the result. Another rank, which
 may fail alone and then end the others, leaves a small file beside it for whoever waits for them.
+One that only lost the others leaves none: the cause is theirs.
 """
 
+import contextlib
+import time
 from pathlib import Path
 
 from datamodules.labels import DataError
@@ -21,6 +24,9 @@ def failure_of(error: Exception) -> Failure:
     text = " ".join(text.split()) or type(error).__name__
     if kind == "diverged":
         return Failure(kind=kind, reason=f"did not train under this recipe: {text}")
+    if lost_others(error):
+        known_as = "the other processes of this trial were lost, perhaps killed for want of memory"
+        return Failure(kind="killed", reason=f"{known_as}: {text}")
     known = isinstance(error, ValueError | OSError)
     return Failure(kind=kind, reason=text if known else f"{type(error).__name__}: {text}")
 
@@ -40,15 +46,40 @@ def _kind(error: Exception) -> FailureKind:
     return "data" if isinstance(error, DataError) else "other"
 
 
+def lost_others(error: Exception) -> bool:
+    """Whether it says no more than that other ranks do not answer."""
+    import torch
+
+    # Gloo raises a RuntimeError that only its text, with a path of its source, tells from others.
+    if isinstance(error, RuntimeError) and "gloo" in str(error):
+        return True
+    return torch.distributed.is_available() and isinstance(error, torch.distributed.DistError)
+
+
+def first_cause(folder: Path, error: Exception, seconds: float = 2.0) -> Failure:
+    """The failure that came first on any rank, where this one has met `error`.
+
+    Args:
+        seconds: to wait for the word of another rank, whose end is noticed before it is said.
+    """
+    deadline = time.monotonic() + (seconds if lost_others(error) else 0)
+    while not (left := left_failures(folder)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return left[0] if left else failure_of(error)
+
+
 def leave_failure(folder: Path, failure: Failure) -> None:
     """Leave the failure of this rank, which keeps no result."""
     write_record(folder / f"failure-rank{global_rank()}.json", failure)
 
 
 def left_failures(folder: Path) -> list[Failure]:
-    """Failures that ranks have left, in their order."""
-    read = (read_record(path, Failure) for path in _left(folder))
-    return [failure for failure in read if failure is not None]
+    """Failures that ranks have left, the first one first."""
+    found = []
+    for path in _left(folder):
+        with contextlib.suppress(ValueError):  # damaged: there is more than one way to the reason
+            found.append(read_record(path, Failure))
+    return [failure for failure in found if failure is not None]
 
 
 def clear_failures(folder: Path) -> None:
@@ -58,4 +89,4 @@ def clear_failures(folder: Path) -> None:
 
 
 def _left(folder: Path) -> list[Path]:
-    return sorted(folder.glob("failure-rank*.json"))
+    return sorted(folder.glob("failure-rank*.json"), key=lambda path: path.stat().st_mtime_ns)

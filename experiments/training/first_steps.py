@@ -10,8 +10,8 @@ from tempfile import TemporaryDirectory
 
 import torch
 
-from experiments.training.callbacks import FirstLosses
-from experiments.training.hardware import environment_now
+from experiments.training.callbacks import FirstLosses, OwnSignals
+from experiments.training.hardware import cluster_environment, environment_now
 from experiments.training.requested_trial import RequestedTrial
 from experiments.training.trainer import build_trainer, fit, prepare
 from experiments.trials.result_types import Environment
@@ -44,7 +44,8 @@ def train_first_steps(ours: RequestedTrial, num_steps: int, perturbed: bool) -> 
             trial,
             devices=resources.devices,
             num_nodes=resources.num_nodes,
-            callbacks=[FirstLosses(lambda _, loss: losses.append(loss), num_steps)],
+            cluster=cluster_environment(),
+            callbacks=[OwnSignals(), FirstLosses(lambda _, loss: losses.append(loss), num_steps)],
             first_steps=num_steps,
         )
         fit(trainer, prepared)

@@ -1,4 +1,4 @@
-"""What the machine of a trial is, and how much of it a trial takes."""
+"""What the machine of a trial is, how much of it a trial takes, and who starts its processes."""
 
 import os
 import sys
@@ -6,9 +6,14 @@ import sys
 import lightning
 import timm
 import torch
+from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
+from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 
 from experiments.costs.device import hardware, this_device
 from experiments.trials.environment import num_jobs
+from experiments.trials.launch import here
 from experiments.trials.result_types import Environment
 
 
@@ -34,6 +39,15 @@ def reading_processes(devices: int) -> int:
     """For each training process: one where they share its cores."""
     cores = os.cpu_count() or 1
     return min(8, max(1, cores // (devices * num_jobs()) - 1)) if torch.cuda.is_available() else 1
+
+
+def cluster_environment() -> ClusterEnvironment:
+    """What Lightning asks for the place of this process, which it does not find out itself."""
+    if here().launcher == "torchrun":
+        return TorchElasticEnvironment()
+    if here().launcher == "srun":
+        return SLURMEnvironment(auto_requeue=False)
+    return LightningEnvironment()
 
 
 def warn_emulated(precision: str) -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import lightning as L
 import torch
+from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.plugins.layer_sync import LayerSync
@@ -78,11 +80,14 @@ def build_trainer(
     loggers: Sequence[Logger] = (),
     callbacks: Sequence[Callback] = (),
     first_steps: int | None = None,
+    cluster: ClusterEnvironment | None = None,
 ) -> L.Trainer:
     """Lightning's trainer with nothing of its own that could change a number.
 
     Args:
         identity: without it, no trial goes on from the checkpoints.
+        cluster: who has started its processes; None where it starts them itself. Lightning's own
+            guess takes variables of a job script for it, and their number of tasks for ours.
         first_steps: stop after so many, and never validate; None trains and validates in full.
     """
     recipe, gpu = trial.recipe, torch.cuda.is_available()
@@ -98,7 +103,11 @@ def build_trainer(
         strategy=DDPStrategy(process_group_backend=backend, timeout=timedelta(minutes=30))
         if several
         else "auto",
-        plugins=[WholeFiles(), *([TimmSyncBatchNorm()] if gpu and several else [])],
+        plugins=[
+            WholeFiles(),
+            cluster or LightningEnvironment(),
+            *([TimmSyncBatchNorm()] if gpu and several else []),
+        ],
         precision=recipe.precision,  # type: ignore[arg-type]
         max_steps=min(first_steps or recipe.steps, recipe.steps),
         limit_val_batches=None if first_steps is None else 0,

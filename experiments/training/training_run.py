@@ -1,8 +1,13 @@
 """The work of a trial with Lightning: it trains, predicts, scores and measures."""
 
-from experiments.training.callbacks import Clock, FirstLosses, Progress
+from experiments.training.callbacks import Clock, FirstLosses, OwnSignals, Progress
 from experiments.training.checkpoints import PredictionWriter
-from experiments.training.hardware import environment_now, reading_processes, warn_emulated
+from experiments.training.hardware import (
+    cluster_environment,
+    environment_now,
+    reading_processes,
+    warn_emulated,
+)
 from experiments.training.loggers import Dashboard, History, LastPoint
 from experiments.training.requested_trial import RequestedTrial
 from experiments.training.trainer import build_trainer, fit, log_every, predict, prepare
@@ -38,8 +43,10 @@ def train_and_score(ours: RequestedTrial, identity: TrialIdentity) -> Scored | N
         identity,
         devices=resources.devices,
         num_nodes=resources.num_nodes,
+        cluster=cluster_environment(),
         loggers=[history, dashboard],
         callbacks=[
+            OwnSignals(),
             PredictionWriter(trial.folder / "predictions"),
             clock,
             FirstLosses(history.log_first_loss),

@@ -36,7 +36,8 @@ def score_and_measure(
     scores = score_folder(result.predictions, test)
     cost = _cost(result.model, network, precision, test, memory)
     done = result.model_copy(update={"cost": cost})
-    return Scored(done.scored(scores.confusion.tolist(), scores.metrics()), scores.arrays())
+    done = done.scored(scores.confusion.tolist(), scores.metrics(), scores.unpredicted)
+    return Scored(done, scores.arrays())
 
 
 def _cost(

@@ -4,7 +4,13 @@ import logging
 import traceback
 import warnings
 
-from experiments.training.failures import failure_of, leave_failure
+from experiments.training.failures import (
+    clear_failures,
+    failure_of,
+    first_cause,
+    leave_failure,
+    lost_others,
+)
 from experiments.training.requested_trial import RequestedTrial, requested
 from experiments.training.trial_request import TrialRequest
 from experiments.trials.result_types import Failure, TrialIdentity
@@ -26,12 +32,13 @@ def run_trial(request: TrialRequest) -> Failure | None:
         if not trial.prepare(ours.data_hash):
             print(f"done already: {trial.result_path}")
             return None
+        clear_failures(trial.folder)
         identity = trial.start(ours.data_hash)
         try:
             _finish(ours, identity)
         except Exception as error:
             traceback.print_exc()
-            failure = failure_of(error)
+            failure = first_cause(trial.folder, error)
             write_record(trial.result_path, identity.fail(trial.result_path, failure))
             return failure
     return None
@@ -78,7 +85,8 @@ def run_other_rank(request: TrialRequest) -> Failure | None:
     except Exception as error:
         traceback.print_exc()
         failure = failure_of(error)
-        leave_failure(ours.trial.folder, failure)
+        if not lost_others(error):
+            leave_failure(ours.trial.folder, failure)
         return failure
     return None
 

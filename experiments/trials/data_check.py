@@ -57,8 +57,8 @@ def check_data(
     for name in names:
         if report.inspected and not any(report.splits[name].pixels):
             raise DataError(
-                f"the split {name} of {recipe.data} has no label that is scored: name another, as "
-                "--set test_split=val"
+                f"the split {name} of {recipe.data} has no label that is scored: "
+                f"{_instead(recipe, name, report)}"
             )
     sizes = set(report.splits[recipe.train_split].sizes)
     if recipe.crop_on == "device" and len(sizes) > 1:
@@ -73,6 +73,20 @@ def check_data(
             "give a weight for each (--set class_weights=1,2,...) or --set class_weights=none"
         )
     return report
+
+
+def _instead(recipe: Recipe, name: str, report: CheckReport) -> str:
+    """What to do where a split has no labels."""
+    if name == recipe.train_split:
+        return "there is nothing to learn from it, so name another with --set train_split="
+    if name != recipe.val_split and any(report.splits[recipe.val_split].pixels):
+        return f"name another, as --set test_split={recipe.val_split}"
+    parts = f"train_split={recipe.train_split}~rest --set "
+    field = "val_split" if name == recipe.val_split else "test_split"
+    parts += f"{field}={recipe.train_split}~held"
+    if name == recipe.val_split == recipe.test_split:
+        parts += f" --set test_split={recipe.train_split}~held"
+    return f"hold groups of the training images out for it, with --set {parts}"
 
 
 def data_hash(recipe: Recipe, root: Path | None) -> str:

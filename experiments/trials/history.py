@@ -1,9 +1,12 @@
 """What a trial logged while it trained."""
 
-import json
+import math
 from collections.abc import Sequence
+from itertools import count, takewhile
 from pathlib import Path
 
+from datamodules.json_file import DamagedError, parse_json
+from experiments.trials.command_line import complain
 from experiments.trials.result_types import Curve
 
 HISTORY = "metrics.jsonl"
@@ -16,16 +19,37 @@ Points = list[dict[str, float]]
 def read_points(path: Path) -> Points:
     """All that was logged, a point a step in rising order; none without the file.
 
-    A resumed run repeats the steps since its checkpoint; what a step says last counts.
+    A resumed run repeats the steps since its checkpoint; what a step says last counts. A line that
+    a kill cut short, whose step came again, or that is damaged is left out, which is said.
+
+    Raises:
+        OSError: something else than a file.
     """
     points: dict[int, dict[str, float]] = {}
-    for line in path.read_text().splitlines() if path.is_file() else ():
-        try:
-            point = json.loads(line)
-        except json.JSONDecodeError:  # a line that a kill cut short; its step came again
-            continue
-        points[point["step"]] = points.get(point["step"], {}) | point
+    try:
+        lines = [line for line in path.read_bytes().splitlines() if line.strip()]
+    except FileNotFoundError:
+        return []
+    whole = [point for line in lines if (point := _point(line))]
+    for point in whole:
+        step = int(point["step"])
+        points[step] = points.get(step, {}) | point
+    if len(whole) < len(lines):
+        lost = len(lines) - len(whole)
+        complain(f"{path}: {lost} of {len(lines)} lines are cut or damaged, and are left out")
     return [points[step] for step in sorted(points)]
+
+
+def _point(line: bytes) -> dict[str, float] | None:
+    """The numbers of a line; None for one that is damaged."""
+    try:
+        value = parse_json(line, "", "")
+    except DamagedError:
+        return None
+    if not isinstance(value, dict) or type(value.get("step")) is not int:
+        return None
+    numbers = [type(number) in (int, float) and math.isfinite(number) for number in value.values()]
+    return value if all(numbers) else None
 
 
 def curve_of(points: Sequence[dict[str, float]]) -> Curve:
@@ -37,8 +61,13 @@ def curve_of(points: Sequence[dict[str, float]]) -> Curve:
     return Curve(
         train=values("train/loss"),
         val=values("val/miou"),
-        first_losses=tuple(loss for _, loss in values(FIRST_LOSS)),
+        first_losses=_unbroken(dict(values(FIRST_LOSS))),
     )
+
+
+def _unbroken(losses: dict[int, float]) -> tuple[float, ...]:
+    """Losses from the first step on, up to one that is not known: their places tell the steps."""
+    return tuple(losses[step] for step in takewhile(losses.__contains__, count(1)))
 
 
 def points_of(curve: Curve) -> Points:

@@ -10,12 +10,17 @@ from typing import Any, Union, get_args, get_origin
 from datamodules import dataset_info
 from experiments.recipes import RECIPES
 from experiments.trials.recipe import Recipe, RecipeRequest
-from models.registry import MIN_SIDE, nearest
+from models.registry import nearest
 
 # Of the fields that `--set` changes: a name follows from them, a tuning from a search.
 _TYPES = {f.name: f.type for f in dataclasses.fields(Recipe) if f.name not in ("name", "tuning")}
 
 Value = bool | int | float | str | None | tuple[int, ...] | tuple[float, ...]
+
+
+def known_recipes() -> dict[str, str]:
+    """Recipes by name, with the first line of what they say of themselves."""
+    return {name: (function.__doc__ or "").partition("\n")[0] for name, function in RECIPES.items()}
 
 
 def load(request: RecipeRequest) -> Recipe:
@@ -122,20 +127,6 @@ def _convert(text: str, kind: Any) -> Value:
         return {"true": True, "false": False}[text.lower()]
     value: Value = kind(text)
     return value
-
-
-def parse_size(text: str, flag: str = "--size") -> tuple[int, int]:
-    """Height and width of a text as 1024x2048.
-
-    Raises:
-        ValueError: another text, or a side that no network takes.
-    """
-    height, _, width = text.partition("x")
-    if not (height.isdecimal() and width.isdecimal()) or min(int(height), int(width)) < MIN_SIDE:
-        raise ValueError(
-            f"{flag} is {text!r}: give height x width of at least {MIN_SIDE}, as 360x480"
-        )
-    return int(height), int(width)
 
 
 def _show(value: Value) -> str:

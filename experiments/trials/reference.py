@@ -66,9 +66,22 @@ class Published:
 
 @cache
 def published(path: Path = REFERENCE) -> tuple[Published, ...]:
-    """Every row of the file, which is read once a process."""
-    with path.open(newline="", encoding="utf-8") as file:
-        return tuple(_published(**line) for line in csv.DictReader(file))
+    """Every row of the file, which is read once a process.
+
+    Raises:
+        ValueError: a line that cannot be read, by its number.
+    """
+    found = []
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        reader = csv.DictReader(file)
+        try:
+            found += [_published(**line) for line in reader]
+        except (KeyError, TypeError, ValueError, csv.Error) as error:
+            raise ValueError(
+                f"{path}, line {reader.line_num}, is no published number ({error}): mend it, or "
+                "take the file of this version"
+            ) from None
+    return tuple(found)
 
 
 def published_of(model: str) -> list[Published]:

@@ -4,6 +4,8 @@ Scores are fractions unless a name says percent. A score that cannot be given, a
 that neither truth nor prediction has, is None.
 """
 
+from collections.abc import Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -300,6 +302,8 @@ class FinishedTrial(TrialResult):
 
     Attributes:
         confusion: pixels, rows truth, columns prediction.
+        unpredicted: pixels of each class that are predicted void: errors in no column of
+            `confusion`. Empty where there is none, as in every prediction of ours.
         per_image_sha256: of `per_image.npz`, which belongs to this scoring and no other; None in
             files of schema 1.
         checkpoint, precision: of an evaluation of single weights.
@@ -308,6 +312,7 @@ class FinishedTrial(TrialResult):
     init: Initialisation | None = None
     data: Data
     confusion: tuple[tuple[Count, ...], ...]
+    unpredicted: tuple[Count, ...] = Field(default=(), exclude_if=lambda pixels: not pixels)
     metrics: Metrics
     per_image_sha256: str | None = None
     cost: Cost | None = None
@@ -316,16 +321,27 @@ class FinishedTrial(TrialResult):
     checkpoint: Checkpoint | None = None
     precision: str | None = None
 
-    def scored(self, confusion: list[list[int]], metrics: Metrics) -> "FinishedTrial":
+    def scored(
+        self, confusion: list[list[int]], metrics: Metrics, unpredicted: Sequence[int] = ()
+    ) -> "FinishedTrial":
         """With these scores instead of its own."""
-        return FinishedTrial(**{**dict(self), "confusion": confusion, "metrics": metrics})
+        counts = {"confusion": confusion, "unpredicted": unpredicted}
+        return FinishedTrial(**{**dict(self), **counts, "metrics": metrics})
 
     @model_validator(mode="after")
     def _fits(self) -> "FinishedTrial":
         size = len(self.data.classes)
         if {len(self.confusion), *map(len, self.confusion)} != {size}:
             raise ValueError(f"confusion has to be {size} x {size}, a row and column a class")
+        if len(self.unpredicted) not in (0, size):
+            raise ValueError(f"unpredicted has to be empty or of {size} counts, one a class")
         return self
+
+    @property
+    def true_pixels(self) -> list[int]:
+        """Pixels of each class in the truth that were scored."""
+        rows = map(sum, self.confusion)
+        return [row + void for row, void in zip_longest(rows, self.unpredicted, fillvalue=0)]
 
     @property
     def miou(self) -> float:

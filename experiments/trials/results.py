@@ -5,22 +5,25 @@ Nothing here imports torch, so that a report or a notebook starts anywhere in a 
 
 import hashlib
 import io
-import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import math
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
-from zipfile import BadZipFile
 
 import numpy as np
 from pydantic import BaseModel, ValidationError
 
-from datamodules.json_file import as_object, read_json
-from experiments.trials import schema1
+from datamodules.clutter import is_clutter
+from datamodules.json_file import DamagedError, as_object, read_json
+from experiments.trials import image_counts, schema1
 from experiments.trials.atomic_io import write_bytes, write_json
 from experiments.trials.result_types import (
     SCHEMA,
     FailedTrial,
     FinishedTrial,
+    Metrics,
     PositionPrior,
     TrialIdentity,
     TrialResult,
@@ -31,9 +34,14 @@ COUNTS = "per_image.npz"
 IDENTITY = "trial.json"  # of a trial that has started
 PRIOR = "position-prior.json"
 EVALUATED = "evaluated"  # folder of what `experiments.evaluate` makes of a trial
+PRIOR_AGAIN = "delete it, and experiments.compare makes it again"
+AGAIN = "delete it to run the trial again"  # the remedy for what only a trial can make
 TUNED = "tuned.json"  # beside a tuned network's result: the trials it was chosen from
 
-Arrays = dict[str, np.ndarray]
+# `seed0 (1)`, `seed0 copy 2`, `seed0 - Copy`, `seed0 (another copy)`; no name of ours has a blank.
+_COPY = re.compile(r"( \(\d+\)| copy( \d+)?| - Copy( \(\d+\))?| \((\w+ )?copy\))$")
+
+Arrays = image_counts.Arrays
 Json = dict[str, Any]  # what a file holds, before it is checked
 M = TypeVar("M", bound=BaseModel)
 R = TypeVar("R", bound=TrialResult)
@@ -59,7 +67,9 @@ def read_result(path: Path) -> FinishedTrial | FailedTrial | None:
     record["path"] = path
     if "failure" in record:
         return _validated(FailedTrial, record, path)
-    return _validated(FinishedTrial, record, path)
+    result = _validated(FinishedTrial, record, path)
+    _check_classes(result.data.classes, result.metrics, path, AGAIN)
+    return result
 
 
 def write_result(result: TrialResult, counts: Mapping[str, Any] | None = None) -> TrialResult:
@@ -94,25 +104,19 @@ def per_image(result: FinishedTrial) -> Arrays | None:
     Raises:
         ValueError: a damaged file, or one of another scoring than the result.
     """
-    path = result.path.parent / COUNTS
-    if not path.is_file():
-        return None
+    path, kept = result.path.parent / COUNTS, result.per_image_sha256
     again = "score the trial's predictions with python -m experiments.score --again"
-    content = path.read_bytes()
-    kept = result.per_image_sha256
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        if kept is None:
+            return None
+        raise ValueError(f"{path} is gone, to which {result.path.name} belongs: {again}") from None
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read ({error.strerror}): {again}") from None
     if kept is not None and hashlib.sha256(content).hexdigest() != kept:
         raise ValueError(f"{path} is not of the scoring that {result.path.name} holds: {again}")
-    try:
-        with np.load(io.BytesIO(content)) as arrays:
-            counts = dict(arrays)
-        if "tp" not in counts:
-            return None
-        pixels = int(counts["tp"].sum()) + int(counts["fn"].sum())
-    except (OSError, EOFError, ValueError, KeyError, BadZipFile) as error:
-        raise ValueError(f"{path} is damaged ({error}): {again}") from None
-    if pixels != sum(map(sum, result.confusion)):
-        raise ValueError(f"{path} counts other pixels than {result.path.name}: {again}")
-    return counts
+    return image_counts.read_counts(content, path, result.confusion, result.true_pixels, again)
 
 
 def read_results(folder: Path | str) -> list[FinishedTrial | FailedTrial]:
@@ -124,10 +128,35 @@ def read_results(folder: Path | str) -> list[FinishedTrial | FailedTrial]:
     folder = Path(folder)
     if not folder.is_dir():
         raise ValueError(f"no results folder at {folder.absolute()}: run a comparison first")
-    paths = sorted(folder.rglob(RESULT))
-    # What `evaluate` left beside a trial has another protocol or split.
-    found = (read_result(p) for p in paths if EVALUATED not in p.relative_to(folder).parts)
+    paths = sorted(_listed(folder))
+    found = map(read_result, paths)
     return [result for result in found if result is not None]
+
+
+def _listed(folder: Path) -> Iterator[Path]:
+    """Every result file below a folder, also one that is none and has to be said so.
+
+    Passed over are clutter, folders that a file manager copied beside their original, and what
+    `evaluate` left beside a trial, which has another protocol or split.
+
+    Raises:
+        OSError: a folder that cannot be read.
+    """
+
+    def refuse(error: OSError) -> None:
+        raise error
+
+    for at, folders, files in os.walk(folder, onerror=refuse):
+        if RESULT in (*folders, *files):
+            yield Path(at, RESULT)
+        here = {*folders}
+        folders[:] = [
+            name
+            for name in folders
+            if not is_clutter(name)
+            and name != EVALUATED
+            and not (_COPY.search(name) and _COPY.sub("", name) in here)
+        ]
 
 
 def finished(results: Iterable[TrialResult]) -> list[FinishedTrial]:
@@ -172,27 +201,38 @@ def read_identity(folder: Path) -> TrialIdentity | None:
     return _validated(TrialIdentity, record, path)
 
 
-def read_record(path: Path, kind: type[M]) -> M | None:
+def read_record(path: Path, kind: type[M], remedy: str = AGAIN) -> M | None:
     """A typed record that `write_record` wrote; None where there is no file.
+
+    Args:
+        remedy: the end of the sentence about a damaged one.
 
     Raises:
         ValueError: a damaged file, with the field and what it needs.
     """
-    record = _read_json(path)
-    return None if record is None else _validated(kind, record, path)
+    record = _read_json(path, remedy)
+    return None if record is None else _validated(kind, record, path, remedy)
 
 
 def read_prior(folder: Path, results: Sequence[TrialResult]) -> PositionPrior | None:
     """Scores of the position prior that `compare` left in a folder; None if of other data."""
     path = folder / PRIOR
-    record = _read_json(path)
+    record = _read_json(path, PRIOR_AGAIN)
     if record is None:
         return None
     if "metrics" not in record:  # as versions before 0.2 wrote it
         scores = {key: value for key, value in record.items() if key != "data"}
         record = {"data": record.get("data"), "metrics": schema1.metrics(scores)}
-    prior = _validated(PositionPrior, record, path)
+    prior = _validated(PositionPrior, record, path, PRIOR_AGAIN)
+    for result in finished(results) if prior.metrics.iou else ():
+        _check_classes(result.data.classes, prior.metrics, path, PRIOR_AGAIN)
     return prior if any(result.hashes.data == prior.data for result in results) else None
+
+
+def _check_classes(classes: Iterable[str], metrics: Metrics, path: Path, remedy: str) -> None:
+    lacking = next((name for name in classes if name not in metrics.iou), None)
+    if lacking is not None:
+        raise DamagedError(f"{path}: metrics.iou lacks the class {lacking}: {remedy}")
 
 
 def publish(results: Sequence[TrialResult], folder: Path, panel: Sequence[str]) -> None:
@@ -212,40 +252,41 @@ def publish(results: Sequence[TrialResult], folder: Path, panel: Sequence[str]) 
         source = result.path.parent
         names = [RESULT, COUNTS, *(f"predictions/{id}.png" for id in panel)]
         names += [name for name in (TUNED,) if (source / name).is_file()]
-        (target / "predictions").mkdir(parents=True, exist_ok=True)
         for name in names:
-            shutil.copyfile(source / name, target / name)
+            write_bytes(target / name, (source / name).read_bytes())
         prior = source.parent.parent / PRIOR
         if prior.is_file():
-            shutil.copyfile(prior, folder / PRIOR)
+            write_bytes(folder / PRIOR, prior.read_bytes())
 
 
-def _read_json(path: Path) -> Json | None:
+def _read_json(path: Path, remedy: str = AGAIN) -> Json | None:
     """The object that a file holds; None where there is none.
 
     Raises:
-        ValueError: a file that holds none.
+        ValueError: a file that holds none, or that cannot be read, as a folder of its name.
     """
-    if not path.is_file():
+    try:
+        value = read_json(path, remedy)
+    except (FileNotFoundError, NotADirectoryError):
         return None
-    remedy = "delete it to run the trial again"
-    return as_object(read_json(path, remedy), str(path), remedy)
+    except OSError as error:
+        raise DamagedError(f"{path} cannot be read ({error.strerror}): {remedy}") from None
+    return as_object(value, str(path), remedy)
 
 
 def _upgraded(upgrade: Callable[[Json], Json], record: Json, path: Path) -> Json:
     try:
         return upgrade(record)
     except KeyError as error:
-        raise ValueError(
-            f"{path} lacks the field {error.args[0]}: delete it to run the trial again"
-        ) from None
-    except (AttributeError, TypeError) as error:
-        raise ValueError(
-            f"{path} has a damaged field ({error}): delete it to run the trial again"
-        ) from None
+        raise ValueError(f"{path} lacks the field {error.args[0]}: {AGAIN}") from None
+    except (AttributeError, IndexError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} has a damaged field ({error}): {AGAIN}") from None
 
 
-def _validated(kind: type[M], record: Json, path: Path) -> M:
+def _validated(kind: type[M], record: Json, path: Path, remedy: str = AGAIN) -> M:
+    infinite = _not_finite(record)
+    if infinite:
+        raise ValueError(f"{path}: {infinite}; mend it, or {remedy}")
     try:
         return kind.model_validate(record)
     except ValidationError as error:
@@ -254,9 +295,22 @@ def _validated(kind: type[M], record: Json, path: Path) -> M:
         need = str(first["ctx"]["error"]) if first["type"] == "value_error" else first["msg"]
         got = "" if first["type"] in ("missing", "value_error") else f" is {_brief(first['input'])}"
         raise ValueError(
-            f"{path}: {field}{got}: {need[:1].lower()}{need[1:]}; mend it, or delete the file to "
-            "run the trial again"
+            f"{path}: {field}{got}: {need[:1].lower()}{need[1:]}; mend it, or {remedy}"
         ) from None
+
+
+def _not_finite(record: Json) -> str:
+    """Where a record has NaN or infinity, which no field takes; empty where it has none."""
+    left: list[tuple[str, object]] = [("", record)]
+    while left:
+        field, value = left.pop()
+        if isinstance(value, dict):
+            left += [(f"{field}.{key}", inner) for key, inner in value.items()]
+        elif isinstance(value, list):
+            left += [(f"{field}.{place}", inner) for place, inner in enumerate(value)]
+        elif isinstance(value, float) and not math.isfinite(value):
+            return f"{field[1:]} is {value}: input should be a finite number"
+    return ""
 
 
 def _brief(value: object) -> str:

@@ -16,8 +16,10 @@ from typing import Literal
 
 from filelock import FileLock, Timeout
 
+from datamodules.json_file import DamagedError, as_object, read_json
 from experiments import __version__
 from experiments.trials.code_hash import code_hash
+from experiments.trials.command_line import visible
 from experiments.trials.hashing import short_hash
 from experiments.trials.recipe import Recipe, RecipeRequest
 from experiments.trials.result_types import (
@@ -35,6 +37,8 @@ from experiments.trials.results import (
     read_result,
     write_record,
 )
+
+_LONGEST = 240  # bytes of a folder's name; file systems take 255
 
 Rerun = Literal["failed", "stale", "all"]  # trials that are done again, though they have ended
 
@@ -75,7 +79,7 @@ def action(state: State, rerun: Rerun) -> Action:
     return Action.KEEP if state in (State.DONE, State.STALE) else Action.RUN
 
 
-class BusyError(RuntimeError):
+class BusyError(BlockingIOError):
     """Another process holds the trial; the message names it."""
 
 
@@ -148,14 +152,17 @@ class Trial:
         )
 
     def state(self, data: str) -> State:
-        """What is there, given the hash of the data set as it is now."""
+        """What is there, given the hash of the data set as it is now.
+
+        Raises:
+            ValueError: a damaged file, or a trial of another name that becomes the same folder.
+        """
         result = read_result(self.result_path)
-        if result is not None:
-            found = result.hashes
-        elif (started := read_identity(self.folder)) is not None:
-            found = started.hashes
-        else:
+        kept = result or read_identity(self.folder)
+        if kept is None:
             return State.NEW
+        self._check_own(kept)
+        found = kept.hashes
         now = self.identity(data).hashes
         if result is not None and not result.done:
             return State.FAILED if found == now else State.REDO
@@ -164,6 +171,22 @@ class Trial:
         if result is None:
             return State.STARTED if found == now else State.OUTDATED
         return State.DONE if found == now else State.STALE
+
+    def _check_own(self, kept: TrialIdentity) -> None:
+        """Refuse what another trial left: `a b` and `a:b` become one folder, and files get copied.
+
+        Raises:
+            ValueError: naming both.
+        """
+        theirs, ours = (f"{one.model} seed {one.seed} repeat {one.repeat}" for one in (kept, self))
+        recipe = kept.recipe.name if kept.recipe else self.recipe.name
+        if slug(recipe) == slug(self.recipe.name):  # else somebody has renamed a folder
+            theirs, ours = f"{theirs} under {recipe}", f"{ours} under {self.recipe.name}"
+        if theirs != ours:
+            raise ValueError(
+                f"{self.folder} holds the trial {theirs}, not {ours}: name another --out, or take "
+                "it away"
+            )
 
     def prepare(self, data: str, rerun: Rerun = "failed") -> bool:
         """Whether there is work to do; clears away what is to be done again. Needs the lock.
@@ -237,12 +260,19 @@ class Trial:
 
 
 def _describe(holder: Path) -> str:
+    """Who holds the trial, as far as it has said so: it may be about to, and files get damaged."""
     try:
-        held = json.loads(holder.read_text())
-    except (OSError, ValueError):  # its process is between taking the lock and saying so
+        held = as_object(read_json(holder, ""), str(holder), "")
+    except (OSError, DamagedError):
         return "another process"
-    since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(held["start"]))
-    return f"process {held['pid']} on {held['host']} since {since}"
+    pid, host, start = held.get("pid"), held.get("host"), held.get("start")
+    if type(pid) is not int or not isinstance(host, str) or not isinstance(start, int | float):
+        return "another process"
+    try:
+        since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(start))
+    except (ValueError, OverflowError, OSError):  # NaN, or a year that no clock knows
+        return f"process {pid} on {host}"
+    return f"process {pid} on {host} since {since}"
 
 
 def comparison_id(trial_ids: Iterable[str]) -> str:
@@ -256,5 +286,14 @@ def seed_folder(seed: int, tuned: bool, repeat: int) -> str:
 
 
 def slug(name: str) -> str:
-    """A name as a folder: `:` and `/` are not allowed everywhere."""
-    return re.sub(r"[:/\s]+", "-", name)
+    """A name as a folder: `:` and `/` are not allowed everywhere.
+
+    What no folder can be called, as `..`, or is too long for one, ends in the hash of the name.
+    Other names may become one folder, as `a b` and `a:b`: who writes there looks whose it is.
+    """
+    plain = re.sub(r"[:/\s]+", "-", name)
+    fine = visible(plain).replace("\\", "_").lstrip(".")
+    if plain and fine == plain and len(plain.encode()) <= _LONGEST:
+        return plain
+    short = fine.encode()[: _LONGEST - 40].decode(errors="ignore")
+    return f"{short}-{short_hash(name)}".lstrip(".-")

@@ -72,7 +72,8 @@ def read_verification(result: FinishedTrial) -> Verification | None:
     Raises:
         ValueError: a damaged file.
     """
-    return read_record(result.path.parent / VERIFICATION, Verification)
+    remedy = "delete it, and run experiments.verify again"
+    return read_record(result.path.parent / VERIFICATION, Verification, remedy)
 
 
 def verified(results: Iterable[TrialResult]) -> dict[Path, Verification]:

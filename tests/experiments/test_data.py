@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from PIL import Image
 from datamodules import dataset_info, open_data
 from datamodules.dataset import DatasetInfo, Download
 from datamodules.labels import DataError
-from datamodules.loading.cache import DecodedCopy, open_cached
+from datamodules.loading.cache import CACHE_FILES, DecodedCopy, file_stamp, open_cached
 from experiments import data
 from tests.commands import ROOT, run
 from tests.server import Server, serving
@@ -265,3 +266,91 @@ def test_predictions_are_exported_and_labels_drafted(tmp_path: Path, capsys: Out
     assert data.main(["labels", "folder", "--data-root", str(tmp_path / "mine")]) == 0
     assert "class 0" in (tmp_path / "mine/labels.csv").read_text()
     assert data.main(["labels", "camvid", "--data-root", str(tmp_path)]) == 2
+
+
+def _flip(path: Path) -> None:
+    """A bit of the first byte, with the size and the time of change as they were."""
+    stat, content = path.stat(), path.read_bytes()
+    path.write_bytes(bytes([content[0] ^ 1]) + content[1:])
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+
+
+def test_a_deep_check_hashes_decoded_copies(
+    root: Path, home: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = ("camvid", "--data-root", str(root))
+    assert data.main(["cache", *command, "--jobs", "1"]) == 0
+    assert data.main(["check", *command, "--deep"]) == 0
+    assert capsys.readouterr().out.count("is whole") == 3
+    copy = next((home / "decoded").glob("camvid-val-*"))
+    stamp = [file_stamp(copy / name) for name in CACHE_FILES]
+    _flip(copy / "masks.bin")
+    # As where a disk fails, which sets no time: here every stamp is as it was written.
+    monkeypatch.setattr(
+        "datamodules.loading.cache.file_stamp",
+        lambda path: stamp[[*CACHE_FILES].index(path.name)],
+    )
+    assert data.main(["check", *command, "--split", "val"]) == 0
+    assert data.main(["check", *command, "--split", "val", "--deep"]) == 1
+    out, err = capsys.readouterr()
+    first = camvid.NAMES["val"][0]
+    assert f"{copy} is damaged, in 1 images, the first {first}: " in err and "--rebuild" in err
+    monkeypatch.undo()
+    monkeypatch.setenv("SEGMENTATION_LAB_CACHE", str(home))
+    assert data.main(["cache", *command, "--jobs", "1"]) == 0  # found by its time of change
+    out, err = capsys.readouterr()
+    assert f"{copy} is damaged, in 1 images, the first {first}: it is made again" in out
+    assert out.count("is decoded already") == 2 and not err
+    assert data.main(["check", *command, "--deep"]) == 0
+
+
+@pytest.mark.parametrize("limit", [0, 2_000])
+def test_a_full_disk_costs_a_split_and_not_the_others(
+    root: Path, home: Path, capsys: Output, limit: int
+) -> None:
+    """By a limit on the size of a file, which fails as a full disk does; val alone fits."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    small = 3 * 48 * 64 * len(camvid.NAMES["val"])
+    resource.setrlimit(resource.RLIMIT_FSIZE, (small + limit, hard))
+    try:
+        status = data.main(["cache", "camvid", "--data-root", str(root), "--jobs", "1"])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    err = capsys.readouterr().err
+    assert status == 2
+    large = [
+        split for split, names in camvid.NAMES.items() if len(names) > len(camvid.NAMES["val"])
+    ]
+    lines = err.splitlines()
+    assert len(lines) == len(large) >= 1
+    for split, line in zip(large, lines, strict=True):
+        need = 4 * 48 * 64 * len(camvid.NAMES[split])
+        assert f"camvid-{split}-" in line and f"{need} bytes" in line and "LAB_CACHE" in line
+    left = sorted(path.name.rsplit("-", 1)[0] for path in (home / "decoded").glob("camvid*"))
+    assert left == sorted(f"camvid-{split}" for split in camvid.NAMES if split not in large)
+
+
+def test_what_cannot_be_written_is_one_sentence_with_the_bytes(
+    root: Path, tmp_path: Path, capsys: Output
+) -> None:
+    folder.build(tmp_path / "mine")
+    (tmp_path / "mine/labels.csv").unlink()
+    (tmp_path / "there.png").write_text("kept")
+    command = ("camvid", "--data-root", str(root))
+    lines = [
+        ["show", *command, "--output", str(tmp_path / "there")],
+        ["labels", "folder", "--data-root", str(tmp_path / "mine")],
+    ]
+    before = sorted(tmp_path.rglob("*"))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    for line in lines:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20, hard))
+        try:
+            status = data.main(line)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        out, err = capsys.readouterr()
+        assert status == 2 and not out
+        assert re.fullmatch(r"\S+ cannot be written \(File too large\): it takes \d+ .*\n", err)
+    assert sorted(tmp_path.rglob("*")) == before
+    assert (tmp_path / "there.png").read_text() == "kept"

@@ -101,6 +101,60 @@ def test_a_fault_is_one_sentence_and_leaves_nothing(
     assert sorted(tmp_path.rglob("*")) == before
 
 
+def test_predicted_void_is_counted_said_and_kept(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An error of the true class and a claim of no other, in every number that is kept."""
+    data = open_data(SPEC, "test")
+    _oracle(tmp_path / "p", SPEC)
+    holes = np.zeros((48, 64), bool)
+    holes[10:20] = True
+    lost = np.zeros(data.labels.num_classes, int)
+    for i, name in enumerate(data.ids):
+        truth = data.mask(i)
+        _write(tmp_path / "p", name, np.where(holes | (truth == 255), 255, truth).astype(np.uint8))
+        lost += np.bincount(truth[holes & (truth != 255)], minlength=len(lost))[: len(lost)]
+    kept = tmp_path / "kept"
+    assert score_command.main([str(tmp_path / "p"), "--data", SPEC, "--output", str(kept)]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert f"p predicts void in {lost.sum()} pixels whose" in shown
+    (result,) = finished(read_results(kept))
+    assert result.unpredicted == tuple(lost)
+    counts = per_image(result)
+    assert counts is not None
+    assert counts["fn"].sum(0).tolist() == lost.tolist() and counts["fp"].sum() == 0
+    matrix = np.array(result.confusion)
+    assert (counts["tp"] + counts["fn"]).sum(0).tolist() == result.true_pixels
+    assert counts["fn"].sum(0).tolist() == (matrix.sum(1) - matrix.diagonal() + lost).tolist()
+    assert counts["fp"].sum(0).tolist() == (matrix.sum(0) - matrix.diagonal()).tolist()
+    true = np.array(result.true_pixels)
+    right = matrix.diagonal()[true > 0] / true[true > 0]
+    assert result.metrics.miou == pytest.approx(right.mean())
+    assert score_command.main(["--again", str(kept)]) == 0
+    (again,) = finished(read_results(kept))
+    assert again.metrics == result.metrics and again.unpredicted == result.unpredicted
+    whole = _trial(tmp_path / "ours", "unet", 3)
+    (record,) = whole.parent.parent.rglob("result.json")
+    assert "unpredicted" not in record.read_text()  # nothing of theirs is another
+
+
+def test_of_one_class_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = tmp_path / "d"
+    for part in ("images", "masks"):
+        (root / part).mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for i in range(10):
+        pixels = rng.integers(0, 256, (16, 16, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(root / f"images/{i}.png")
+        _write(root / "masks", str(i), np.where(pixels[..., 0] > 99, 0, 255).astype(np.uint8))
+    (root / "labels.csv").write_text("id,name\n0,crack\n")
+    for id in open_data("folder", "test", root).ids:
+        _write(tmp_path / "p", id, np.zeros((16, 16), np.uint8))
+    command = [str(tmp_path / "p"), "--data", "folder", "--data-root", str(root), "--audit"]
+    assert score_command.main(command) == 0
+    assert "100.0 % mIoU" in " ".join(capsys.readouterr().out.split())
+
+
 def test_only_the_scored_split_has_to_be_the_same(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

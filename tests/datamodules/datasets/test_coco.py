@@ -352,7 +352,7 @@ def test_splits_need_the_same_categories(tmp_path: Path) -> None:
         ({"images": [PHOTO, {**PHOTO, "file_name": "b.png"}]}, "lists images of the same id"),
         ({"categories": [*KINDS, *KINDS]}, "no label table: ids must be distinct"),
         ({"categories": [*KINDS, {"id": 65536, "name": "x"}]}, "no label table: ids must"),
-        ({"categories": [*KINDS, {"id": "3", "name": "x"}]}, "no label table: "),
+        ({"categories": [*KINDS, {"id": "3a", "name": "x"}]}, "'3a' for id in row 2 of categories"),
         ({"categories": [{"id": n, "name": "x"} for n in range(254)]}, "255 classes do not fit"),
     ],
 )
@@ -369,7 +369,9 @@ def test_a_json_that_cannot_be_used(tmp_path: Path, change: Row, text: str) -> N
 @pytest.mark.parametrize("text", ["", "{", "[]", "\xff\xfe", '{"images": [1'])
 def test_a_damaged_json(tmp_path: Path, text: str) -> None:
     (tmp_path / "train.json").write_text(text, "latin-1")
-    with pytest.raises(DataError, match=r"train\.json (is no JSON|has no list)"):
+    with pytest.raises(
+        DataError, match=r"train\.json (is empty|is not UTF-8|is not JSON|has no list)"
+    ):
         coco("train", tmp_path)
 
 
@@ -424,7 +426,7 @@ def test_the_json_is_parsed_once_and_not_sent_along(
 ) -> None:
     tree(tmp_path)
     loads = Mock(wraps=json.loads)
-    monkeypatch.setattr("datamodules.datasets.coco_json.json.loads", loads)
+    monkeypatch.setattr("datamodules.json_file.json.loads", loads)
     data = coco("val", tmp_path)
     sent = pickle.dumps(data)
     assert b"segments_info" not in sent and b"segmentation" not in sent

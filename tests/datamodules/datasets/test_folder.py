@@ -476,7 +476,9 @@ def test_32_bits_a_pixel_are_refused(root: Path) -> None:
     image.unlink()
     Image.fromarray(np.ones((48, 64), np.float32)).save(image.with_suffix(".tif"))
     data = folder("train", root)
-    with pytest.raises(DataError, match=f"{image.stem}.tif has 32-bit pixels.*8 or 16"):
+    with pytest.raises(
+        DataError, match=f"{image.stem}.tif has 1 band of 32-bit floating-point numbers.*8 or 16"
+    ):
         data.image(0)
 
 

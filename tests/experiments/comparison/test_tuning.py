@@ -289,9 +289,7 @@ def test_compare_fails_by_networks_and_not_by_candidates(
 @pytest.mark.parametrize(
     ("args", "says"),
     [
-        (("--tune", "1"), "--tune is 1: the recipe's own values and one more are needed"),
         (("--tune", "3", "--num-nodes", "2"), "leave --num-nodes out"),
-        (("--repeats", "0"), "--num-nodes, --jobs and --repeats are at least 1"),
     ],
 )
 def test_wrong_requests(args: tuple[str, ...], says: str) -> None:

@@ -13,7 +13,7 @@ from experiments import verify
 from experiments.comparison.verifier import compare_losses, kept_losses
 from experiments.trials.results import read_results
 from experiments.trials.verification import Outcome, stale_results, verified
-from tests.commands import ROOT, SETTINGS, run
+from tests.commands import ROOT, SETTINGS, exit_status, run
 from tests.experiments.made import arrays, failed, trial
 
 MODEL = "unet:width=4"
@@ -53,7 +53,7 @@ def test_older_results_keep_what_their_curve_has(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("args", "says"),
     [
-        (("--steps", "0"), "0 steps verify nothing: give at least 1"),
+        (("--steps", "0"), "--steps is 0: give a whole number from 1 to"),
         (("--steps", "10"), "keeps no loss of the first 10 steps: ask for at least 20"),
     ],
 )
@@ -61,7 +61,7 @@ def test_what_cannot_be_verified_is_said(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], args: tuple[str, ...], says: str
 ) -> None:
     trial(tmp_path, "unet:width=4", arrays(0.5), curve={"train": [[20, 1.5]]})
-    assert verify.main([str(tmp_path), *args]) == 2
+    assert exit_status(verify.main, tmp_path, *args) == 2
     assert says in capsys.readouterr().err
     assert verify.main([str(tmp_path / "none")]) == 2
     assert "no results folder at" in capsys.readouterr().err

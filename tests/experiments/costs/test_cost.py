@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from experiments import cost
-from tests.commands import ROOT
+from tests.commands import ROOT, exit_status
 
 
 def test_the_papers_table_beside_ours(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -51,9 +51,9 @@ def test_layers_add_up_and_show_where_the_work_is(tmp_path: Path) -> None:
     ("args", "says"),
     [
         (("--models", "hrnt"), "unknown model 'hrnt'; did you mean 'hrnet'?"),
-        (("--size", "1024"), "--size is '1024': give height x width of at least 33, as 360x480"),
+        (("--size", "1024"), "--size/--at is 1024: give height x width of at least 33"),
         (("--size", "32x64"), "of at least 33"),
-        (("--batch", "0"), "--classes, --batch and --threads are at least 1"),
+        (("--batch", "0"), "--batch is 0: give a whole number from 1 to"),
         (("--models", "unet:width=-1"), "no such network: "),
         (("--models", "segnet:width=0"), "width is at least 1, got 0"),
         (("--again", "nowhere"), "no results folder at "),
@@ -63,7 +63,7 @@ def test_layers_add_up_and_show_where_the_work_is(tmp_path: Path) -> None:
 def test_wrong_requests(
     args: tuple[str, str], says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert cost.main([*args, "--out", str(tmp_path / "cost")]) == 2
+    assert exit_status(cost.main, *args, "--out", tmp_path / "cost") == 2
     shown = capsys.readouterr()
     assert shown.out == ""
     assert says in shown.err

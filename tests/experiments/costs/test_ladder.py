@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from experiments import ladder
+from tests.commands import exit_status
 
 
 def test_command_writes_its_files(
@@ -39,14 +40,14 @@ def test_command_writes_its_files(
         ("", r"nothing to show: name networks with --models or data with --data"),
         ("--models unt", r"unknown model 'unt'; did you mean 'unet'\? Known: .*hrnet.*"),
         ("--models unet:depth=3", r"unet has no option 'depth=3'.*"),
-        ("--models unet --size 512", r"--size is '512': give height x width .*, as 360x480"),
-        ("--models unet --size 32x512", r"--size is '32x512': .*"),
+        ("--models unet --size 512", r"--size is 512: give height x width .*, as 360x480"),
+        ("--models unet --size 32x512", r"--size is 32x512: .*"),
         ("--models deeplabv3p:output_stride=4", r"output_stride is 8 or 16, got 4.*"),
         ("--data kamvid", r"unknown data set 'kamvid'; did you mean 'camvid'.*"),
         ("--data camvid", r"camvid needs a folder .* --data-root"),
-        ("--data streets --workers 0", r"got 0 workers: 1 or more are needed"),
+        ("--data streets --workers 0", r"--workers is 0: give a whole number from 1 to 1024"),
     ],
 )
 def test_wrong_requests(request_: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert ladder.main(request_.split()) == 2
+    assert exit_status(ladder.main, *request_.split()) == 2
     assert re.fullmatch(said + r"\n", capsys.readouterr().err)

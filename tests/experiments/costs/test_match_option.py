@@ -9,12 +9,12 @@ import pytest
 from experiments import compare, cost
 from experiments.trials.results import read_results
 from models.registry import MODELS
-from tests.commands import run
+from tests.commands import exit_status, run
 
 
 def _says(capsys: pytest.CaptureFixture[str], command: Any, *args: object) -> str:
     """What a request says that is refused before any work, in one line."""
-    assert command.main([str(a) for a in args]) == 2
+    assert exit_status(command.main, *args) == 2
     shown = capsys.readouterr()
     assert shown.out == ""
     assert len(shown.err.strip().splitlines()) == 1
@@ -64,7 +64,7 @@ def test_what_cannot_be_matched_is_refused(
     ("args", "says"),
     [
         (("--at", "64x64"), "--at is the size for --match: give that too"),
-        (("--match", "gmacs=1", "--at", "64"), "--at is '64': give height x width of at least 33"),
+        (("--match", "gmacs=1", "--at", "64"), "--at is 64: give height x width of at least 33"),
         (("--match", "latency=1", "--num-nodes", "2"), "each machine may measure another width"),
         (("--match", "gmacs=1", "--set", "init=imagenet"), "no weights of init=imagenet"),
     ],

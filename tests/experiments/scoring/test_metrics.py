@@ -136,7 +136,14 @@ def test_what_is_predicted_at_void_changes_no_number(seed: int) -> None:
         void = truth == 255
         prediction[void] = rng.choice([*range(K), 255], void.sum())
     other = _full(data, predictions)
-    assert other.metrics() == scores.metrics()
+    named = {"void as a class, not in the mean", "void as a class of its own"}
+    before, after = (
+        m.model_copy(
+            update={"miou_variants": {n: v for n, v in m.miou_variants.items() if n not in named}}
+        )
+        for m in (scores.metrics(), other.metrics())
+    )
+    assert after == before
     for name, array in scores.arrays().items():
         np.testing.assert_array_equal(other.arrays()[name], array)
     np.testing.assert_array_equal(other.confusion, scores.confusion)

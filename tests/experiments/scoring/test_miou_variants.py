@@ -10,7 +10,7 @@ from rich.console import Console
 
 from datamodules.labels import UInt8
 from experiments.reporting.score_tables import variants_table
-from experiments.scoring.counts import Counts, confusion, outcomes
+from experiments.scoring.counts import Counts, confusion, confusion_with_void, outcomes
 from experiments.scoring.miou_variants import miou_variants
 from experiments.trials.result_types import Metrics
 
@@ -36,7 +36,8 @@ def _pairs(seed: int) -> list[Pair]:
 def _variants(pairs: Sequence[Pair]) -> dict[str, float | None]:
     tp, fp, fn = np.stack([outcomes(confusion(t, p, K)) for t, p in pairs], axis=1)
     quarters = [outcomes(confusion(t[::4, ::4], p[::4, ::4], K)) for t, p in pairs]
-    return miou_variants(tp, fp, fn, np.sum(quarters, axis=0))
+    matrix = sum(confusion_with_void(t, p, K) for t, p in pairs)
+    return miou_variants(tp, fp, fn, np.sum(quarters, axis=0), np.asarray(matrix))
 
 
 def _ious(pairs: Sequence[Pair], absent: Callable[[int], float | None]) -> list[float]:
@@ -82,6 +83,12 @@ def _slow(pairs: list[Pair]) -> dict[str, float | None]:
     while len(padded) % 8:
         padded.append(pairs[copy % len(pairs)])
         copy += 1
+    everything = [(t, p) for truth, pred in pairs for t, p in zip(truth.flat, pred.flat)]  # noqa: B905
+    void = [
+        sum(t == p == k for t, p in everything) / either if either else None
+        for k in [*range(K), 255]
+        for either in [sum(k in pair for pair in everything)]
+    ]
     return {
         "mean of images": _mean([_miou([pair]) for pair in pairs]),
         "mean of batches of 8": _mean([_miou(pairs[i : i + 8]) for i in range(0, len(pairs), 8)]),
@@ -91,6 +98,9 @@ def _slow(pairs: list[Pair]) -> dict[str, float | None]:
         "micro average": right / (2 * len(known) - right) if known else None,
         "labels resized to 1/4": _miou(small),
         "padded for 8 processes": _miou(padded),
+        "void as a class, not in the mean": _mean(void[:-1]) if known else None,
+        "void as a class of its own": _mean(void) if known else None,
+        "predicted void left out": _miou(pairs),
     }
 
 
@@ -139,6 +149,20 @@ def test_images_of_different_difficulty_favour_the_mean_of_images() -> None:
     assert found["mean of images"] == pytest.approx((1 + (100 / 120 + 0) / 2) / 2)
 
 
+def test_void_by_every_definition_by_hand() -> None:
+    """6 of class 0, of which 1 void and 1 class 1; 4 of class 1, 1 void; 2 void, 1 found so."""
+    truth = np.concatenate([_map((0, 6), (1, 4)), np.full((1, 2), 255, np.uint8)], 1)
+    prediction = np.array([[0, 0, 0, 0, 1, 255, 1, 1, 1, 255, 255, 1]], np.uint8)
+    matrix = confusion_with_void(truth, prediction, K)
+    counts = outcomes(matrix[:-1])
+    tp, fp, fn = counts[:, None]
+    found = miou_variants(tp, fp, fn, counts, matrix)
+    assert found["mean of images"] == pytest.approx((4 / 6 + 3 / 5) / 2)  # void is an error
+    assert found["void as a class, not in the mean"] == pytest.approx((4 / 6 + 3 / 6) / 2)
+    assert found["void as a class of its own"] == pytest.approx((4 / 6 + 3 / 6 + 1 / 4) / 3)
+    assert found["predicted void left out"] == pytest.approx((4 / 5 + 3 / 4) / 2)
+
+
 def test_nothing_scored_has_no_number() -> None:
     void = np.full((3, 3), 255, np.uint8)
     assert set(_variants([(void, np.zeros_like(void))]).values()) == {None}
@@ -146,7 +170,9 @@ def test_nothing_scored_has_no_number() -> None:
 
 def test_the_table_shows_the_difference_in_points() -> None:
     zeros: Counts = np.zeros((1, K), np.int64)
-    variants = miou_variants(zeros, zeros, zeros, np.zeros((3, K), np.int64))
+    variants = miou_variants(
+        zeros, zeros, zeros, np.zeros((3, K), np.int64), np.zeros((K + 1, K + 1), np.int64)
+    )
     metrics = Metrics(
         miou=0.5,
         pixel_accuracy=None,

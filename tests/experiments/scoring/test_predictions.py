@@ -3,6 +3,7 @@
 Nothing here is written by the project's own code.
 """
 
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,12 @@ from experiments.scoring.metrics import (
     score_folder,
     score_predictions,
 )
-from experiments.scoring.prediction_files import PredictionError, read_file, write_prediction
+from experiments.scoring.prediction_files import (
+    PredictionError,
+    find_files,
+    read_file,
+    write_prediction,
+)
 from experiments.scoring.predictions import Ids, open_predictions
 from tests.maps import LabelMaps
 
@@ -76,7 +82,11 @@ FORMS: dict[str, tuple[Callable[[Path, UInt8], Any], str]] = {
         lambda path, classes: Image.fromarray(classes).save(path.with_suffix(".png")),
         "class ids (grey PNG)",
     ),
-    "palette": (_palette, "class ids (palette PNG)"),
+    "palette": (
+        _palette,
+        "class ids (palette PNG); the palettes are not in the label table's colours, which would "
+        "show it",
+    ),
     "label ids": (
         lambda path, classes: cv2.imwrite(
             str(path.with_name(f"{path.name}_gtFine_labelIds.png")), _label_ids(classes)
@@ -198,8 +208,7 @@ def test_what_the_first_file_does_not_tell_the_others_do(tmp_path: Path, city: C
     labelled = [int((mask != 255).sum()) for mask in city.masks]
     assert scores.confusion.sum(0)[[road, car]].tolist() == [sum(labelled[:2]), labelled[2]]
     _fill(tmp_path, city, 26, 7, 18)  # 18 is a void label id, and a class id
-    with pytest.raises(PredictionError, match="gives no class to"):
-        _scored(tmp_path, city)
+    assert sum(_scored(tmp_path, city)[0].unpredicted) == labelled[2]
     _fill(tmp_path, city, 7, 26, 99)
     with pytest.raises(
         PredictionError, match=rf"{city.ids[2]}\.png has the value 99 in 960 pixels"
@@ -323,12 +332,11 @@ FAULTS: dict[str, tuple[Callable[[Path], Any], str]] = {
     ),
     "turned": (lambda p: Image.fromarray(ZEROS.T).save(p), "is 48x64 and its label 64x48"),
     "value": (lambda p: _set(p, 99), "has the value 99 in 5 pixels: class ids 0 to "),
-    "void": (lambda p: _set(p, 255), "gives no class to 5 pixels whose class is known"),
     "cut": (lambda p: _cut(p, 80), "is damaged or no PNG: write it again"),
     "empty file": (lambda p: _cut(p, 0), "is damaged or no PNG"),
     "JPEG": (
         lambda p: Image.fromarray(ZEROS).save(p, "JPEG"),
-        "is damaged or no PNG",
+        "is no PNG but JPEG",
     ),
     "RGB": (lambda p: _convert(p, "RGB"), "has mode RGB: one channel of ids is needed"),
     "RGBA": (lambda p: _convert(p, "RGBA"), "has mode RGBA: one channel"),
@@ -342,11 +350,45 @@ FAULTS: dict[str, tuple[Callable[[Path], Any], str]] = {
         lambda p: _as_npy(p, np.array([{}], object), allow_pickle=True),
         "is damaged or no .npy of numbers",
     ),
+    "90 TiB": (
+        lambda p: _promise(p, (10**7, 10**7)),
+        "is damaged or no .npy of numbers",
+    ),
+    "more than there are": (
+        lambda p: _promise(p, (2**40, 2**40)),
+        "is damaged or no .npy of numbers",
+    ),
+    "npy cut": (
+        lambda p: _promise(p, (48, 64)),
+        "is damaged or no .npy of numbers",
+    ),
+    "a palette against the table": (
+        lambda p: _swapped(p),
+        "has a palette that contradicts the label table",
+    ),
     "no npy": (
         lambda p: p.rename(p.with_suffix(".npy")),
         "is damaged or no .npy of numbers",
     ),
 }
+
+
+def _promise(path: Path, shape: tuple[int, int]) -> None:
+    """A .npy whose header is of more than the 100 bytes that follow."""
+    path.unlink()
+    with path.with_suffix(".npy").open("wb") as file:
+        header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, header)
+        file.write(bytes(100))
+
+
+def _swapped(path: Path) -> None:
+    """In the label table's colours, of which two have changed their places."""
+    colours = np.frombuffer(open_data(SPEC, "test").labels.palette, np.uint8).reshape(-1, 3).copy()
+    colours[[0, 1]] = colours[[1, 0]]
+    picture = Image.fromarray(np.asarray(Image.open(path)))
+    picture.putpalette(colours.ravel().tolist())
+    picture.save(path)
 
 
 def _oracle(folder: Path) -> list[Path]:
@@ -388,3 +430,20 @@ def test_a_folder_of_nothing_is_one_sentence(
             (tmp_path / "p" / name).write_text("")
     with pytest.raises(PredictionError, match=says):
         score_folder(tmp_path / "p", open_data(SPEC, "test"))
+
+
+def test_names_are_one_in_both_normal_forms_and_clutter_is_passed_over(tmp_path: Path) -> None:
+    nfc, nfd = (unicodedata.normalize(form, "서울_é") for form in ("NFC", "NFD"))
+    assert nfc != nfd
+    for there, asked in ((nfd, nfc), (nfc, nfd)):
+        folder = tmp_path / str(there == nfc)
+        (folder / "@eaDir").mkdir(parents=True)
+        for name in (f"{there}.png", f"._{there}.png", ".DS_Store", "Thumbs.db", ".a.png.x"):
+            (folder / name).touch()
+        assert find_files(folder, [asked]) == [folder / f"{there}.png"]
+        (folder / f"{asked}.npy").touch()
+        with pytest.raises(PredictionError, match="two files for the image"):
+            find_files(folder, [asked])
+    (folder / f"{asked}.npy").rename(folder / f"{asked}.png")
+    with pytest.raises(PredictionError, match=r"in two normal forms of Unicode, '\\u1109"):
+        find_files(folder, [asked])

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,12 +18,14 @@ from experiments.training import requested_trial, training_run
 from experiments.training.failures import (
     clear_failures,
     failure_of,
+    first_cause,
     leave_failure,
     left_failures,
+    lost_others,
 )
 from experiments.training.trial_request import Resources, request_of
 from experiments.training.trial_result import Scored
-from experiments.trials import data_check
+from experiments.trials import data_check, launch
 from experiments.trials.history import HISTORY, curve_of, read_points
 from experiments.trials.recipe import RecipeRequest
 from experiments.trials.result_types import Curve, FailedTrial, Failure, FinishedTrial
@@ -62,11 +65,41 @@ def test_ranks_leave_their_failures_for_the_parent(
 ) -> None:
     assert left_failures(tmp_path) == []
     for rank in (1, 2):
-        monkeypatch.setenv("LOCAL_RANK", str(rank))
+        monkeypatch.setattr(launch, "_here", launch.Place(rank=rank))
         leave_failure(tmp_path, Failure(kind="data", reason=f"of {rank}"))
     assert [failure.reason for failure in left_failures(tmp_path)] == ["of 1", "of 2"]
     clear_failures(tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+GLOO = "[/pytorch/third_party/gloo/gloo/transport/tcp/pair.cc:538] Connection closed by peer"
+
+
+def test_the_first_true_cause_is_what_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who only lost the others does not know it, and of two causes the earlier one counts."""
+    lost, other = RuntimeError(GLOO), DataError("a.png is damaged")
+    assert lost_others(lost) and lost_others(torch.distributed.DistBackendError("NCCL"))
+    assert not lost_others(other) and not lost_others(RuntimeError("shapes differ"))
+    assert first_cause(tmp_path, other).reason == "a.png is damaged"
+    alone = first_cause(tmp_path, lost, seconds=0.1)
+    assert alone.kind == "killed"
+    assert alone.reason.startswith("the other processes of this trial were lost, perhaps killed")
+
+    def leave(rank: int, reason: str) -> None:
+        monkeypatch.setattr(launch, "_here", launch.Place(rank=rank))
+        leave_failure(tmp_path, Failure(kind="data", reason=reason))
+
+    late = threading.Timer(0.3, leave, (2, "of 2"))  # its end is noticed before it is said
+    late.start()
+    assert first_cause(tmp_path, lost).reason == "of 2"
+    late.join()
+    leave(1, "of 1")
+    assert [failure.reason for failure in left_failures(tmp_path)] == ["of 2", "of 1"]
+    assert first_cause(tmp_path, ValueError("mine")).reason == "of 2"
+    (tmp_path / "failure-rank2.json").write_text("{")
+    assert first_cause(tmp_path, lost).reason == "of 1"
 
 
 def test_a_request_survives_a_command_line(tmp_path: Path) -> None:

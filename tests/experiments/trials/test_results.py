@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from experiments.trials.protocols import EvaluationProtocol, Protocol
 from experiments.trials.recipe import RecipeRequest, TuningBudget
 from experiments.trials.result_types import FailedTrial, FinishedTrial, TrialResult
 from experiments.trials.results import (
+    PRIOR,
     per_image,
     read_prior,
     read_result,
@@ -20,6 +22,7 @@ from experiments.trials.results import (
     write_result,
 )
 from experiments.trials.schema1 import upgrade
+from experiments.trials.verification import VERIFICATION, read_verification
 from tests.experiments.made import arrays, failed, spread, trial
 
 KEPT = Path(__file__).parents[3] / "experiments/results/camvid-quick"
@@ -196,6 +199,82 @@ def test_a_damaged_file_is_named(tmp_path: Path, text: str, says: str) -> None:
     assert str(path) in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [("[", "is not JSON"), (None, "cannot be read \\(Is a directory\\)")],
+)
+def test_a_damaged_neighbour_has_its_own_remedy(
+    tmp_path: Path, content: str | None, says: str
+) -> None:
+    result = trial(tmp_path, "unet", arrays(0.5))
+    for path, read, remedy in (
+        (tmp_path / PRIOR, lambda: read_prior(tmp_path, [result]), "compare makes it again"),
+        (result.path.with_name(VERIFICATION), lambda: read_verification(result), "verify again"),
+    ):
+        path.mkdir() if content is None else path.write_text(content)
+        with pytest.raises(ValueError, match=says) as error:
+            read()
+        assert str(path) in str(error.value) and remedy in str(error.value)
+
+
+def test_what_is_no_result_is_passed_over(tmp_path: Path) -> None:
+    """What systems leave, and copies that file managers make beside their original."""
+    made = trial(tmp_path / "runs", "unet", arrays(0.5))
+    folder = made.path.parent
+    for name in (
+        *("seed0-repeat0 (1)", "seed0-repeat0 copy", "seed0-repeat0 copy 2"),
+        *("seed0-repeat0 - Copy", "seed0-repeat0 - Copy (2)", "seed0-repeat0 (copy)"),
+        *(".ipynb_checkpoints", "__MACOSX", "@eaDir", "evaluated"),
+    ):
+        shutil.copytree(folder, folder.with_name(name))
+    for name in ("result (1).json", "._result.json", ".DS_Store", "result-checkpoint.json"):
+        (folder / name).write_bytes(b"\xff")
+    assert [result.path for result in read_results(tmp_path / "runs")] == [made.path]
+    other = folder.with_name("mine (1)")  # of no neighbour, so that nothing else has it
+    folder.rename(other)
+    found = {result.path.parent.name for result in read_results(tmp_path / "runs")}
+    assert "mine (1)" in found
+
+
+@pytest.mark.parametrize("how", ["folder", "loop"])
+def test_a_result_that_is_no_file_is_not_passed_over(tmp_path: Path, how: str) -> None:
+    path = trial(tmp_path, "unet", arrays(0.5)).path
+    path.unlink()
+    path.mkdir() if how == "folder" else path.symlink_to(path.name)
+    with pytest.raises(ValueError, match=r"result\.json cannot be read"):
+        read_results(tmp_path)
+
+
+def test_counts_are_those_of_their_result(tmp_path: Path) -> None:
+    """Also without a hash, as of schema 1: by sums of each class, not of all."""
+    old = trial(tmp_path, "unet", arrays(0.5)).model_copy(update={"per_image_sha256": None})
+    path, sound = old.path.with_name("per_image.npz"), arrays(0.5)
+    swapped = {**sound, "tp": sound["tp"] + [[1, -1]], "fn": sound["fn"] - [[1, -1]]}
+    wrong: list[tuple[dict[str, Any], str]] = [
+        (swapped, "counts other pixels than the result"),
+        ({**sound, "tp": sound["tp"].astype(float)}, "has tp of the type float64"),
+        (
+            {**sound, "fp": sound["fp"][:, :1]},
+            r"has fp of the shape \(40, 1\), needed is \(40, 2\)",
+        ),
+        ({**sound, "groups": sound["groups"][1:]}, "has groups of the shape"),
+        ({key: value for key, value in sound.items() if key != "ids"}, "lacks the array ids"),
+        ({**sound, "ids": np.array([{}] * 40, object)}, r"is damaged \(ValueError\)"),
+    ]
+    for content, says in wrong:
+        np.savez(path, **content)
+        with pytest.raises(ValueError, match=says) as error:
+            per_image(old)
+        assert str(path) in str(error.value) and "--again" in str(error.value)
+    np.savez(path, **sound)
+    assert per_image(old) is not None
+    path.unlink()
+    assert per_image(old) is None
+    kept = old.model_copy(update={"per_image_sha256": "0" * 64})
+    with pytest.raises(ValueError, match="is gone, to which result.json belongs"):
+        per_image(kept)
+
+
 def test_counts_of_another_scoring_are_refused_by_name(tmp_path: Path) -> None:
     """As a kill between both files leaves them: the arrays are new, the result is old."""
     result = trial(tmp_path, "unet", arrays(spread(0.5, 0.1)))
@@ -210,7 +289,7 @@ def test_counts_of_another_scoring_are_refused_by_name(tmp_path: Path) -> None:
     old = result.model_copy(update={"per_image_sha256": None})  # as of schema 1: told by its sums
     fewer = {**arrays(0.5), "fn": arrays(0.5)["fn"] // 2}
     np.savez(result.path.with_name("per_image.npz"), **fewer)
-    with pytest.raises(ValueError, match=r"per_image\.npz counts other pixels than result\.json"):
+    with pytest.raises(ValueError, match=r"per_image\.npz counts other pixels than the result"):
         per_image(old)
     result.path.with_name("per_image.npz").write_bytes(b"PK\x03\x04 cut")
     with pytest.raises(ValueError, match=r"per_image\.npz is damaged"):
