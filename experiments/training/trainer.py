@@ -150,7 +150,7 @@ def fit(trainer: L.Trainer, prepared: Prepared) -> None:
         DataError: a file that cannot be read, or a reading process that died, with its file.
     """
     last = prepared.checkpoint
-    with _explained(prepared.data):
+    with explained_errors(prepared.data):
         trainer.fit(prepared.module, prepared.data, ckpt_path=last, weights_only=True)
 
 
@@ -160,13 +160,13 @@ def predict(trainer: L.Trainer, prepared: Prepared) -> None:
     Raises:
         DataError: as `fit`.
     """
-    with _explained(prepared.data):
+    with explained_errors(prepared.data):
         trainer.predict(prepared.module, prepared.data, return_predictions=False)
     trainer.strategy.barrier("predictions")
 
 
 @contextmanager
-def _explained(data: SegmentationData) -> Iterator[None]:
+def explained_errors(data: SegmentationData) -> Iterator[None]:
     try:
         yield
     except Exception as error:
