@@ -55,13 +55,14 @@ def load_weights(model: nn.Module, path: Path) -> Report:
     Warns if anything is left over on either side; the report stays as `model.load_report`.
 
     Raises:
-        ValueError: no such file, one that holds no weights or would run code, or one with less
-            than 95 % of the trunk's tensors; the network is then as it was.
+        ValueError: no such file, one that holds no weights, values that are no numbers, or code,
+            or one with less than 95 % of the trunk's tensors; the network is then as it was.
     """
     if not path.is_file():
         raise ValueError(f"no weights file at {path.absolute()}: give the path of a state dict")
     ours = model.state_dict()
     state = _unwrap(read_states(path), ours)
+    _check_finite(state, ours, path)
     unexpected = [name for name in state if name not in ours]
     report = fill(model, state, path, wanted=ours, trunk=trunk(ours), unexpected=unexpected)
     if not report.complete:
@@ -135,6 +136,15 @@ def fill(
     )
     model.load_report = report  # type: ignore[assignment]
     return report
+
+
+def _check_finite(state: Mapping[str, Tensor], ours: Collection[str], path: Path) -> None:
+    for name, tensor in state.items():
+        if name in ours and tensor.is_floating_point() and not tensor.isfinite().all():
+            raise ValueError(
+                f"{path} has values that are no numbers in {name}, as training leaves them that "
+                "went astray: give weights of an earlier step"
+            )
 
 
 def _unwrap(states: Sequence[Mapping[str, Tensor]], ours: Collection[str]) -> dict[str, Tensor]:

@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import re
+import sys
 from multiprocessing.context import BaseContext
 from typing import Any, TypedDict
 
@@ -16,6 +17,7 @@ from datamodules.dataset import Dataset
 from datamodules.image_files import ImageFileDataset
 from datamodules.labels import IGNORE, DataError
 from datamodules.loading.device_augmentation import DeviceCrops
+from datamodules.loading.readers import lack_for_readers
 from datamodules.loading.sampling import TrainSampler, sample_seed, shard
 from datamodules.loading.transforms import Augmentation, photometric, sample_crop, warp_crop
 from datamodules.parent_process import end_with_parent
@@ -77,7 +79,8 @@ class _Watched(torch.utils.data.Dataset[Batch]):
     def __init__(self, data: TrainData | EvalData, workers: int) -> None:
         self.data = data
         self.reading = torch.full((max(1, workers), 2), -1)  # process id and index
-        self.reading.share_memory_()  # type: ignore[no-untyped-call]
+        if workers:
+            self.reading.share_memory_()  # type: ignore[no-untyped-call]
 
     def __len__(self) -> int:
         return len(self.data)  # type: ignore[arg-type]  # EvalData; a sampler leads TrainData
@@ -87,12 +90,18 @@ class _Watched(torch.utils.data.Dataset[Batch]):
         self.reading[worker.id if worker else 0] = torch.tensor([os.getpid(), index])
         try:
             return self.data[key]
-        except DataError:
-            raise
+        except DataError as error:
+            # Between processes an error is a text of many lines, of which the last is the reason.
+            raise DataError(" ".join(str(error).split())) from error
+        except MemoryError as error:
+            raise MemoryError(
+                f"no memory was left to read {self.name(index)}: use fewer or smaller trials at a "
+                "time (--jobs), or read in the training process with --workers 0"
+            ) from error
         except Exception as error:
             raise DataError(
-                f"{self.name(index)} cannot be read ({type(error).__name__}: {error}): look at it, "
-                "and check the data set with python -m experiments.data check"
+                f"{self.name(index)} cannot be read ({_causes(error)}): look at it, and check the "
+                "data set with python -m experiments.data check"
             ) from error
 
     def name(self, index: int) -> str:
@@ -129,6 +138,7 @@ class SegmentationData(L.LightningDataModule):
         self.batch, self.steps, self.workers = batch, steps, workers
         self.crops = DeviceCrops(train.data, train.seed, train.augmentation) if on_device else None
         self._watched: list[_Watched] = []
+        self._said = False
 
     def train_dataloader(self) -> DataLoader[Any]:
         assert self.trainer is not None
@@ -166,12 +176,13 @@ class SegmentationData(L.LightningDataModule):
         assert self.trainer is not None
         # Threads of the process group hold Python's list of threads for moments, and a process
         # forked in one of them hangs for ever (CPython 3.11): about one start in a hundred.
-        safe = self.workers > 0 and self.trainer.world_size > 1
-        watched = _Watched(data, self.workers)
+        workers = self._num_readers()
+        safe = workers > 0 and self.trainer.world_size > 1
+        watched = _Watched(data, workers)
         self._watched.append(watched)
         return DataLoader(
             watched,
-            num_workers=self.workers,
+            num_workers=workers,
             multiprocessing_context=_fork_server() if safe else None,
             worker_init_fn=_start_reader,
             collate_fn=default_collate if self.fits_shared_memory(batch_bytes) else _collate_arrays,
@@ -179,6 +190,16 @@ class SegmentationData(L.LightningDataModule):
             persistent_workers=False,
             **kwargs,
         )
+
+    def _num_readers(self) -> int:
+        """None where this machine has no room for them: they change speed and nothing else."""
+        assert self.trainer is not None
+        here = max(1, self.trainer.world_size // self.trainer.num_nodes)
+        lack = lack_for_readers(self.workers * here)
+        if lack and not self._said:
+            self._said = True
+            print(f"warning: {lack}, so images are read in the training process", file=sys.stderr)
+        return 0 if lack else self.workers
 
     def fits_shared_memory(self, batch_bytes: int) -> bool:
         """Whether the batches of all readers fit the memory that processes share.
@@ -206,7 +227,7 @@ class SegmentationData(L.LightningDataModule):
         assert self.crops is not None
         return self.crops(batch)
 
-    def explain(self, error: RuntimeError) -> Exception:
+    def explain(self, error: Exception) -> Exception:
         """The error of a process that reads, in a sentence with the file; another one unchanged."""
         died = re.search(r"DataLoader worker \(pid\(?s?\)? ([\d, ]+)\)(.*)", str(error))
         if died is None:
@@ -223,6 +244,12 @@ class SegmentationData(L.LightningDataModule):
             f"{' or '.join(read) or 'its start'}: look at that file and at the free memory, or "
             "read in the training process with --workers 0"
         )
+
+
+def _causes(error: BaseException) -> str:
+    """An error, and what it was raised from, in a line."""
+    text = " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
+    return f"{text}, from {_causes(error.__cause__)}" if error.__cause__ else text
 
 
 class _Keys(torch.utils.data.Dataset[tuple[int, int]]):

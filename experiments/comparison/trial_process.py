@@ -184,7 +184,8 @@ class TrialProcess:
             failure = Failure(kind="other", reason=self._last_line(status))
         if is_main_node():
             path = self.trial.result_path
-            write_record(path, self.identity.fail(path, failure))
+            with contextlib.suppress(OSError):  # a full disk: the other trials go on all the same
+                write_record(path, self.identity.fail(path, failure))
         return failure
 
     def _last_line(self, status: int) -> str:

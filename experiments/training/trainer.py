@@ -150,7 +150,7 @@ def fit(trainer: L.Trainer, prepared: Prepared) -> None:
         DataError: a file that cannot be read, or a reading process that died, with its file.
     """
     last = prepared.checkpoint
-    with _explained(prepared.data):
+    with explained_errors(prepared.data):
         trainer.fit(prepared.module, prepared.data, ckpt_path=last, weights_only=True)
 
 
@@ -160,23 +160,33 @@ def predict(trainer: L.Trainer, prepared: Prepared) -> None:
     Raises:
         DataError: as `fit`.
     """
-    with _explained(prepared.data):
+    with explained_errors(prepared.data):
         trainer.predict(prepared.module, prepared.data, return_predictions=False)
     trainer.strategy.barrier("predictions")
 
 
 @contextmanager
-def _explained(data: SegmentationData) -> Iterator[None]:
+def explained_errors(data: SegmentationData) -> Iterator[None]:
     try:
         yield
-    except RuntimeError as error:
-        if "finished reduction in the prior iteration" in str(error):
-            raise ValueError(
+    except Exception as error:
+        explained = data.explain(_before_teardown(error))
+        if "finished reduction in the prior iteration" in str(explained):
+            explained = ValueError(
                 "a part of the network got no gradient in a step, and processes that train "
                 "together wait for all of them: have forward use every parameter in every step, "
                 "or train with --devices 1"
-            ) from error
-        explained = data.explain(error)
+            )
         if explained is error:  # raised from itself it would hide what it came from
             raise
         raise explained from error
+
+
+def _before_teardown(error: Exception) -> Exception:
+    """The error itself, or the one after which Lightning cleared away and met this one.
+
+    It does so where a loader does not start, as of readers for which there is no file handle.
+    """
+    first = error.__context__
+    after = "iter(combined_loader)" in str(error) and isinstance(first, Exception)
+    return first if after else error  # type: ignore[return-value]

@@ -1,6 +1,7 @@
 """One trial, by the process that holds its folder: it ends with one result, or goes on later."""
 
 import logging
+import sys
 import traceback
 import warnings
 
@@ -39,7 +40,10 @@ def run_trial(request: TrialRequest) -> Failure | None:
         except Exception as error:
             traceback.print_exc()
             failure = first_cause(trial.folder, error)
-            write_record(trial.result_path, identity.fail(trial.result_path, failure))
+            try:
+                write_record(trial.result_path, identity.fail(trial.result_path, failure))
+            except OSError as full:  # the reason counts for more than that it cannot be kept
+                print(f"the failure is not kept: {full}", file=sys.stderr)
             return failure
     return None
 

@@ -47,10 +47,12 @@ def no_room(error: OSError, path: Path, num_bytes: int) -> OSError:
     if error.errno not in _FULL:
         return error
     free = shutil.disk_usage(next(p for p in path.absolute().parents if p.is_dir())).free
-    return OSError(
+    said = OSError(
         f"cannot write {path}: it needs {num_bytes} bytes and {free} are free on its disk "
         f"({error.strerror}): make room, or name another folder, and give the same command again"
     )
+    said.errno = error.errno
+    return said
 
 
 def remove_drafts(folder: Path) -> None:

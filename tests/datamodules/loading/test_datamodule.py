@@ -19,6 +19,7 @@ from datamodules.image_files import ImageFileDataset, Sample
 from datamodules.labels import DataError, UInt8
 from datamodules.loading.datamodule import SegmentationData, TrainData
 from datamodules.loading.transforms import Augmentation
+from experiments.training.failures import failure_of
 
 HOW = Augmentation((33, 40), (1.0, 1.0), False, "none")
 
@@ -83,6 +84,50 @@ def test_an_error_while_reading_names_the_file(files: ImageFileDataset, workers:
     assert str(files.samples[2].image) in text and "ZeroDivisionError: by nought" in text
 
 
+class Failing(ImageFileDataset):
+    """Reading its third image fails as it is told to."""
+
+    error: BaseException
+
+    def __getitem__(self, index: int) -> tuple[UInt8, UInt8]:
+        if index == 2:
+            raise self.error from self.error.__cause__
+        return super().__getitem__(index)
+
+
+def _chained() -> Exception:
+    error = RuntimeError("decoder failed")
+    error.__cause__ = OSError(5, "sector 9 cannot be read")
+    return error
+
+
+ERRORS: dict[str, tuple[BaseException, str, str]] = {
+    "of two lines": (DataError("a.png is damaged:\n  see line 2"), "data", "a.png is damaged: see"),
+    "with a cause": (
+        _chained(),
+        "data",
+        "RuntimeError: decoder failed, from OSError: [Errno 5] se",
+    ),
+    "without a text": (ValueError(), "data", "2.jpg cannot be read (ValueError): look"),
+    "of memory": (MemoryError(), "out of memory", "no memory was left to read "),
+}
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("kind", ERRORS)
+def test_a_failure_says_the_whole_cause_in_a_line(
+    files: ImageFileDataset, kind: str, workers: int
+) -> None:
+    error, failed, says = ERRORS[kind]
+    data = Failing(CAMVID, files.samples)
+    data.error = error
+    with pytest.raises((DataError, MemoryError)) as caught:
+        list(_module(data, workers).train_dataloader())
+    failure = failure_of(caught.value)
+    assert failure.kind == failed
+    assert says in failure.reason and "\n" not in failure.reason
+
+
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_damaged_file_names_itself(files: ImageFileDataset, workers: int) -> None:
     path = files.samples[3].image
@@ -94,19 +139,42 @@ def test_a_damaged_file_names_itself(files: ImageFileDataset, workers: int) -> N
 def test_a_small_shared_memory_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     """64 MB, as containers have it by default: batches are arrays until they are moved."""
     statvfs = namedtuple("statvfs", "f_bavail f_frsize")  # as os gives it
-    expected = list(_module(Streets("train", train=4), workers=0).train_dataloader())
-    for megabytes, kind in ((64, torch.Tensor), (0.01, np.ndarray)):
+    expected = list(_module(Streets("train", train=4), workers=0, batch=4).train_dataloader())
+    for megabytes, kind in ((64, torch.Tensor), (0.1, np.ndarray)):
         free = statvfs(int(megabytes * 2**20), 1)
         with monkeypatch.context() as patch:
             patch.setattr("os.statvfs", lambda path, free=free: free)
-            module = _module(Streets("train", train=4), workers=1)
+            module = _module(Streets("train", train=4), workers=1, batch=4)
             loader = module.train_dataloader()
+            assert loader.num_workers == 1
         batches = list(loader)
         for batch, other in zip(batches, expected, strict=True):
             assert isinstance(batch["image"], kind)
             moved = module.on_before_batch_transfer(batch, 0)
             for key, value in other.items():
                 assert torch.equal(moved[key], torch.as_tensor(value))
+
+
+@pytest.mark.parametrize("lack", ["shared memory", "file handles"])
+def test_without_room_for_readers_images_are_read_here(
+    lack: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They would wait for ever, or die of a bus error."""
+    statvfs = namedtuple("statvfs", "f_bavail f_frsize")
+    expected = list(_module(Streets("train", train=4), workers=0).train_dataloader())
+    if lack == "shared memory":
+        monkeypatch.setattr("os.statvfs", lambda path: statvfs(10_000, 1))
+    else:
+        monkeypatch.setattr("resource.getrlimit", lambda kind: (40, 40))
+    module = _module(Streets("train", train=4), workers=2)
+    loader = module.train_dataloader()
+    assert loader.num_workers == 0
+    for batch, other in zip(loader, expected, strict=True):
+        moved = module.on_before_batch_transfer(batch, 0)
+        assert all(torch.equal(moved[key], torch.as_tensor(value)) for key, value in other.items())
+    assert module.val_dataloader().num_workers == 0
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and said.endswith("so images are read in the training process\n")
 
 
 def test_what_counts_is_what_all_readers_hold(monkeypatch: pytest.MonkeyPatch) -> None:

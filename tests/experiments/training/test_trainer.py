@@ -1,10 +1,13 @@
 """What training does to a network besides its steps."""
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
 
-from experiments.training.trainer import TimmSyncBatchNorm
+from experiments.training.trainer import TimmSyncBatchNorm, explained_errors
 from models import build_model
 from tests.models.networks import SMALL
 
@@ -30,3 +33,38 @@ def test_batch_norms_over_processes_leave_the_network_as_it_is(name: str) -> Non
         assert len(found) == norms
         assert all(isinstance(module, nn.SyncBatchNorm) for module in found)
         torch.testing.assert_close(sync.revert(network)(_images()), before)
+
+
+DATA: Any = SimpleNamespace(explain=lambda error: error)
+
+
+def _fail_after(first: Exception, error: Exception) -> None:
+    try:
+        raise first
+    except Exception:
+        raise error  # noqa: B904
+
+
+def test_an_error_keeps_what_it_came_from() -> None:
+    """`raise error from error` would hide the context that a log shows."""
+    error = RuntimeError("stack expects each tensor to be equal size")
+    with pytest.raises(RuntimeError, match="stack expects") as caught, explained_errors(DATA):
+        _fail_after(KeyError("the cause"), error)
+    assert isinstance(caught.value.__context__, KeyError)
+    assert caught.value.__cause__ is None
+
+
+def test_the_error_before_lightning_cleared_away_is_the_one() -> None:
+    late = RuntimeError("Please call `iter(combined_loader)` first.")
+    with pytest.raises(OSError, match="Too many open files"), explained_errors(DATA):
+        _fail_after(OSError(24, "Too many open files"), late)
+
+
+def test_a_network_that_uses_other_parts_each_step_is_told_so() -> None:
+    text = "Expected to have finished reduction in the prior iteration before starting a new one"
+    with (
+        pytest.raises(ValueError, match="or train with --devices 1") as caught,
+        explained_errors(DATA),
+    ):
+        raise RuntimeError(text)
+    assert isinstance(caught.value.__cause__, RuntimeError)

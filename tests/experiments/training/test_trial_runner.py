@@ -14,7 +14,7 @@ import torch
 
 from datamodules.labels import DataError
 from experiments import run as run_command
-from experiments.training import requested_trial, training_run
+from experiments.training import requested_trial, training_run, trial_runner
 from experiments.training.failures import (
     clear_failures,
     failure_of,
@@ -134,6 +134,26 @@ def test_data_that_change_while_a_trial_runs_fail_it(
     assert isinstance(result, FailedTrial) and result.hashes.data == "a" * 12
     assert result.failure.kind == "data"
     assert "changed while the trial ran" in result.failure.reason
+
+
+def test_a_failure_that_cannot_be_kept_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As on a full disk, which has no room for the result either."""
+    monkeypatch.setenv("GOMP_SPINCOUNT", "10000")
+
+    def fail(*_: object) -> None:
+        raise OSError("cannot write it: it needs 7 bytes")
+
+    monkeypatch.setattr(training_run, "train_and_score", fail)
+    monkeypatch.setattr(trial_runner, "write_record", fail)
+    assert run_command.main([*SMOKE, "--out", str(tmp_path)]) == 1
+    assert not [*tmp_path.rglob("result.json")]
+    said = capsys.readouterr().err.splitlines()
+    assert said[-2:] == [
+        "the failure is not kept: cannot write it: it needs 7 bytes",
+        "failed: cannot write it: it needs 7 bytes",
+    ]
 
 
 @pytest.mark.slow
