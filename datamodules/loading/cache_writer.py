@@ -6,6 +6,7 @@ import shutil
 import signal
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, replace
 from multiprocessing import get_context
 from pathlib import Path
@@ -26,7 +27,7 @@ from datamodules.loading.cache import (
     is_whole,
     write_index,
 )
-from datamodules.parent_process import end_with_parent
+from datamodules.parent_process import WAS_KILLED, end_with_parent
 
 
 def build(
@@ -105,6 +106,8 @@ def _build(
                 journal.write(f"{index} {' '.join(pair)}\n")
                 journal.flush()
                 progress(len(hashes), len(data))
+        except BrokenProcessPool:
+            raise DataError(WAS_KILLED) from None
         finally:
             pool.shutdown(cancel_futures=True)
     for name in CACHE_FILES:

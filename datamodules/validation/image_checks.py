@@ -5,6 +5,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
@@ -17,7 +18,7 @@ from PIL import Image
 from datamodules.dataset import Dataset
 from datamodules.image_files import ImageFileDataset, file_hash, read_pixels
 from datamodules.labels import IGNORE, DataError, LabelSet, UInt8
-from datamodules.parent_process import end_with_parent
+from datamodules.parent_process import WAS_KILLED, end_with_parent
 
 _FEW = 64  # pairs, below which starting processes takes longer than reading them here
 
@@ -82,6 +83,8 @@ def inspect_all(
     pool = ProcessPoolExecutor(workers, get_context("spawn"), _start, (list(data),))
     try:
         yield from pool.map(_run, places, chunksize=8)
+    except BrokenProcessPool:
+        raise DataError(WAS_KILLED) from None
     finally:
         pool.shutdown(cancel_futures=True)
 
