@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 
 from experiments.comparison.scoring_request import ScoringRequest
+from experiments.trials.temporary_files import own_temporary_files
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -53,7 +54,7 @@ def main(argv: list[str] | None = None) -> int:
     request, console = request_of(args), Console(highlight=False, markup=False)
     try:
         request.check()
-        with tempfile.TemporaryDirectory() as scratch:
+        with own_temporary_files(), tempfile.TemporaryDirectory() as scratch:
             if request.again:
                 scored = score_again(request, console)
             else:
