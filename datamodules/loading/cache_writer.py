@@ -30,7 +30,7 @@ from datamodules.loading.cache import (
     is_whole,
     write_index,
 )
-from datamodules.parent_process import end_with_parent
+from datamodules.parent_process import WAS_KILLED, end_with_parent
 from datamodules.whole_file import write_whole
 
 Hashes = dict[int, tuple[str, str]]  # of the image and the mask, by index
@@ -118,6 +118,8 @@ def _build(
                 journal.write(f"{index} {' '.join(pair)}\n")
                 journal.flush()
                 progress(len(hashes), len(data))
+        except BrokenProcessPool:
+            raise DataError(WAS_KILLED) from None
         finally:
             pool.shutdown(cancel_futures=True)
     for name in CACHE_FILES:
