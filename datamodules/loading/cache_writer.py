@@ -66,11 +66,6 @@ def build(
             draft.rename(folder)
     except Timeout:
         raise DataError(f"another process is writing {draft}: wait for it to end") from None
-    except BrokenProcessPool:
-        raise DataError(
-            f"a process that decoded for {draft} was ended from outside, as where memory runs "
-            "out: the same command goes on from here, with fewer --jobs"
-        ) from None
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             shutil.rmtree(draft, ignore_errors=True)
