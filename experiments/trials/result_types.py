@@ -5,7 +5,6 @@ that neither truth nor prediction has, is None.
 """
 
 from collections.abc import Sequence
-from itertools import zip_longest
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -338,10 +337,15 @@ class FinishedTrial(TrialResult):
         return self
 
     @property
+    def with_void(self) -> tuple[tuple[int, ...], ...]:
+        """`confusion` with a further column, of pixels that are predicted void: (K, K + 1)."""
+        void = self.unpredicted or (0,) * len(self.confusion)
+        return tuple((*row, pixels) for row, pixels in zip(self.confusion, void, strict=True))
+
+    @property
     def true_pixels(self) -> list[int]:
         """Pixels of each class in the truth that were scored."""
-        rows = map(sum, self.confusion)
-        return [row + void for row, void in zip_longest(rows, self.unpredicted, fillvalue=0)]
+        return [sum(row) for row in self.with_void]
 
     @property
     def miou(self) -> float:

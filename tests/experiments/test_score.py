@@ -124,6 +124,7 @@ def test_predicted_void_is_counted_said_and_kept(
     assert counts is not None
     assert counts["fn"].sum(0).tolist() == lost.tolist() and counts["fp"].sum() == 0
     matrix = np.array(result.confusion)
+    assert np.array(result.with_void)[:, -1].tolist() == lost.tolist()
     assert (counts["tp"] + counts["fn"]).sum(0).tolist() == result.true_pixels
     assert counts["fn"].sum(0).tolist() == (matrix.sum(1) - matrix.diagonal() + lost).tolist()
     assert counts["fp"].sum(0).tolist() == (matrix.sum(0) - matrix.diagonal()).tolist()
