@@ -25,8 +25,8 @@ def failure_of(error: Exception) -> Failure:
     if kind == "diverged":
         return Failure(kind=kind, reason=f"did not train under this recipe: {text}")
     if lost_others(error):
-        known_as = "the other processes of this trial were lost, perhaps killed for want of memory"
-        return Failure(kind="killed", reason=f"{known_as}: {text}")
+        reason = "the other processes of this trial were lost, perhaps killed for want of memory"
+        return Failure(kind="killed", reason=f"{reason}; log.txt has what was seen of it")
     known = isinstance(error, ValueError | OSError)
     return Failure(kind=kind, reason=text if known else f"{type(error).__name__}: {text}")
 
