@@ -10,18 +10,13 @@ Arrays = dict[str, np.ndarray]
 
 
 def read_counts(
-    content: bytes,
-    path: Path,
-    confusion: Sequence[Sequence[int]],
-    true_pixels: Sequence[int],
-    remedy: str,
+    content: bytes, path: Path, matrix: Sequence[Sequence[int]], remedy: str
 ) -> Arrays:
     """The arrays of a `per_image.npz`, whose sums are those of the result's matrix.
 
     Args:
         path: of the file, which is named in messages.
-        confusion: (K, K) of the result, rows truth.
-        true_pixels: (K,) of each class, with those that are predicted void.
+        matrix: (K, K + 1) of the result, rows truth, with predicted void as the last column.
         remedy: the end of the sentence.
 
     Raises:
@@ -32,17 +27,17 @@ def read_counts(
             counts = dict(arrays)
     except Exception as error:  # whatever numpy and zipfile raise of damaged bytes, in many words
         raise ValueError(f"{path} is damaged ({type(error).__name__}): {remedy}") from None
-    wrong = _wrong(counts, np.array(confusion).diagonal(), np.array(true_pixels))
+    wrong = _wrong(counts, np.array(matrix))
     if wrong:
         raise ValueError(f"{path} {wrong}: {remedy}")
     return counts
 
 
-def _wrong(counts: Arrays, tp: np.ndarray, true_pixels: np.ndarray) -> str:
+def _wrong(counts: Arrays, matrix: np.ndarray) -> str:
     """Why arrays are no counts of the images of a result; empty for those that are."""
     images = counts["ids"].shape[:1] if "ids" in counts else (0,)
     shapes = {"ids": images, "groups": images}
-    shapes |= dict.fromkeys(("tp", "fp", "fn"), (*images, len(tp)))
+    shapes |= dict.fromkeys(("tp", "fp", "fn"), (*images, len(matrix)))
     for name, shape in shapes.items():
         if name not in counts:
             return f"lacks the array {name}"
@@ -50,7 +45,8 @@ def _wrong(counts: Arrays, tp: np.ndarray, true_pixels: np.ndarray) -> str:
             return f"has {name} of the shape {counts[name].shape}, needed is {shape}"
         if len(shape) > 1 and counts[name].dtype.kind not in "iu":
             return f"has {name} of the type {counts[name].dtype}, needed are whole numbers"
-    sums = {"tp": tp, "fn": true_pixels - tp}
+    tp = matrix.diagonal()
+    sums = {"tp": tp, "fn": matrix.sum(1) - tp}
     if any((counts[name].sum(0) != expected).any() for name, expected in sums.items()):
         return "counts other pixels than the result beside it"
     return ""

@@ -111,7 +111,7 @@ def per_image(result: FinishedTrial) -> Arrays | None:
         raise ValueError(f"{path} cannot be read ({error.strerror}): {again}") from None
     if kept is not None and hashlib.sha256(content).hexdigest() != kept:
         raise ValueError(f"{path} is not of the scoring that {result.path.name} holds: {again}")
-    return image_counts.read_counts(content, path, result.confusion, result.true_pixels, again)
+    return image_counts.read_counts(content, path, result.with_void, again)
 
 
 def read_results(folder: Path | str) -> list[FinishedTrial | FailedTrial]:

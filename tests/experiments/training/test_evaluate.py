@@ -21,6 +21,7 @@ from experiments.comparison.tuning import search
 from experiments.recipes import smoke
 from experiments.run import main as run_trial
 from experiments.training import evaluation_prediction
+from experiments.training.checkpoints import marks
 from experiments.trials.comparability import check_comparable
 from experiments.trials.protocols import Protocol
 from experiments.trials.result_types import FinishedTrial
@@ -164,8 +165,24 @@ def _other(trial: Path, name: str, **changes: Any) -> Path:
     hashes = told.hashes.model_copy(update={"recipe": recipe.hash()})
     copy = Path(shutil.copytree(trial, trial.with_name(name)))
     update = {"recipe": recipe, "hashes": hashes, **changes}
-    write_record(copy / IDENTITY, told.model_copy(update=update))
+    other = told.model_copy(update=update)
+    write_record(copy / IDENTITY, other)
+    for path in (copy / "checkpoints").iterdir():  # as its own training would have left them
+        torch.save(torch.load(path, weights_only=True) | {"trial": marks(other)}, path)
     return copy
+
+
+def test_a_folder_that_says_another_trial_than_its_weights_is_refused(
+    trial: Path, capsys: Output
+) -> None:
+    """As after a trial.json of another seed was copied into it."""
+    other = _other(trial, "a", seed=1)
+    shutil.copyfile(other / IDENTITY, trial / IDENTITY)
+    assert _evaluate(trial) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "not of the trial that trial.json beside it names" in said
+    assert "(seed 0, not 1)" in said
+    assert _evaluate(other) == 0
 
 
 def test_trials_of_one_seed_have_places_of_their_own(
