@@ -119,6 +119,7 @@ def replaced(root: Path, trained: list[str]) -> Iterator[None]:
         patch.setattr("experiments.run.spin_briefly", lambda: None)
         patch.setattr("experiments.reading.SIZE", (40, 80))  # of photographs
         patch.setattr("experiments.reading.make_pairs", lambda at, n: make_pairs(at, n, (40, 80)))
+        patch.setattr("experiments.reading.build", lambda *_: None)
         patch.setattr("experiments.reading.measure", _measured)
         patch.setattr("experiments.costs.measurement.subprocess.run", _measures_nothing)
         patch.setenv("COLUMNS", "100")
