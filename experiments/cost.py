@@ -83,7 +83,7 @@ def _serve(models: list[str], size: tuple[int, int], args: argparse.Namespace) -
     if args.again:
         for trial in remeasure_all(args.again, args.threads):
             ms = f"{trial.before:.1f} ms before, {trial.now:.1f} now"
-            print(f"{trial.model} seed {trial.seed}: {ms}")
+            ask.say(f"{trial.model} seed {trial.seed}: {ms}")
         return 0
     if args.match:
         batch = max(2, args.batch)  # some networks cannot train on one image

@@ -61,7 +61,7 @@ def main(argv: list[str] | None = None) -> int:
         print("\nstopped; the same command goes on from the last image", file=sys.stderr)
         return 130
     if not sets:
-        print(
+        ask.say(
             f"{evaluation.split} of {evaluation.data} has no label to score against; its "
             f"predictions are in {done.predictions}, and python -m experiments.data export writes "
             "them for a server"

@@ -48,7 +48,7 @@ def main(argv: list[str] | None = None) -> int:
     except (OSError, ValueError) as error:
         ask.complain(error)
         return 2
-    print("wrote " + ", ".join(map(str, written)))
+    ask.say("wrote " + ", ".join(map(str, written)))
     return 0
 
 

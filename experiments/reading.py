@@ -39,7 +39,7 @@ from datamodules.loading.transforms import Augmentation
 from datamodules.parent_process import end_with_parent
 from experiments.reporting.console import PlainConsole
 from experiments.trials import command_line as ask
-from experiments.trials.atomic_io import write_json
+from experiments.trials.atomic_io import check_writable, write_json
 from experiments.trials.environment import ALLOCATOR
 
 SIZE, CROP, SCALE = (1024, 2048), (512, 1024), (0.5, 2.0)
@@ -201,7 +201,7 @@ def measure(data: ImageFileDataset, number: int, rounds: int) -> dict[str, dict[
     }
 
 
-def main(argv: list[str] | None = None) -> int:
+def _parser() -> argparse.ArgumentParser:
     parser = ask.Parser(
         prog="python -m experiments.reading",
         description=__doc__,
@@ -212,17 +212,30 @@ def main(argv: list[str] | None = None) -> int:
     add("--crops", type=some, default=48, metavar="N", help="crops a round (default: 48)")
     add("--rounds", type=some, default=3, metavar="N", help="(default: 3)")
     add("--output", type=ask.file, metavar="FILE", help="also write the figures as JSON")
-    args = parser.parse_args(argv)
-    console = PlainConsole()
-    with tempfile.TemporaryDirectory() as folder:
-        console.print(f"making {args.images} pairs of PNGs ...")
-        data = make_pairs(Path(folder), args.images)
-        least = min(sample.image.stat().st_size for sample in data.samples)
-        build(data, [SIZE] * len(data), data.fingerprint(), _copy(data))
-        figures = measure(data, args.crops, args.rounds)
-    console.print(_table(figures, least))
-    if args.output:
-        write_json(args.output, {"smallest_png_mb": round(least / 1e6, 2), "readers": figures})
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """0 with the figures on the terminal, 2 where files cannot be written, 130 if stopped."""
+    args, console = _parser().parse_args(argv), PlainConsole()
+    try:
+        if args.output:
+            check_writable(args.output.parent)
+        with tempfile.TemporaryDirectory() as folder:
+            console.print(f"making {args.images} pairs of PNGs ...")
+            data = make_pairs(Path(folder), args.images)
+            least = min(sample.image.stat().st_size for sample in data.samples)
+            build(data, [SIZE] * len(data), data.fingerprint(), _copy(data))
+            figures = measure(data, args.crops, args.rounds)
+        console.print(_table(figures, least))
+        if args.output:
+            write_json(args.output, {"smallest_png_mb": round(least / 1e6, 2), "readers": figures})
+    except (OSError, ValueError) as error:
+        ask.complain(error)
+        return 2
+    except KeyboardInterrupt:
+        print("\nstopped; nothing was written", file=sys.stderr)
+        return 130
     return 0
 
 

@@ -26,9 +26,9 @@ def main(argv: list[str] | None = None) -> int:
             files = ComparisonFiles(page=page, **also)
             reason = write_comparison(args.results, results, files, args.data_root)
             if reason:
-                print(f"no photos: {reason}")
+                ask.say(f"no photos: {reason}")
             for file in files:
-                print(f"wrote {file}")
+                ask.say(f"wrote {file}")
     except (OSError, ValueError) as error:
         ask.complain(error)
         return 2

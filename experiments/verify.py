@@ -39,8 +39,7 @@ def main(argv: list[str] | None = None) -> int:
     holds, num_verified = True, 0
     try:
         for result, verification in verify(read_results(args.results), args.data_root, args.steps):
-            line = f"{result.label} seed {result.seed}: {verification}"
-            print(ask.visible(line), flush=True)
+            ask.say(f"{result.label} seed {result.seed}: {verification}")
             holds &= verification.outcome != "different"
             num_verified += 1
         if not num_verified:

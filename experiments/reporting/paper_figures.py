@@ -179,7 +179,7 @@ def classes(models: Sequence[ModelSummary], prior: PositionPrior | None) -> "Fig
     shown = {summary.model: summary.iou for summary in models}
     if prior is not None:
         shown["position prior"] = prior.metrics.iou
-    values = [[_percent([row[name]]) for name in names] for row in shown.values()]
+    values = [[_percent([row.get(name)]) for name in names] for row in shown.values()]
     figure = Figure(figsize=(TEXT, 0.9 + 0.22 * len(shown)), layout="constrained")
     axes = figure.subplots()
     axes.pcolormesh(values, cmap="cividis", vmin=0, vmax=100, edgecolors="white", lw=0.8)

@@ -54,6 +54,11 @@ def visible(text: str) -> str:
     return _UNSEEN.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
+def say(text: str) -> None:
+    """Print a line of which parts may be anybody's, as paths and names."""
+    print(visible(text), flush=True)
+
+
 def complain(error: object) -> None:
     """Say on the standard error what is wrong."""
     print(visible(_sentence(error)), file=sys.stderr)

@@ -21,7 +21,7 @@ from PIL import Image
 
 from datamodules import open_data
 from experiments.comparison.trial_process import ProcessState, TrialProcess
-from experiments.reading import READERS
+from experiments.reading import READERS, make_pairs
 from experiments.recipes import smoke
 from experiments.scoring.metrics import score_folder
 from experiments.training.requested_trial import RequestedTrial
@@ -118,6 +118,8 @@ def replaced(root: Path, trained: list[str]) -> Iterator[None]:
         patch.setattr("experiments.run.die_with_parent", lambda: None)
         patch.setattr("experiments.run.spin_briefly", lambda: None)
         patch.setattr("experiments.reading.SIZE", (40, 80))  # of photographs
+        patch.setattr("experiments.reading.make_pairs", lambda at, n: make_pairs(at, n, (40, 80)))
+        patch.setattr("experiments.reading.build", lambda *_: None)
         patch.setattr("experiments.reading.measure", _measured)
         patch.setattr("experiments.costs.measurement.subprocess.run", _measures_nothing)
         patch.setenv("COLUMNS", "100")
@@ -197,7 +199,7 @@ def call(command: str, args: Sequence[str], root: Path) -> Outcome:
         except TimeoutError:
             hangs = True
         except BaseException:
-            traceback.print_exc(file=sys.stderr)
+            print(ascii(traceback.format_exc()), file=sys.stderr)
         finally:
             signal.alarm(0)
             signal.signal(signal.SIGALRM, before)
