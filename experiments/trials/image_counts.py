@@ -9,9 +9,7 @@ import numpy as np
 Arrays = dict[str, np.ndarray]
 
 
-def read_counts(
-    content: bytes, path: Path, matrix: Sequence[Sequence[int]], remedy: str
-) -> Arrays:
+def read_counts(content: bytes, path: Path, matrix: Sequence[Sequence[int]], remedy: str) -> Arrays:
     """The arrays of a `per_image.npz`, whose sums are those of the result's matrix.
 
     Args:
