@@ -5,6 +5,10 @@ import multiprocessing.connection
 import os
 import threading
 
+WAS_KILLED = (
+    "one of the processes that read was killed, perhaps for want of memory: give fewer --jobs"
+)
+
 
 def end_with_parent() -> None:
     """Have this process end as soon as the one that asked for it is gone; to be called in it first.

@@ -1,6 +1,6 @@
 """Files that are written whole or not at all, beside data sets and in the cache."""
 
-import os
+import secrets
 from pathlib import Path
 
 from datamodules.labels import DataError
@@ -15,7 +15,8 @@ def write_whole(path: Path, content: bytes, how: str) -> None:
     Raises:
         DataError: a folder that cannot be written to or is full, with the bytes that are needed.
     """
-    draft = path.with_name(f".{os.getpid()}.draft")  # short, as the name itself may be 255 bytes
+    # Short, as the name itself may be 255 bytes; no other process, on any machine, has the same.
+    draft = path.with_name(f".{secrets.token_hex(8)}.draft")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         draft.write_bytes(content)

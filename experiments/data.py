@@ -40,7 +40,7 @@ def main(argv: list[str] | None = None) -> int:
         return status
     except OSError as error:
         what = "a file" if error.filename is None else error.filename
-        print(f"{what} cannot be read or written ({error.strerror})", file=sys.stderr)
+        print(f"{what} cannot be read or written ({error.strerror or error})", file=sys.stderr)
         return 2
     except ValueError as error:
         print(error, file=sys.stderr)

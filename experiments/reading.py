@@ -30,11 +30,10 @@ import numpy as np
 from PIL import Image
 from rich.table import Table
 
-from datamodules.dataset import Dataset
 from datamodules.datasets.cityscapes import CITYSCAPES
 from datamodules.image_files import ImageFileDataset, Sample
 from datamodules.imagenet_statistics import MEAN, STD
-from datamodules.loading.cache import open_decoded
+from datamodules.loading.cache import DecodedCopy, open_decoded
 from datamodules.loading.cache_writer import build
 from datamodules.loading.transforms import Augmentation
 from datamodules.parent_process import end_with_parent
@@ -134,7 +133,7 @@ def torchvision_reader(data: ImageFileDataset) -> Reader:
     return read
 
 
-def our_reader(data: Dataset) -> Reader:
+def our_reader(data: ImageFileDataset | DecodedCopy) -> Reader:
     # Torch takes seconds, which `--help` does not need.
     from datamodules.loading.datamodule import TrainData
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from experiments.comparison.scoring_request import ScoringRequest
 from experiments.trials import command_line as ask
+from experiments.trials.temporary_files import own_temporary_files
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -56,7 +57,7 @@ def main(argv: list[str] | None = None) -> int:
     request, console = request_of(args), PlainConsole()
     try:
         request.check()
-        with tempfile.TemporaryDirectory() as scratch:
+        with own_temporary_files(), tempfile.TemporaryDirectory() as scratch:
             if request.again:
                 scored = score_again(request, console)
             else:

@@ -5,7 +5,7 @@ Tools write numbers as text or as 48.0, and file names with backslashes; both ar
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable
 from functools import cache
 from itertools import count
 from pathlib import Path, PurePosixPath
@@ -71,40 +71,41 @@ def _parse(path: Path, size: int, changed: int) -> Listing:
     content = read_json(path, "fetch it again")
     categories = _rows(path, content, "categories", "id", "name")
     images = _rows(path, content, "images", "id", "file_name", "height", "width")
-    of_image: dict[Id, list[Annotation]] = {_id(row, "id"): [] for row in images}
-    if len(of_image) != len(images):
+    of_image: dict[Id, list[Annotation]] = {_id(images, row, "id"): [] for row in images.rows}
+    if len(of_image) != len(images.rows):
         raise DataError(f"{path} lists images of the same id: number them anew")
+    ids = [_whole(categories, row, "id") for row in categories.rows]
     pngs = (_segments if is_panoptic(path) else _objects)(path, content, of_image)
-    _check(path, "category", {a.category for each in of_image.values() for a in each}, categories)
+    _check(path, "category", {a.category for each in of_image.values() for a in each}, ids)
     pictures: dict[str, Picture] = {}
-    for row in images:
-        name, key = _name(row, "file_name"), _id(row, "id")
+    for row in images.rows:
+        name, key = _name(images, row, "file_name"), _id(images, row, "id")
         id = file_id(str(name.with_suffix("")))
         if id in pictures:
             raise DataError(f"{path} lists {pictures[id].name} and {name}, both {id}: rename one")
-        pictures[id] = Picture(name, _size(row), of_image[key], pngs.get(key))
+        pictures[id] = Picture(name, _size(images, row), of_image[key], pngs.get(key))
     if not pictures:
         raise DataError(f"{path} lists no images: list those of the split")
     return Listing(*_labels(path, categories, pictures))
 
 
-class _Row:
-    """A row of a list, which is named in what is said of it."""
+class _Table(NamedTuple):
+    """A list of the JSON; it is named, with the row and the key, in what is said of a value."""
 
-    __slots__ = ("number", "path", "table", "values")
+    path: Path
+    name: str
+    rows: list[Row]
 
-    def __init__(self, path: Path, table: str, number: int, values: Row) -> None:
-        self.path, self.table, self.number, self.values = path, table, number, values
-
-    def error(self, key: str, needed: str) -> DataError:
-        value = repr(self.values[key])
+    def error(self, row: Row, key: str, needed: str) -> DataError:
+        number = next(number for number, other in enumerate(self.rows) if other is row)
+        value = repr(row[key])
         shown = value if len(value) < 60 else f"{value[:60]}..."
         return DataError(
-            f"{self.path} has {shown} for {key} in row {self.number} of {self.table}: {needed}"
+            f"{self.path} has {shown} for {key} in row {number} of {self.name}: {needed}"
         )
 
 
-def _rows(path: Path, content: object, name: str, *keys: str, of: str = "") -> list[_Row]:
+def _rows(path: Path, content: object, name: str, *keys: str, of: str = "") -> _Table:
     """A list of the JSON, whose rows have at least these keys."""
     rows = content.get(name) if isinstance(content, dict) else None
     table = f"{name}{of}"
@@ -113,15 +114,17 @@ def _rows(path: Path, content: object, name: str, *keys: str, of: str = "") -> l
             f"{path} has no list {name!r}{of}: add it, if empty where labels are private, or move "
             "the file away if it is of something else"
         )
+    needed = {*keys}
     for number, row in enumerate(rows):
-        if lacks := [key for key in keys if not isinstance(row, dict) or key not in row]:
+        if not isinstance(row, dict) or not needed <= row.keys():
+            lacks = [key for key in keys if not isinstance(row, dict) or key not in row]
             raise DataError(f"{path} has no {', '.join(lacks)} in row {number} of {table}: add it")
-    return [_Row(path, table, number, row) for number, row in enumerate(rows)]
+    return _Table(path, table, rows)
 
 
-def _id(row: _Row, key: str) -> Id:
+def _id(table: _Table, row: Row, key: str) -> Id:
     """A whole number, also of 48.0 or "48", or a text, as some tools number images."""
-    value = row.values[key]
+    value = row[key]
     if type(value) is int:
         return value
     if isinstance(value, float) and value.is_integer():
@@ -130,39 +133,42 @@ def _id(row: _Row, key: str) -> Id:
         number = value.removesuffix(".0")
         plain = len(number) < 20 and number.isdecimal() and str(int(number)) == number
         return int(number) if plain else value
-    raise row.error(key, "write a whole number")
+    raise table.error(row, key, "write a whole number")
 
 
-def _whole(row: _Row, key: str) -> int:
-    value = _id(row, key)
+def _whole(table: _Table, row: Row, key: str) -> int:
+    value = row[key]
+    value = value if type(value) is int else _id(table, row, key)
     if isinstance(value, str):
-        raise row.error(key, "write a whole number")
+        raise table.error(row, key, "write a whole number")
     return value
 
 
-def _size(row: _Row) -> tuple[int, int]:
-    height, width = _whole(row, "height"), _whole(row, "width")
+def _size(table: _Table, row: Row) -> tuple[int, int]:
+    height, width = _whole(table, row, "height"), _whole(table, row, "width")
     for key, value in (("height", height), ("width", width)):
         if not 0 < value * max(1, min(height, width)) <= _MOST_PIXELS:
-            raise row.error(key, "write the image's own, in pixels")
+            raise table.error(row, key, "write the image's own, in pixels")
     return height, width
 
 
-def _name(row: _Row, key: str) -> PurePosixPath:
+def _name(table: _Table, row: Row, key: str) -> PurePosixPath:
     """The path of a file, without `.` and with slashes."""
-    value = row.values[key]
+    value = row[key]
     path = value.replace("\\", "/") if isinstance(value, str) else ""
     name = PurePosixPath(os.path.normpath(path)) if path else PurePosixPath()
     if not name.name or name.name == ".." or "\0" in path or path.endswith("/"):
-        raise row.error(key, "write the name of the file")
+        raise table.error(row, key, "write the name of the file")
     return name
 
 
-def _crowd(row: _Row) -> bool:
-    value = row.values.get("iscrowd")
+def _crowd(table: _Table, row: Row) -> bool:
+    value = row.get("iscrowd", 0)
+    if type(value) is int and 0 <= value <= 1:  # as nearly always
+        return value == 1
     if value in (None, 0, 1, "0", "1"):
         return value in (1, "1")
-    raise row.error("iscrowd", "write 0 or 1")
+    raise table.error(row, "iscrowd", "write 0 or 1")
 
 
 def _objects(
@@ -170,12 +176,13 @@ def _objects(
 ) -> dict[Id, PurePosixPath]:
     """Add the objects of each image."""
     keys = ("id", "image_id", "category_id", "segmentation")
-    rows = _rows(path, content, "annotations", *keys)
-    _check(path, "image", {_id(row, "image_id") for row in rows}, of_image)
-    for row in rows:
-        shape, category = row.values["segmentation"], _whole(row, "category_id")
-        one = Annotation(_id(row, "id"), category, shape, _crowd(row))
-        of_image[_id(row, "image_id")].append(one)
+    table = _rows(path, content, "annotations", *keys)
+    images = [_id(table, row, "image_id") for row in table.rows]
+    _check(path, "image", set(images), of_image)
+    for image, row in zip(images, table.rows, strict=True):
+        shape, category = row["segmentation"], _whole(table, row, "category_id")
+        one = Annotation(_id(table, row, "id"), category, shape, _crowd(table, row))
+        of_image[image].append(one)
     return {}
 
 
@@ -183,24 +190,23 @@ def _segments(
     path: Path, content: object, of_image: dict[Id, list[Annotation]]
 ) -> dict[Id, PurePosixPath]:
     """Add the segments of each image, and return its PNG."""
-    rows = _rows(path, content, "annotations", "image_id", "file_name", "segments_info")
-    _check(path, "image", {_id(row, "image_id") for row in rows}, of_image)
-    pngs = {_id(row, "image_id"): _name(row, "file_name") for row in rows}
-    if rows and not len(rows) == len(pngs) == len(of_image):
+    table = _rows(path, content, "annotations", "image_id", "file_name", "segments_info")
+    pngs = {_id(table, row, "image_id"): _name(table, row, "file_name") for row in table.rows}
+    _check(path, "image", set(pngs), of_image)
+    if pngs and not len(table.rows) == len(pngs) == len(of_image):
         raise DataError(f"{path} has not one annotation for each image: fetch it again")
-    for row in rows:
-        of = f" of row {row.number} of annotations"
-        parts = _rows(path, row.values, "segments_info", "id", "category_id", of=of)
-        of_image[_id(row, "image_id")] += [
-            Annotation(_whole(part, "id"), _whole(part, "category_id"), None, False)
-            for part in parts
+    for number, row in enumerate(table.rows):
+        of = f" of row {number} of annotations"
+        parts = _rows(path, row, "segments_info", "id", "category_id", of=of)
+        of_image[_id(table, row, "image_id")] += [
+            Annotation(_whole(parts, part, "id"), _whole(parts, part, "category_id"), None, False)
+            for part in parts.rows
         ]
     return pngs
 
 
-def _check(path: Path, what: str, used: set[Any], listed: Sequence[_Row] | dict[Id, Any]) -> None:
-    ids = listed.keys() if isinstance(listed, dict) else {_whole(row, "id") for row in listed}
-    if unknown := used - ids:
+def _check(path: Path, what: str, used: set[Any], listed: Iterable[Id]) -> None:
+    if unknown := used - set(listed):
         raise DataError(
             f"{path} has annotations of {len(unknown)} unknown {what} ids, such as "
             f"{min(unknown, key=str)}: list them in the file or remove what refers to them"
@@ -208,12 +214,13 @@ def _check(path: Path, what: str, used: set[Any], listed: Sequence[_Row] | dict[
 
 
 def _labels(
-    path: Path, categories: list[_Row], pictures: dict[str, Picture]
+    path: Path, categories: _Table, pictures: dict[str, Picture]
 ) -> tuple[LabelSet, dict[str, Picture], list[str]]:
     """The label table; what no category covers has the lowest id that none has, mostly 0."""
     panoptic = is_panoptic(path)
-    names = [(_whole(row, "id"), _text(row, "name")) for row in categories]
-    names, notes = _told_apart(names)
+    names, notes = _told_apart(
+        [(_whole(categories, row, "id"), _text(categories, row, "name")) for row in categories.rows]
+    )
     rows = [(name.lower() != "background", id, name) for id, name in names]
     free = next(i for i in count() if i not in {id for _, id, _ in rows})
     if not panoptic and all(foreground for foreground, _, _ in rows):
@@ -229,10 +236,10 @@ def _labels(
     return labels, pictures, notes
 
 
-def _text(row: _Row, key: str) -> str:
-    value = row.values[key]
+def _text(table: _Table, row: Row, key: str) -> str:
+    value = row[key]
     if isinstance(value, bool) or not isinstance(value, str | int) or not str(value).strip():
-        raise row.error(key, "write a name")
+        raise table.error(row, key, "write a name")
     return one_form(str(value))
 
 

@@ -82,10 +82,13 @@ def read_csv(path: Path, needed: list[str], optional: Sequence[str] = ()) -> lis
     """The rows of a CSV file, separated by , or ; as spreadsheets do, blanks around values cut."""
     try:
         text = path.read_text(encoding="utf-8-sig")
+        separator = ";" if ";" in text.partition("\n")[0] else ","
+        lines = csv.reader(text.split("\n"), delimiter=separator)
+        cells = [[cell.strip() for cell in row] for row in lines]
     except UnicodeDecodeError:
         raise DataError(f"{path} is not UTF-8: save it as 'CSV UTF-8'") from None
-    separator = ";" if ";" in text.partition("\n")[0] else ","
-    cells = [[c.strip() for c in row] for row in csv.reader(text.split("\n"), delimiter=separator)]
+    except csv.Error as error:
+        raise DataError(f"{path} is no table ({error}): save it as 'CSV UTF-8'") from None
     header, *rows = [row for row in cells if any(row)] or [[""]]
     header = [name.lower().replace("color", "colour") for name in header]
     if not {*needed} <= {*header} <= {*needed, *optional} or len({*header}) < len(header):

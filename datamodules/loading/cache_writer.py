@@ -30,7 +30,7 @@ from datamodules.loading.cache import (
     is_whole,
     write_index,
 )
-from datamodules.parent_process import end_with_parent
+from datamodules.parent_process import WAS_KILLED, end_with_parent
 from datamodules.whole_file import write_whole
 
 Hashes = dict[int, tuple[str, str]]  # of the image and the mask, by index
@@ -66,11 +66,6 @@ def build(
             draft.rename(folder)
     except Timeout:
         raise DataError(f"another process is writing {draft}: wait for it to end") from None
-    except BrokenProcessPool:
-        raise DataError(
-            f"a process that decoded for {draft} was ended from outside, as where memory runs "
-            "out: the same command goes on from here, with fewer --jobs"
-        ) from None
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             shutil.rmtree(draft, ignore_errors=True)
@@ -118,6 +113,8 @@ def _build(
                 journal.write(f"{index} {' '.join(pair)}\n")
                 journal.flush()
                 progress(len(hashes), len(data))
+        except BrokenProcessPool:
+            raise DataError(WAS_KILLED) from None
         finally:
             pool.shutdown(cancel_futures=True)
     for name in CACHE_FILES:

@@ -19,7 +19,7 @@ from datamodules.dataset import Dataset
 from datamodules.image_decoding import has_16_bits, open_image, photograph_pixels
 from datamodules.image_files import ImageFileDataset, check_regular, decoded, file_hash
 from datamodules.labels import IGNORE, DataError, LabelSet, RawLabels, UInt8, value_counts
-from datamodules.parent_process import end_with_parent
+from datamodules.parent_process import WAS_KILLED, end_with_parent
 from datamodules.validation.traits import image_traits, label_traits, palette_colours, used_bits
 
 _FEW = 64  # pairs, below which starting processes takes longer than reading them here
@@ -92,10 +92,7 @@ def inspect_all(
     try:
         yield from pool.map(_run, places, chunksize=8)
     except BrokenProcessPool:
-        raise DataError(
-            "a process that read images was ended from outside, as where memory runs out: check "
-            "again, with fewer --jobs"
-        ) from None
+        raise DataError(WAS_KILLED) from None
     finally:
         pool.shutdown(cancel_futures=True)
 

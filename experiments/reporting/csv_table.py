@@ -29,12 +29,14 @@ def csv_table(models: Sequence[ModelSummary], evidence: Evidence) -> str:
     means = frame.drop(columns=["seed", "repeat"]).groupby("model", sort=False).mean(True)
     known = DataFrame([_known(summary, evidence) for summary in models], index=means.index)
     head = known.pop("init"), known.pop("seeds")
-    frame = concat([*head, means, known], axis=1).rename(index=_cell, columns=_cell).map(_cell)
+    frame = (
+        concat([*head, means, known], axis=1).rename(index=as_text, columns=as_text).map(as_text)
+    )
     text: str = frame.to_csv(lineterminator="\n")
     return text
 
 
-def _cell(value: object) -> object:
+def as_text(value: object) -> object:
     """A cell as it is read, not run: spreadsheets take text behind = + - @ for a formula.
 
     An apostrophe before it says that it is text (OWASP, CSV injection); numbers stay numbers.

@@ -52,7 +52,8 @@ def _files(lacking: Iterable[str]) -> list[Path]:
     from matplotlib.font_manager import fontManager
 
     found, left = [], {*lacking}
-    files = {Path(font.fname) for font in fontManager.ttflist}
+    # matplotlib's own Last Resort has a box for every letter there is.
+    files = {Path(f.fname) for f in fontManager.ttflist if not f.name.startswith("Last Resort")}
     usable = sorted(path for path in files if path.suffix.lower() in _USABLE)
     while left and usable:
         best = max(usable, key=lambda path: len(left & _letters(path)))
@@ -61,7 +62,7 @@ def _files(lacking: Iterable[str]) -> list[Path]:
         found.append(best)
         left -= _letters(best)
     if left:
-        _say("".join(sorted(left)))
+        say_lacking("".join(sorted(left)))
     return found
 
 
@@ -76,7 +77,7 @@ def _letters(path: Path) -> frozenset[str]:
 
 
 @cache
-def _say(letters: str) -> None:
+def say_lacking(letters: str) -> None:
     few = letters if len(letters) <= 12 else f"{letters[:12]} and {len(letters) - 12} more"
     complain(
         f"no installed font has the letters {few}: they are boxes in pictures until there is one, "

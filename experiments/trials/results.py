@@ -6,19 +6,17 @@ Nothing here imports torch, so that a report or a notebook starts anywhere in a 
 import hashlib
 import io
 import math
-import os
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 from pydantic import BaseModel, ValidationError
 
-from datamodules.clutter import is_clutter
 from datamodules.json_file import DamagedError, as_object, read_json
 from experiments.trials import image_counts, schema1
 from experiments.trials.atomic_io import write_bytes, write_json
+from experiments.trials.result_files import listed
 from experiments.trials.result_types import (
     SCHEMA,
     FailedTrial,
@@ -37,9 +35,6 @@ EVALUATED = "evaluated"  # folder of what `experiments.evaluate` makes of a tria
 PRIOR_AGAIN = "delete it, and experiments.compare makes it again"
 AGAIN = "delete it to run the trial again"  # the remedy for what only a trial can make
 TUNED = "tuned.json"  # beside a tuned network's result: the trials it was chosen from
-
-# `seed0 (1)`, `seed0 copy 2`, `seed0 - Copy`, `seed0 (another copy)`; no name of ours has a blank.
-_COPY = re.compile(r"( \(\d+\)| copy( \d+)?| - Copy( \(\d+\))?| \((\w+ )?copy\))$")
 
 Arrays = image_counts.Arrays
 Json = dict[str, Any]  # what a file holds, before it is checked
@@ -128,35 +123,9 @@ def read_results(folder: Path | str) -> list[FinishedTrial | FailedTrial]:
     folder = Path(folder)
     if not folder.is_dir():
         raise ValueError(f"no results folder at {folder.absolute()}: run a comparison first")
-    paths = sorted(_listed(folder))
+    paths = sorted(listed(folder, RESULT, without=EVALUATED))
     found = map(read_result, paths)
     return [result for result in found if result is not None]
-
-
-def _listed(folder: Path) -> Iterator[Path]:
-    """Every result file below a folder, also one that is none and has to be said so.
-
-    Passed over are clutter, folders that a file manager copied beside their original, and what
-    `evaluate` left beside a trial, which has another protocol or split.
-
-    Raises:
-        OSError: a folder that cannot be read.
-    """
-
-    def refuse(error: OSError) -> None:
-        raise error
-
-    for at, folders, files in os.walk(folder, onerror=refuse):
-        if RESULT in (*folders, *files):
-            yield Path(at, RESULT)
-        here = {*folders}
-        folders[:] = [
-            name
-            for name in folders
-            if not is_clutter(name)
-            and name != EVALUATED
-            and not (_COPY.search(name) and _COPY.sub("", name) in here)
-        ]
 
 
 def finished(results: Iterable[TrialResult]) -> list[FinishedTrial]:

@@ -15,11 +15,12 @@ import numpy as np
 import pytest
 
 from datamodules import open_data
-from datamodules.image_files import ImageFileDataset
-from datamodules.labels import DataError
+from datamodules.image_files import ImageFileDataset, Sample
+from datamodules.labels import DataError, RawLabels
 from datamodules.loading.cache import DamagedCopyError, open_decoded
 from datamodules.loading.cache_writer import build
 from datamodules.validation.check import check, checked
+from datamodules.validation.image_checks import inspect_all
 from tests.datamodules import damage
 from tests.trees import folder
 
@@ -226,3 +227,22 @@ def test_a_full_disk_leaves_no_draft_and_names_the_bytes(
         assert [path.name for path in where.parent.iterdir()] in ([], [".copy.lock"]), name
     _build(data, where)
     assert _equal(data, where)
+
+
+def killed(sample: Sample) -> RawLabels:
+    """As the system ends a process that takes too much memory."""
+    os.kill(os.getpid(), 9)
+    raise AssertionError
+
+
+def test_a_process_that_is_ended_from_outside_is_said(
+    data: ImageFileDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()
+    doomed = ImageFileDataset(data.labels, data.samples, killed)
+    with pytest.raises(DataError, match="was killed.*fewer --jobs"):
+        _build(doomed, tmp_path / "copy")
+    many = ImageFileDataset(data.labels, data.samples * 12, killed)
+    places = [(0, index) for index in range(len(many))]
+    with pytest.raises(DataError, match="was killed.*fewer --jobs"):
+        list(inspect_all([many], places, jobs=2))

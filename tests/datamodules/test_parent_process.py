@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -44,15 +45,49 @@ def _alive(pids: list[int]) -> list[int]:
     return [pid for pid in pids if lives(pid)]
 
 
+# Its readers, by their pool's own start, over more images than they read while the test lasts.
+CHECK = """
+import multiprocessing, sys, time
+from pathlib import Path
+from datamodules import open_data
+from datamodules.loading import cache_writer
+from datamodules.validation.image_checks import inspect_all
+from experiments.scoring.counts import in_order
+
+if __name__ == '__main__':
+    data = open_data('camvid', 'train', Path(sys.argv[1]))
+    def said(done, total):
+        print(*(child.pid for child in multiprocessing.active_children()), flush=True)
+        time.sleep(600)
+    if sys.argv[2] == 'check':
+        for _ in inspect_all([data], [(0, 0)] * 100_000, jobs=3):
+            said(1, 1)
+    elif sys.argv[2] == 'score':
+        for _ in in_order(time.sleep, 10_000, 3):
+            said(1, 1)
+    else:
+        more = type(data)(data.labels, data.samples * 1000)
+        folder = Path(sys.argv[1], 'copy')
+        progress = lambda done, total: done and said(done, total)
+        cache_writer.build(more, [(48, 64)] * len(more), 'x', folder, jobs=3, progress=progress)
+"""
+
+
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_they_end_with_a_starter_that_is_killed(
-    tmp_path_factory: pytest.TempPathFactory, method: str, number: signal.Signals
-) -> None:
-    script = tmp_path_factory.mktemp("script") / "starter.py"
-    script.write_text(SCRIPT)
+def test_they_end_with_a_starter_that_is_killed(tmp_path: Path, method: str) -> None:
+    _end_with_starter(tmp_path, SCRIPT, method, "1")
+
+
+@pytest.mark.parametrize("work", ["check", "score", "cache"])
+def test_those_of_every_command_do(tmp_path: Path, camvid: Path, work: str) -> None:
+    _end_with_starter(tmp_path, CHECK, str(camvid), work)
+
+
+def _end_with_starter(tmp_path: Path, text: str, *arguments: str) -> None:
+    script = tmp_path / "starter.py"
+    script.write_text(text)
     starter = subprocess.Popen(
-        [sys.executable, str(script), method, "1"],
+        [sys.executable, str(script), *arguments],
         cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
@@ -60,7 +95,7 @@ def test_they_end_with_a_starter_that_is_killed(
     pids = [int(text) for text in starter.stdout.readline().split()]
     others = [process.pid for process in psutil.Process(starter.pid).children(recursive=True)]
     assert len(pids) == 3 and _alive(pids) == pids
-    starter.send_signal(number)
+    starter.send_signal(signal.SIGKILL)
     deadline = time.monotonic() + 20
     while _alive([*pids, *others]) and time.monotonic() < deadline:
         time.sleep(0.05)

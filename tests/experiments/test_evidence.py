@@ -67,3 +67,13 @@ def test_the_command_puts_folders_together(
     assert command.main([folders[0], str(tmp_path / "steps/1000")]) == 0
     text = capsys.readouterr().out
     assert "Nothing is said of these folders together: the recipes differ in" in text
+
+
+def test_any_name_on_a_terminal_of_ascii(tmp_path: Path) -> None:
+    """Also where Python is told to use nothing better: what it lacks is printed by number."""
+    trial(tmp_path / "결과", "유넷", arrays(0.5), data={"classes": ["길", "차"]})
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    for more in ({}, {"PYTHONIOENCODING": "ascii"}):
+        status, text = run("experiments.evidence", tmp_path / "결과", **ascii_only, **more)
+        assert status == 0, text
+        assert text.isascii() and "\\uc720\\ub137" in text

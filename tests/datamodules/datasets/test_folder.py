@@ -491,3 +491,8 @@ def test_plain_tiffs_are_turned_as_their_exif_says(tmp_path: Path, kind: str) ->
     Image.fromarray(pixels).save(tmp_path / "a.tif", exif=exif)
     expected = np.rot90(pixels, -1) // (256 if deep else 1)
     assert np.array_equal(read_image(tmp_path / "a.tif"), np.stack([expected] * 3, -1))
+
+
+def test_a_table_that_the_reader_of_csv_refuses(root: Path) -> None:
+    (root / "labels.csv").write_text(f"id,name\n0,{'x' * 200_000}\n")
+    assert re.search(r"labels\.csv is no table \(field larger .*save it as", _refusal(root))

@@ -37,6 +37,6 @@ def test_killed_anywhere_and_given_again(
         assert ours.bits() == whole.bits()
         assert ours.files() == whole.files()
         assert not ours.stray()
-        assert not ours.left_processes(60 if NUMBER > 6 else 10, appearing=NUMBER > 6)
+        assert not ours.left_processes(60, appearing=NUMBER > 6)
     with capsys.disabled():
         print(f"\n{devices} devices, {counted.total()} kills: {dict(counted)}")

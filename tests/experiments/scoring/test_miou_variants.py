@@ -8,12 +8,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
+from datamodules import open_data
 from datamodules.labels import UInt8
 from experiments.reporting.score_tables import variants_table
 from experiments.scoring.counts import Counts, confusion, confusion_with_void, outcomes
+from experiments.scoring.metrics import score_predictions
 from experiments.scoring.miou_variants import miou_variants
+from experiments.scoring.predictions import open_predictions
 from experiments.trials.result_types import Metrics
+from tests.trees.camvid import REAL, needs_real
 
+ESPNET = REAL.with_name("espnet-camvid")  # predictions of its published weights
 K = 5
 Pair = tuple[UInt8, UInt8]
 
@@ -188,3 +193,18 @@ def test_the_table_shows_the_difference_in_points() -> None:
     assert micro.split()[-2:] == ["75.00", "+25.00"]
     (images,) = (line for line in lines if "mean of images" in line)
     assert images.split()[-2:] == ["-", "-"]
+
+
+@needs_real
+@pytest.mark.skipif(not ESPNET.is_dir(), reason="ESPNet's predictions are not there")
+@pytest.mark.slow
+def test_a_published_number_is_explained_to_its_last_digit() -> None:
+    """ESPNet's own weights: its paper says 55.64, with void as a class that is not in the mean."""
+    data = open_data("camvid", "test", REAL)
+    scores = score_predictions(open_predictions(ESPNET, data), data).scores
+    metrics = scores.metrics()
+    assert metrics.miou == pytest.approx(0.5717, abs=5e-5)
+    of_void = metrics.miou_variants
+    assert of_void["void as a class, not in the mean"] == pytest.approx(0.5565, abs=5e-5)
+    assert of_void["void as a class of its own"] == pytest.approx(0.5315, abs=5e-5)
+    assert sum(scores.unpredicted) == 1397703

@@ -75,6 +75,35 @@ def test_a_second_holder_is_told_who_the_first_is(trial: Trial) -> None:
     assert not (trial.folder / "holder.json").exists()
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"", b"{", b"\xff\xfe{}", b"[]", b"7", b"null", b'"x"', b"{}", b"[" * 100_000,
+        b'{"pid": 7, "host": "a"}', b'{"pid": "7", "host": "a", "start": 1}',
+        b'{"pid": 7, "host": null, "start": 1}', b'{"pid": 7, "host": "a", "start": "now"}',
+    ],
+)  # fmt: skip
+def test_a_holder_whose_word_is_damaged_holds_all_the_same(trial: Trial, content: bytes) -> None:
+    with trial.lock():
+        (trial.folder / "holder.json").write_bytes(content)
+        with pytest.raises(BusyError, match="held by another process"), trial.lock():
+            pass
+    (trial.folder / "holder.json").write_bytes(content)  # of a dead one
+    (trial.folder / "lock").write_bytes(content)
+    with trial.lock():
+        pass
+    assert not (trial.folder / "holder.json").exists()
+
+
+@pytest.mark.parametrize("start", ["NaN", "Infinity", "1e300", "-1e300"])
+def test_a_holder_without_a_time_that_a_clock_knows(trial: Trial, start: str) -> None:
+    with trial.lock():
+        text = f'{{"pid": 7, "host": "a", "start": {start}}}'
+        (trial.folder / "holder.json").write_text(text)
+        with pytest.raises(BusyError, match="held by process 7 on a$"), trial.lock():
+            pass
+
+
 def test_folders_and_seeds(tmp_path: Path) -> None:
     recipe = replace(smoke(), data_seed=5)
     trial = Trial(recipe, "smp/fpn:encoder=x", 2, tmp_path)
