@@ -9,8 +9,12 @@ import numpy as np
 Arrays = dict[str, np.ndarray]
 
 
-def read_counts(content: bytes, path: Path, matrix: Sequence[Sequence[int]], remedy: str) -> Arrays:
+def read_counts(
+    content: bytes, path: Path, matrix: Sequence[Sequence[int]], remedy: str
+) -> Arrays | None:
     """The arrays of a `per_image.npz`, whose sums are those of the result's matrix.
+
+    None for those of early versions, which kept the names of the images and no counts.
 
     Args:
         path: of the file, which is named in messages.
@@ -25,6 +29,8 @@ def read_counts(content: bytes, path: Path, matrix: Sequence[Sequence[int]], rem
             counts = dict(arrays)
     except Exception as error:  # whatever numpy and zipfile raise of damaged bytes, in many words
         raise ValueError(f"{path} is damaged ({type(error).__name__}): {remedy}") from None
+    if [*counts] == ["ids"]:
+        return None
     wrong = _wrong(counts, np.array(matrix))
     if wrong:
         raise ValueError(f"{path} {wrong}: {remedy}")

@@ -23,7 +23,7 @@ from experiments.scoring.metrics import score_folder
 from experiments.trials.atomic_io import write_json
 from experiments.trials.result_types import FinishedTrial
 from experiments.trials.results import finished, per_image, read_result, read_results
-from tests.commands import start
+from tests.commands import exit_status, start
 from tests.experiments.made import COST, failed, trial
 from tests.trees import camvid
 
@@ -234,7 +234,7 @@ def test_several_folders_are_rows_and_are_kept(
     [
         (["--data", SPEC, "--name", "a"], "1 --name for 2 folders: give one for each"),
         (["--data", SPEC, "--name", "a b", "--name", "a:b"], "2 folders are called a-b"),
-        (["--data", SPEC, "--jobs", "0"], "--jobs is 0: at least one"),
+        (["--data", SPEC, "--jobs", "0"], "--jobs is 0: give a whole number from 1 to"),
         ([], "a DIR of predictions and --data, or --again with results, are needed"),
         (["--again", "runs"], "--again takes predictions and data set from the results"),
     ],
@@ -244,7 +244,7 @@ def test_wrong_requests_are_one_sentence(
 ) -> None:
     for name in "pq":
         _oracle(tmp_path / name, SPEC)
-    assert score_command.main([str(tmp_path / "p"), str(tmp_path / "q"), *more]) == 2
+    assert exit_status(score_command.main, tmp_path / "p", tmp_path / "q", *more) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(says)
 
@@ -353,7 +353,8 @@ def test_the_boundary_table_has_a_row_a_model_and_means_over_seeds(tmp_path: Pat
             "bands": {"pixels": [2, 3], "within": [0, 0.375], "beyond": [0, None]},
             "objects": {"area": bins, "width": bins},
         }
-        whole = {"miou": 0.5, "pixel_accuracy": 0.5, "num_classes_counted": 2, "iou": {}}
+        iou = {"a": 0.5, "b": 0.5}
+        whole = {"miou": 0.5, "pixel_accuracy": 0.5, "num_classes_counted": 2, "iou": iou}
         return trial(tmp_path, model, None, seed, metrics=whole | parts)
 
     shown = _text(boundary_table([result("a", 0, 0.5), result("b", 0, None), result("a", 1, 1.0)]))
