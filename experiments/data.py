@@ -16,20 +16,18 @@ from collections.abc import Callable
 from pathlib import Path
 from textwrap import indent
 
-from rich.console import Console
-
 from datamodules import dataset_info, open_data
 from datamodules.datasets.folder import draft_labels
 from datamodules.download import fetch
 from datamodules.image_files import ImageFileDataset, check_root
-from datamodules.labels import DataError
 from datamodules.loading.cache import DamagedCopyError, folder_of, open_decoded
 from datamodules.loading.cache_writer import build
 from datamodules.validation.check import check, checked
 from datamodules.validation.check_report import CheckReport
-from experiments.reporting.check_tables import print_check_report, print_findings, verdict
+from experiments.reporting.check_tables import print_check_report, print_verdict
 from experiments.reporting.contact_sheet import write_sheet
 from experiments.reporting.progress_bar import shown_progress
+from experiments.trials import command_line as ask
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -38,15 +36,11 @@ def main(argv: list[str] | None = None) -> int:
     try:
         status: int = args.run(args)
         return status
-    except OSError as error:
-        what = "a file" if error.filename is None else error.filename
-        print(f"{what} cannot be read or written ({error.strerror or error})", file=sys.stderr)
-        return 2
-    except ValueError as error:
-        print(error, file=sys.stderr)
+    except (ValueError, OSError) as error:
+        ask.complain(error)
         return 2
     except MemoryError:
-        print("this takes more memory than there is: free some, or ask for less", file=sys.stderr)
+        ask.complain("this takes more memory than there is: free some, or ask for less")
         return 2
     except KeyboardInterrupt:
         print(f"\nstopped; {args.stopped}", file=sys.stderr)
@@ -54,7 +48,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = ask.Parser(
         prog="python -m experiments.data",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -66,60 +60,67 @@ def parser() -> argparse.ArgumentParser:
     ) -> Callable[..., argparse.Action]:
         subparser = commands.add_parser(name, help=what, description=what)
         subparser.set_defaults(run=run, stopped=stopped)
-        subparser.add_argument("name", help="data set with its options, as camvid")
-        subparser.add_argument("--data-root", type=_path, help="folder that holds the data set")
+        subparser.add_argument("name", type=ask.words, help="data set with its options, as camvid")
+        subparser.add_argument("--data-root", type=ask.path, help="folder that holds the data set")
         return subparser.add_argument
 
+    processes = ask.whole(1, ask.MOST_PROCESSES)
     add = command("check", _check, "read all of it and say what is wrong", "what was read is kept")
-    add("--split", action="append", help="only this one (repeatable; default: all that are there)")
-    add("--jobs", type=int, help="processes that read (default: one a core)")
+    add(
+        "--split",
+        action="append",
+        type=ask.words,
+        help="only this one (repeatable; default: all that are there)",
+    )
+    add("--jobs", type=processes, help="processes that read (default: one a core)")
     add("--again", action="store_true", help="read also what has not changed")
     add("--deep", action="store_true", help="compare it with what is kept, and decoded copies too")
     add = command("show", _show, "draw images with their labels", "nothing was written")
-    add("--split", default="train", help="(default: train)")
-    add("--num", type=int, default=12, help="how many images (default: 12)")
-    add("--output", type=_path, default=Path("sheet"), help="less .png and .html (default: sheet)")
+    add("--split", type=ask.words, default="train", help="(default: train)")
+    add("--num", type=ask.whole(1), default=12, help="how many images (default: 12)")
+    add(
+        "--output",
+        type=ask.path,
+        default=Path("sheet"),
+        help="less .png and .html (default: sheet)",
+    )
     add = command("cache", _cache, "write a decoded copy", "the same command goes on from here")
-    add("--split", action="append", help="only this one (repeatable; default: all that are there)")
-    add("--jobs", type=int, help="processes that decode (default: one a core)")
+    add(
+        "--split",
+        action="append",
+        type=ask.words,
+        help="only this one (repeatable; default: all that are there)",
+    )
+    add("--jobs", type=processes, help="processes that decode (default: one a core)")
     add("--rebuild", action="store_true", help="write anew what is stale or damaged")
     add = command("export", _export, "write predictions for its server", "nothing was written")
-    add("--predictions", type=_path, required=True, help="PNGs of class indices, as runs have them")
-    add("--split", default="test", help="(default: test)")
-    add("--output", type=_path, required=True, help="a new folder")
+    add(
+        "--predictions",
+        type=ask.path,
+        required=True,
+        help="PNGs of class indices, as runs have them",
+    )
+    add("--split", type=ask.words, default="test", help="(default: test)")
+    add("--output", type=ask.path, required=True, help="a new folder")
     add = command("labels", _labels, "draft labels.csv of your own folder", "nothing was written")
     add = command("fetch", _fetch, "download and check it", "the same command goes on from here")
     add("--mirror", type=_url, metavar="URL", help="download from a copy there")
     return parser
 
 
-def _path(text: str) -> Path:
-    if not text.strip():
-        raise argparse.ArgumentTypeError("is empty, and a path is needed")
-    return Path(text)
-
-
 def _url(text: str) -> str:
     if not text.startswith(("http://", "https://")):
-        raise argparse.ArgumentTypeError(f"{text!r} does not begin with http:// or https://")
+        raise argparse.ArgumentTypeError(f"is {text!r}: it has to begin with http:// or https://")
     return text
 
 
-def _jobs(args: argparse.Namespace) -> int | None:
-    jobs: int | None = args.jobs
-    if jobs is not None and jobs < 1:
-        raise ValueError(f"--jobs is {jobs}: at least one process has to read")
-    return jobs
-
-
 def _check(args: argparse.Namespace) -> int:
-    request = (args.name, args.data_root, args.split)
-    jobs = _jobs(args)
+    request, jobs = (args.name, args.data_root, args.split), args.jobs
     with shown_progress("images") as progress:
         report = checked(*request, again=args.again, deep=args.deep, jobs=jobs, progress=progress)
         if not report.inspected:
             report = check(*request, jobs=jobs, progress=progress)
-    print_check_report(report, _console())
+    print_check_report(report)
     copies = _copies_are_whole(args, report) if args.deep and args.data_root else True
     return int(report.refused or not copies)
 
@@ -136,36 +137,32 @@ def _copies_are_whole(args: argparse.Namespace, report: CheckReport) -> bool:
         )
         try:
             if open_decoded(labels, folder, split.fingerprint, rebuild, deep=True):
-                print(f"{name}: the decoded copy {folder} is whole")
-        except DataError as error:
-            print(error, file=sys.stderr)
+                ask.say(f"{name}: the decoded copy {folder} is whole")
+        except ValueError as error:
+            ask.complain(error)
             whole = False
     return whole
 
 
 def _show(args: argparse.Namespace) -> int:
-    if args.num < 1:
-        raise ValueError(f"--num is {args.num}: at least one image has to be drawn")
     data = open_data(args.name, args.split, args.data_root)
     for path in write_sheet(data, f"{args.name}, {args.split}", args.num, args.output):
-        print(f"wrote {path}")
+        ask.say(f"wrote {path}")
     return 0
 
 
 def _cache(args: argparse.Namespace) -> int:
-    jobs = _jobs(args)
     with shown_progress("images") as progress:
-        report = checked(args.name, args.data_root, args.split, jobs=jobs, progress=progress)
+        report = checked(args.name, args.data_root, args.split, jobs=args.jobs, progress=progress)
     if report.refused:
-        print_findings("errors", report.errors, _console())
-        print(verdict(report))
+        print_verdict(report)
         return 1
     status = 0
     for name in report.splits:
         try:
             _cache_split(args, name, report)
-        except DataError as error:  # of this split; the others go on
-            print(error, file=sys.stderr)
+        except ValueError as error:  # of this split; the others go on
+            ask.complain(error)
             status = 2
     return status
 
@@ -173,22 +170,22 @@ def _cache(args: argparse.Namespace) -> int:
 def _cache_split(args: argparse.Namespace, name: str, report: CheckReport) -> None:
     data, split = open_data(args.name, name, args.data_root), report.splits[name]
     if not isinstance(data, ImageFileDataset):
-        print(f"{args.name} {name} is made, not read: there is nothing to decode")
+        ask.say(f"{args.name} {name} is made, not read: there is nothing to decode")
         return
     folder = folder_of(args.name, name, args.data_root)
     try:
         if open_decoded(data.labels, folder, split.fingerprint, "--rebuild writes it anew"):
-            print(f"{name} is decoded already: {folder}")
+            ask.say(f"{name} is decoded already: {folder}")
             return
     except DamagedCopyError as error:
-        print(f"{str(error).removesuffix(': --rebuild writes it anew')}: it is made again")
-    except DataError:
+        ask.say(f"{str(error).removesuffix(': --rebuild writes it anew')}: it is made again")
+    except ValueError:
         if not args.rebuild:
             raise
-    print(f"{name}: {split.images} images, {split.decoded_bytes / 1e9:.2f} GB", flush=True)
+    ask.say(f"{name}: {split.images} images, {split.decoded_bytes / 1e9:.2f} GB")
     with shown_progress("images") as progress:
         build(data, split.sizes, split.fingerprint, folder, jobs=args.jobs, progress=progress)
-    print(f"wrote {folder}")
+    ask.say(f"wrote {folder}")
 
 
 def _export(args: argparse.Namespace) -> int:
@@ -197,7 +194,7 @@ def _export(args: argparse.Namespace) -> int:
     write = getattr(module, "export", None)
     if write is None:
         raise ValueError(f"{args.name} has no evaluation server that takes files: name cityscapes")
-    print(f"wrote {write(args.predictions, ids, args.output)} predictions to {args.output}")
+    ask.say(f"wrote {write(args.predictions, ids, args.output)} predictions to {args.output}")
     return 0
 
 
@@ -206,34 +203,28 @@ def _labels(args: argparse.Namespace) -> int:
     if args.name != "folder":
         raise ValueError(f"{args.name} has its own table of labels: name folder")
     path = draft_labels(check_root("folder", args.data_root, "name it with --data-root"))
-    print(f"wrote {path}: give the classes their names there")
+    ask.say(f"wrote {path}: give the classes their names there")
     return 0
 
 
 def _fetch(args: argparse.Namespace) -> int:
     info, root = dataset_info(args.name), args.data_root
     if info is None:
-        print(f"{args.name} is made, not read: there is nothing to fetch")
+        ask.say(f"{args.name} is made, not read: there is nothing to fetch")
         return 0
     downloads = info.downloads()
     if not downloads:
-        print(f"{info.title} ({info.licence}) is not to be had without you: {info.steps}")
-        print(f"\nThe folder has to hold:\n{indent(info.tree.rstrip(), '  ')}")
+        ask.say(f"{info.title} ({info.licence}) is not to be had without you: {info.steps}")
+        ask.say(f"\nThe folder has to hold:\n{indent(info.tree.rstrip(), '  ')}")
         return 0
     root = check_root(args.name, root, "name the folder to put it into with --data-root")
-    print(f"{info.title}, licence: {info.licence}", flush=True)
+    ask.say(f"{info.title}, licence: {info.licence}")
     with shown_progress("bytes") as progress:
         fetch(downloads, root, mirror=args.mirror, progress=progress)
     with shown_progress("images") as progress:
         report = checked(args.name, root, progress=progress)
-    if report.refused:
-        print_findings("errors", report.errors, _console())
-    print(verdict(report))
+    print_verdict(report)
     return int(report.refused)
-
-
-def _console() -> Console:
-    return Console(highlight=False, markup=False, emoji=False)
 
 
 if __name__ == "__main__":

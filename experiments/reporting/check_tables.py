@@ -8,12 +8,14 @@ from rich.table import Table
 
 from datamodules.validation.check_report import CheckReport, SplitSummary
 from datamodules.validation.image_checks import Finding
+from experiments.reporting.console import PlainConsole
 
 _CLIPS = 4  # of a split that are told apart; data sets of video have up to thousands
 
 
-def print_check_report(report: CheckReport, console: Console) -> None:
+def print_check_report(report: CheckReport) -> None:
     """Splits, classes and findings, and the verdict last."""
+    console = PlainConsole()
     console.print(split_table(report))
     for name, split in report.splits.items():
         for text in (*split.notes, *split.stretches[:_CLIPS]):
@@ -27,6 +29,14 @@ def print_check_report(report: CheckReport, console: Console) -> None:
         if findings:
             print_findings(f"{level}s", findings, console)
     console.print(verdict(report))
+
+
+def print_verdict(report: CheckReport) -> None:
+    """What a data set is refused for, if it is, and the verdict."""
+    console = PlainConsole()
+    if report.refused:
+        print_findings("errors", report.errors, console)
+    console.print(verdict(report), soft_wrap=True)
 
 
 def _occurring(report: CheckReport) -> str:

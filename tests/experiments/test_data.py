@@ -22,7 +22,7 @@ from datamodules.dataset import DatasetInfo, Download
 from datamodules.labels import DataError
 from datamodules.loading.cache import CACHE_FILES, DecodedCopy, file_stamp, open_cached
 from experiments import data
-from tests.commands import ROOT, run
+from tests.commands import ROOT, exit_status, run
 from tests.server import Server, serving
 from tests.trees import camvid, cityscapes, faults, folder
 
@@ -97,7 +97,7 @@ def test_what_is_not_files_is_read_all_the_same(capsys: Output) -> None:
     ],
 )
 def test_wrong_requests_are_one_sentence(command: list[str], says: str, capsys: Output) -> None:
-    assert data.main(command) == 2
+    assert exit_status(data.main, *command) == 2
     out, err = capsys.readouterr()
     assert says in err and len(err.splitlines()) == 1
     assert not out
