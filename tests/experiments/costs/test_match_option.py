@@ -70,8 +70,14 @@ def test_what_cannot_be_matched_is_refused(
     ],
 )
 def test_comparisons_that_cannot_be_matched(
-    args: tuple[str, ...], says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    args: tuple[str, ...],
+    says: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    for name, value in {"NODE_RANK": "0", "MASTER_ADDR": "localhost", "MASTER_PORT": "1"}.items():
+        monkeypatch.setenv(name, value)
     common = ("--models", "dilated_resnet", "--recipe", "smoke", "--out", tmp_path / "runs")
     assert says in _says(capsys, compare, *common, *args)
     assert not (tmp_path / "runs").exists()
