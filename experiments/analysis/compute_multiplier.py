@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import norm
-from scipy.stats import t as student
+from scipy.special import ndtr, stdtrit
 
 from experiments.analysis.bootstrap import Floats, Resampled
 
@@ -56,7 +55,7 @@ def compute_multiplier(
     pairs = zip(draws_a, draws_b, strict=True)
     ratios = [_log_ratio(log_a, x, log_b, y) for x, y in pairs]
     n = smallest.num_blocks
-    tail = norm.cdf(np.sqrt(n / (n - 1)) * student.ppf(0.025, n - 1))
+    tail = ndtr(np.sqrt(n / (n - 1)) * stdtrit(n - 1, 0.025))
     bounds = np.quantile(ratios, [tail, 1 - tail], method="inverted_cdf")
     low, high = (float(np.exp(x)) if np.isfinite(x) else None for x in bounds)
     open_end = "the interval is open where resampled scores leave the range of the budgets"

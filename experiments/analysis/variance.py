@@ -4,9 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import chi2
-from scipy.stats import f as fisher
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from experiments.analysis.bootstrap import Floats
 
@@ -59,7 +57,7 @@ def noise_of_difference(noise: Spread, num_runs: int) -> float:
     """
     if noise.sd is None:
         return 0.0
-    return float(student.ppf(0.975, noise.df) * noise.sd * np.sqrt(2 / num_runs))
+    return float(stdtrit(noise.df, 0.975) * noise.sd * np.sqrt(2 / num_runs))
 
 
 def variance_components(miou: Mapping[tuple[int, int], float]) -> Components:
@@ -110,6 +108,9 @@ def _component(
     runs = float(np.square(beyond_other).sum()) / df  # runs a level, as far as they tell
     squares, noise = max(_squares(other, y) - rest, 0.0), rest / df_rest
     variance = (squares / df - noise) / runs
+    from scipy.stats import chi2  # half a second, which only spreads take
+    from scipy.stats import f as fisher
+
     f_low, f_high = fisher.ppf([0.025, 0.975], df, df_rest)
     c_low, c_high = chi2.ppf([0.025, 0.975], df)
     low, high = squares - df * noise * f_high, squares - df * noise * f_low
@@ -122,5 +123,7 @@ def _spread(squares: float, df: int, reason: str) -> Spread:
     """sqrt(squares / df), the exact interval of normal noise: df sd^2 / chi2(.975 and .025, df)."""
     if df == 0:
         return Spread(None, None, None, 0, reason)
+    from scipy.stats import chi2
+
     low, high = np.sqrt(squares / chi2.ppf([0.975, 0.025], df))
     return Spread(float(np.sqrt(squares / df)), float(low), float(high), df)
