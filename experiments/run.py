@@ -6,12 +6,12 @@
 """
 
 import argparse
-import json
 import os
 import sys
 from contextlib import nullcontext
 from pathlib import Path
 
+from datamodules.json_file import as_object, parse_json
 from experiments.training.trial_request import Resources, TrialRequest
 from experiments.trials import command_line as ask
 from experiments.trials.environment import die_with_parent, spin_briefly, starts_ranks
@@ -54,10 +54,19 @@ def parser() -> argparse.ArgumentParser:
     # What other commands say: values and search of a tuned trial, and that only its first losses
     # are wanted.
     p.add_argument("--own", action="append", default=[], help=argparse.SUPPRESS)
-    p.add_argument("--tuning", type=json.loads, help=argparse.SUPPRESS)
+    p.add_argument("--tuning", type=_tuning, help=argparse.SUPPRESS)
     p.add_argument("--first-losses", type=ask.whole(1), help=argparse.SUPPRESS)
     p.add_argument("--perturb", action="store_true", help=argparse.SUPPRESS)
     return p
+
+
+def _tuning(text: str) -> TuningBudget:
+    said, remedy = "it", "leave it to compare"
+    try:
+        record = as_object(parse_json(text, said, remedy), said, remedy)
+        return TuningBudget(**record)  # type: ignore[arg-type]  # which it checks itself
+    except (TypeError, ValueError) as error:
+        raise argparse.ArgumentTypeError(f"is no budget of a search: {error}") from None
 
 
 def request_of(args: argparse.Namespace) -> TrialRequest:
@@ -65,7 +74,7 @@ def request_of(args: argparse.Namespace) -> TrialRequest:
         model=args.model,
         recipe=RecipeRequest(args.recipe, tuple(args.changes), args.data),
         own=tuple(args.own),
-        tuning=TuningBudget(**args.tuning) if args.tuning else None,
+        tuning=args.tuning,
         name=args.name,
         seed=args.seed,
         repeat=args.repeat,
@@ -90,7 +99,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         place = take_place(args.devices, args.num_nodes)
     except ValueError as error:
-        print(error, file=sys.stderr)
+        ask.complain(error)
         return 2
     own_files = own_temporary_files() if place.starts else nullcontext(int)
     with own_files as remove_temporary_files, starts_ranks():

@@ -50,7 +50,7 @@ def _verify(
     complaints = []
     for result, verification in verify(results, root, num_steps):
         line = f"{result.label} seed {result.seed}: {verification}"
-        console.print(f"verified: {line}", markup=False, soft_wrap=True)
+        console.print(f"verified: {line}", soft_wrap=True)
         if verification.outcome == "different":
             complaints.append(f"{line}: this code does not give it")
     return complaints
