@@ -18,7 +18,7 @@ class Server(ThreadingHTTPServer):
         self.answers: list[int] = []  # of the next requests: the status, with nothing else
         self.asked: list[tuple[str, str | None]] = []
         self.sent = 0  # bytes
-        self.halfway: Callable[[], object] = lambda: None  # called in the middle of each answer
+        self.halfway: Callable[[], bool] = lambda: True  # in each answer: whether the rest is sent
 
     def url(self, name: str = "") -> str:
         return f"http://127.0.0.1:{self.server_port}/{quote(name)}"
@@ -44,8 +44,8 @@ class Handler(BaseHTTPRequestHandler):
         body = content[start:][:count]
         self.server.sent += len(body)
         self.wfile.write(body[: len(body) // 2])
-        self.server.halfway()
-        self.wfile.write(body[len(body) // 2 :])
+        if self.server.halfway():
+            self.wfile.write(body[len(body) // 2 :])
 
     def log_message(self, format: str, *args: object) -> None:
         """Nothing: what is asked for is in `asked`."""
