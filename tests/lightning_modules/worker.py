@@ -1,14 +1,11 @@
-"""What `test_ddp` runs on one or more processes: training steps, or evaluation, from files."""
+"""What `test_ddp` starts on one or more processes: training steps, or evaluation, from files."""
 
 import argparse
 import hashlib
 import json
-import sys
 from dataclasses import replace
-from itertools import groupby
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import lightning as L
 import torch
@@ -92,8 +89,8 @@ def freeze_batch_norm(model: nn.Module) -> None:
 def train(args: argparse.Namespace) -> None:
     # In fp32 a ReLU within rounding of zero opens on one side and not on the other, some ten steps
     # in; what is compared here is the arithmetic of ranks, so it runs in fp64.
-    with patch.object(recipes, "PRECISIONS", (*recipes.PRECISIONS, "64-true")):
-        recipe = replace(smoke(), steps=args.steps, val_every=args.steps, precision="64-true")
+    vars(recipes)["PRECISIONS"] = (*recipes.PRECISIONS, "64-true")
+    recipe = replace(smoke(), steps=args.steps, val_every=args.steps, precision="64-true")
     trial = Trial(recipe, MODEL, args.seed, args.out)
     splits = open_splits(recipe, None, check_data(recipe, None))
     module = build_module(trial, splits.train.labels.names)
@@ -135,8 +132,7 @@ def evaluate(args: argparse.Namespace) -> None:
                 (trial.folder / "matrix.json").write_text(json.dumps(matrix))
 
 
-def main(argv: list[str]) -> None:
-    """Several pieces of work with `--` between: ranks take six seconds each to start."""
+def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("what", choices=("train", "evaluate"))
     parser.add_argument("--out", type=Path, required=True)
@@ -144,12 +140,10 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--weights", type=Path)
-    for between, words in groupby(argv, lambda word: word == "--"):
-        if not between:
-            args = parser.parse_args([*words])
-            args.out.mkdir(parents=True, exist_ok=True)
-            (train if args.what == "train" else evaluate)(args)
+    args = parser.parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
+    (train if args.what == "train" else evaluate)(args)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()
