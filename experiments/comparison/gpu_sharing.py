@@ -31,7 +31,8 @@ def with_room(
     models = {trial.model: trial for trial in trials}
     console.print(f"measuring the memory of a training step: {', '.join(models)}", markup=False)
     ranks = places.devices * here().num_nodes
-    needs = {model: need_gb(trial, ranks, data_root) for model, trial in models.items()}
+    most = max((gpu.free_gb for gpu in places.gpus if gpu.free_gb is not None), default=0.0)
+    needs = {model: need_gb(trial, ranks, data_root, most) for model, trial in models.items()}
     model = max(needs, key=needs.__getitem__)
     held = min(num_fitting(gpu, model, needs[model], places.per_device) for gpu in places.gpus)
     if held == places.per_device:
@@ -57,11 +58,12 @@ def num_fitting(gpu: Gpu, model: str, need: float, most: int) -> int:
     return min(most, int(gpu.free_gb / need))
 
 
-def need_gb(trial: Trial, ranks: int, data_root: Path | None) -> float:
+def need_gb(trial: Trial, ranks: int, data_root: Path | None, free_gb: float) -> float:
     """Gigabytes of each process of a trial, by a step on the images that it passes at once.
 
     Args:
         ranks: processes that share the batch.
+        free_gb: of a GPU, of which a training set that lies there where it can takes half at most.
 
     Raises:
         ValueError: it cannot be measured.
@@ -82,8 +84,6 @@ def need_gb(trial: Trial, ranks: int, data_root: Path | None) -> float:
             f"{found.reason}"
         )
     assert found.training is not None  # it was asked for
-    held = 0
-    if recipe.crop_on == "device":  # where the whole training set is then
-        image, mask = data[0]
-        held = len(data.ids) * (image.nbytes + mask.nbytes)
-    return MARGIN * (found.training.memory_gb + held / 1e9) + OWN_GB
+    held = 4 * data.mask(0).size * len(data.ids) / 1e9  # a byte a channel and one a label
+    there = recipe.crop_on == "device" or (recipe.crop_on == "auto" and held <= free_gb / 2)
+    return MARGIN * (found.training.memory_gb + held * there) + OWN_GB

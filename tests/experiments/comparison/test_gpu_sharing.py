@@ -87,16 +87,24 @@ def test_so_many_as_free_memory_holds(free: float | None, held: int) -> None:
 def test_a_step_is_the_recipes() -> None:
     """Its crop and precision, and the images that a process passes at once: 4 over 2 ranks."""
     trial = Trial(smoke(), SMALL, 0, Path())
-    need_gb(trial, 2, None)
+    need_gb(trial, 2, None, 24.0)
     recipe = smoke()
     assert asked[-1] == MeasurementRequest(SMALL, 11, recipe.crop, recipe.precision, batch=2)
-    need_gb(replace(trial, recipe=replace(recipe, micro_batch=1)), 2, None)
+    need_gb(replace(trial, recipe=replace(recipe, micro_batch=1)), 2, None, 24.0)
     assert asked[-1].batch == 1
 
 
 def test_a_training_set_on_the_gpu_counts() -> None:
-    """24 images of 48 x 64 pixels, three bytes of colour and one of class each."""
-    trial = Trial(smoke(), SMALL, 0, Path())
-    there = replace(trial, recipe=replace(smoke(), crop_on="device"))
-    more = need_gb(there, 1, None) - need_gb(trial, 1, None)
-    assert more == pytest.approx(gpu_sharing.MARGIN * 24 * 48 * 64 * 4 / 1e9)
+    """24 images of 48 x 64 pixels, three bytes of colour and one of class each: 0.3 MB."""
+    trial = Trial(replace(smoke(), crop_on="workers"), SMALL, 0, Path())
+    size = 24 * 48 * 64 * 4 / 1e9
+    for crop_on, free, held in (
+        ("device", 24.0, size),
+        ("auto", 24.0, size),
+        ("auto", 2.1 * size, size),
+        ("auto", 1.9 * size, 0.0),  # of which half does not take it
+        ("workers", 24.0, 0.0),
+    ):
+        other = replace(trial, recipe=replace(trial.recipe, crop_on=crop_on))
+        more = need_gb(other, 1, None, free) - need_gb(trial, 1, None, free)
+        assert more == pytest.approx(gpu_sharing.MARGIN * held, abs=1e-9)
