@@ -124,7 +124,7 @@ CHOICES = {
     "--precision": (("32-true",), ("16", "", "bf16")),
 }
 Kind = tuple[tuple[str, ...], tuple[str, ...]]
-COUNTS = ("--devices", "--num-nodes", "--jobs", "--repeats", "--verify")
+COUNTS = ("--devices", "--num-nodes", "--jobs", "--per-device", "--repeats", "--verify")
 
 OPTIONS: dict[str, dict[str, Kind | str]] = {
     "compare": {
