@@ -29,22 +29,20 @@ _PRODUCTS = (_ATEN.mm.default, _ATEN.addmm.default, _ATEN.bmm.default)
 
 
 @contextmanager
-def tf32(allowed: bool, device: torch.device) -> Iterator[None]:
+def tf32(allowed: bool) -> Iterator[None]:
     """TF32 in matrix products and convolutions of a GPU, or not; as before at the end.
 
-    By the older names of these switches, which parts of torch's compiler read: that raises once the
-    newer names have been written. So this is for processes in which nobody has done so.
+    By the newer names of these switches: whoever reads the older ones after these is refused.
     """
-    if device.type != "cuda":
-        yield
-        return
-    cuda, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
-    before = cuda.allow_tf32, cudnn.allow_tf32
-    cuda.allow_tf32 = cudnn.allow_tf32 = allowed
+    switches = torch.backends.cuda.matmul, torch.backends.cudnn.conv  # type: ignore[attr-defined]
+    before = [switch.fp32_precision for switch in switches]
+    for switch in switches:
+        switch.fp32_precision = "tf32" if allowed else "ieee"
     try:
         yield
     finally:
-        cuda.allow_tf32, cudnn.allow_tf32 = before
+        for switch, value in zip(switches, before, strict=True):
+            switch.fp32_precision = value
 
 
 def measure_roofline(device: torch.device, seconds: float = 1.0) -> Roofline:
@@ -62,9 +60,9 @@ def measure_roofline(device: torch.device, seconds: float = 1.0) -> Roofline:
         each = seconds_a_step(lambda: torch.mm(a, b, out=out), device, seconds=seconds)
         return 2 * side**3 / each / 1e12
 
-    with tf32(True, device):
+    with tf32(True):
         fast = product(torch.float32)
-    with tf32(False, device):
+    with tf32(False):
         slow = product(torch.float32)
     source = torch.ones(values, device=device)
     target = torch.empty_like(source)

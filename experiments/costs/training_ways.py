@@ -40,7 +40,7 @@ def step_of(
     benchmark = torch.backends.cudnn.benchmark
     torch.backends.cudnn.benchmark = True
     try:
-        with tf32(True, device):
+        with tf32(True):
             if task == "inference":
                 yield _inference(network, request, way, device)
             elif way == "usual":

@@ -76,11 +76,10 @@ def test_speeds_are_plausible(device: str) -> None:
     assert 0.05 < found.copy_gb_s < 1e5
 
 
-@pytest.mark.parametrize("device", DEVICES)
-def test_a_way_leaves_the_flags_as_they_were(device: str) -> None:
-    cuda, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
-    before = cuda.allow_tf32, cudnn.allow_tf32
-    with tf32(True, torch.device(device)):
-        if device == "cuda":
-            assert cuda.allow_tf32 and cudnn.allow_tf32
-    assert (cuda.allow_tf32, cudnn.allow_tf32) == before
+def test_tf32_is_as_before_in_the_end() -> None:
+    products, convolutions = torch.backends.cuda.matmul, torch.backends.cudnn.conv  # type: ignore[attr-defined]
+    before = products.fp32_precision, convolutions.fp32_precision
+    for allowed, kind in ((True, "tf32"), (False, "ieee")):
+        with tf32(allowed):
+            assert products.fp32_precision == convolutions.fp32_precision == kind
+    assert (products.fp32_precision, convolutions.fp32_precision) == before
