@@ -1,19 +1,20 @@
 """Trials of a comparison on the GPUs, for the time that is left; the same command goes on later."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from datamodules.json_file import DamagedError, as_object, read_json
-from experiments.comparison.gpu_tests import Say, Write
 from experiments.costs.gpu_machine import GpuMachine
 from experiments.trials.limited_process import run_limited, why_ended
 from experiments.trials.overrides import load
 from experiments.trials.recipe import RecipeRequest
 from experiments.trials.results import failed, finished, read_results
+from experiments.trials.trial import Trial
 from models import parse_model
 
+Write = Callable[..., None]  # content, and why it was cut short
 _PATIENCE = 20  # seconds in which `compare` ends its trials
 _RUNS = Path("runs") / "gpu"
 
@@ -72,7 +73,7 @@ def run_gpu_trials(
     machine: GpuMachine,
     seconds: float,
     write: Write,
-    say: Say,
+    say: Callable[[str], None],
     out: Path = _RUNS,
 ) -> bool:
     """Whether no trial failed; those that had no time to end go on by the command that is kept."""
@@ -93,7 +94,7 @@ def run_gpu_trials(
 
 
 def _folder(out: Path, trials: GpuTrials) -> Path:
-    return out / load(trials.request()).name
+    return Trial(load(trials.request()), "", 0, out).comparison_folder
 
 
 def _ended(out: Path, trials: GpuTrials) -> Iterator[dict[str, object]]:

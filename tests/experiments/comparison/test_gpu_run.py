@@ -23,7 +23,9 @@ from experiments.costs.throughput import (
     ThroughputRequest,
 )
 from experiments.reporting.console import PlainConsole
+from experiments.trials.overrides import load
 from experiments.trials.signals import Stopped
+from experiments.trials.trial import Trial
 from tests.experiments import stage
 
 MACHINE = GpuMachine("NVIDIA A-1 80GB", 2, 80.0, "9.0", "550.1", "13.0", "2.14.1", "3.12.1")
@@ -258,6 +260,22 @@ def test_trials_are_listed_as_far_as_they_came(
     ]
     assert rows[-1]["step"] == 5 and 0 < rows[0]["miou"] < 1
     assert content["command"].startswith("python -m experiments.compare --recipe smoke")
+
+
+def test_unfinished_trials_are_found_where_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also under a recipe whose name holds the data set that was asked for."""
+    trials = GpuTrials("camvid", ("unet:width=4",))
+    trial = Trial(load(trials.request()), "unet:width=4", 0, tmp_path)
+    trial.folder.mkdir(parents=True)
+    (trial.folder / "progress.json").write_text('{"stage": "train", "step": 1, "steps": 9}')
+    (trial.folder.parent / "seed1").mkdir()
+    (trial.folder.parent / "seed1/progress.json").write_text('{"stage": "tra')  # for eyes alone
+    monkeypatch.setattr(gpu_trials, "run_limited", lambda *_, **__: None)
+    kept = Kept()
+    assert run_gpu_trials(trials, MACHINE, 60, kept, quiet, tmp_path)
+    assert [row["step"] for row in kept.writes[0][0]["trials"]] == [1]
 
 
 def test_without_a_gpu_there_is_a_sentence_and_nothing_else(
