@@ -45,7 +45,7 @@ def run_gpu_tests(seconds: float, write: Write, say: Say, root: Path = ROOT) -> 
             command,
             seconds - _PATIENCE,
             log,
-            environment={OUTCOMES: str(outcomes)},
+            environment={OUTCOMES: str(outcomes), **_threads()},
             folder=root,
             patience=_PATIENCE,
         )
@@ -69,13 +69,24 @@ def _lacking(root: Path) -> str:
     return ""
 
 
+def _side_by_side() -> int:
+    """Tests at a time."""
+    enough = (os.cpu_count() or 1) >= 2 * _PROCESSES
+    return _PROCESSES if enough and importlib.util.find_spec("xdist") else 1
+
+
+def _threads() -> dict[str, str]:
+    """Variables by which the tests share the cores, and cuBLAS may be asked for equal bits."""
+    threads = max(1, (os.cpu_count() or 1) // _side_by_side())
+    return {"OMP_NUM_THREADS": str(threads), "CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
+
+
 def _options(root: Path) -> list[str]:
     """Those of pyproject.toml name plugins that a machine of one's own need not have."""
     quiet = ["-q", "-p", "no:cacheprovider", "-p", "tests.outcomes", "-W", "default"]
     options = [*quiet, "--rootdir", str(root), "-o", "addopts=--strict-markers"]
-    cores = os.cpu_count() or 1
-    if importlib.util.find_spec("xdist") and cores >= 2 * _PROCESSES:
-        options += ["-n", str(_PROCESSES)]
+    if _side_by_side() > 1:
+        options += ["-n", str(_side_by_side())]
     return options + [str(path) for path in marked_files(root)]
 
 

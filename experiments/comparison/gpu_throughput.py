@@ -68,9 +68,10 @@ def run_throughput(
 def _content(
     roofline: Roofline, rows: Sequence[Row], asked: Sequence[ThroughputRequest]
 ) -> dict[str, object]:
+    settings = asdict(asked[0]) if asked else {}
     return {
         "roofline": asdict(roofline),
-        "settings": asdict(asked[0]) if asked else None,
+        "settings": {k: v for k, v in settings.items() if k not in ("model", "compiled")},
         "rows": [row.to_json() for row in rows],
     }
 

@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 
 import torch
 from torch import Tensor
@@ -114,6 +114,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.layers.append(LayerWork(macs, image.numel() + out.numel(), weight.numel()))
 
 
+@cache
 def layer_work(model: str, num_classes: int, size: tuple[int, int]) -> list[LayerWork]:
     """Every layer of a forward pass of one image, on the meta device."""
     network, image = on_meta(partial(build_model, model, num_classes), 3, size)

@@ -14,31 +14,36 @@ from torch.profiler import ProfilerActivity, profile
 
 from experiments.costs.device import synchronise
 
-# The first that fits counts: an optimiser's kernel is elementwise too, and a copy's, and a matrix
-# product's name may tell of its epilogue.
+# The first that fits counts. Triton's names tell of all that is fused in a kernel, CUTLASS's of how
+# it copies and what follows a product, and an optimiser's kernels are elementwise.
+_PRODUCTS = "convolution and matrix products"
 KINDS = (
+    (_PRODUCTS, r"^triton_(tem|mm)"),
+    ("batch norm", r"^triton_.*batch_?norm"),
+    ("elementwise", r"^triton_"),
     ("optimiser", r"multi_tensor_apply|fused_?sgd|_foreach_|fused_adam|^optimizer\."),
     ("interpolation", r"upsample|interpolat|grid_sampl"),
     ("loss", r"nll_loss|softmax|cross_entropy"),
     (
+        _PRODUCTS,
+        r"conv(?!ert)|gemm|cutlass|xmma|winograd|implicit|[dw]grad|fprop|nvjet|splitk|cublas|fft"
+        r"|sm\d{2,3}_|ampere_|turing_|volta_|hopper_|cudnn_generated|dot_kernel"
+        r"|aten::(add|b|)mm\b|aten::linear",
+    ),
+    (
         "copies",
-        r"memcpy|memset|copy_|copykernel|nchwtonhwc|nhwctonchw|tensor_?transform|catarray|aten::cat\b"
-        r"|aten::to\b|aten::_to_copy|contiguous|aten::clone|transpose_readwrite|reorder",
+        r"memcpy|memset|copy_|copykernel|nchwtonhwc|nhwctonchw|tensor_?transform|catarray|padding"
+        r"|aten::(cat|to|_to_copy|contiguous|clone)\b|transpose|reorder|convert",
     ),
     ("batch norm", r"batch_?norm|cudnn::bn_|\bbn_(fw|bw)|bnorm|welford"),
     (
-        "convolution and matrix products",
-        r"conv|gemm|cutlass|xmma|winograd|implicit|[dw]grad|fprop|nvjet|triton_tem|fft|splitk"
-        r"|aten::(add|b|)mm\b|aten::linear|sm\d\d_|ampere_|turing_|volta_|cublas|dot_kernel",
-    ),
-    (
         "elementwise",
-        r"elementwise|vectorized|unrolled|reduce|pool|relu|threshold|triton_|dropout|clamp|functor"
+        r"elementwise|vectorized|unrolled|reduce|pool|relu|threshold|dropout|clamp|functor"
         r"|aten::(add|mul|div|sub|sum|mean|fill|zero|where|eq|ne|sigmoid|rsub|pow|sqrt|neg)",
     ),
 )
 OTHER, IDLE = "other", "idle"
-NAMES = (*(kind for kind, _ in KINDS), OTHER, IDLE)
+NAMES = (*dict.fromkeys(kind for kind, _ in KINDS), OTHER, IDLE)
 _KINDS = [(kind, re.compile(pattern, re.IGNORECASE)) for kind, pattern in KINDS]
 
 

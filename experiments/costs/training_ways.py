@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from datamodules.labels import IGNORE
@@ -35,7 +35,8 @@ def step_of(
         ValueError: a model that is none.
         RuntimeError: out of memory, or a network that cannot be compiled.
     """
-    network = build_model(request.model, request.num_classes).to(device)
+    with device:  # a GPU draws the hundred million weights at once
+        network = build_model(request.model, request.num_classes).to(device)
     # Sizes stay the same, so that cuDNN may look for its fastest kernels, in both ways.
     benchmark = torch.backends.cudnn.benchmark
     torch.backends.cudnn.benchmark = True
@@ -51,6 +52,14 @@ def step_of(
         torch.backends.cudnn.benchmark = benchmark
 
 
+def _compiled(network: nn.Module) -> Callable[[Tensor], Tensor]:
+    """With CUDA graphs, where the compiler can make them."""
+    compiled: Callable[[Tensor], Tensor] = torch.compile(
+        network, mode="reduce-overhead", dynamic=False
+    )
+    return compiled
+
+
 def _our_training(
     network: nn.Module, request: ThroughputRequest, way: Way, device: torch.device
 ) -> Step:
@@ -59,7 +68,7 @@ def _our_training(
         network.parameters(), _LR, _MOMENTUM, weight_decay=_WEIGHT_DECAY, fused=True
     )
     normalise = Normalisation().to(device)
-    forward: nn.Module = torch.compile(network) if way == "ours, compiled" else network  # type: ignore[assignment]
+    forward = _compiled(network) if way == "ours, compiled" else network
     shape, generator = (request.train_batch, *request.train_size), torch.Generator().manual_seed(0)
     image = torch.randint(256, (*shape, 3), dtype=torch.uint8, generator=generator)
     mask = torch.randint(request.num_classes, shape, dtype=torch.uint8, generator=generator)
@@ -106,9 +115,7 @@ def _inference(
     if way != "usual":
         network = network.to(memory_format=torch.channels_last)
         image = image.to(memory_format=torch.channels_last)
-    # CUDA graphs, where the compiler can make them.
-    mode = "reduce-overhead"
-    forward = torch.compile(network, mode=mode) if way == "ours, compiled" else network
+    forward = _compiled(network) if way == "ours, compiled" else network
     ours = autocast(device, "bf16-mixed") if way != "usual" else nullcontext()
 
     def step() -> None:

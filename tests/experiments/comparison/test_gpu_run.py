@@ -160,6 +160,7 @@ def test_throughput_with_time_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     assert kept.writes[-1][1] == "the card could not be measured: its time was over"
 
 
+@pytest.mark.slow
 def test_outcomes_of_tests_are_kept_one_by_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

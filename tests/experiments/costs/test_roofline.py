@@ -50,7 +50,7 @@ def test_layers_are_those_that_are_counted() -> None:
 def test_products_of_matrices_count(monkeypatch: pytest.MonkeyPatch) -> None:
     flat = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 5))
     monkeypatch.setattr(roofline, "build_model", lambda *_: flat.to("meta"))
-    (layer,) = layer_work("", 5, (33, 33))
+    (layer,) = layer_work.__wrapped__("", 5, (33, 33))  # what a cache keeps would stay
     assert (layer.macs, layer.activations, layer.weights) == (15, 3 + 5, 15)
 
 
@@ -71,7 +71,7 @@ def test_the_least_time_is_the_longer_of_both() -> None:
 def test_speeds_are_plausible(device: str) -> None:
     """Of any processor or card of the last and the next ten years."""
     found = measure_roofline(torch.device(device), seconds=0.02)
-    low, high = (1e-4, 10) if device == "cpu" else (5, 1e5)
+    low, high = (1e-4, 10) if device == "cpu" else (0.5, 1e5)
     assert low < found.bf16_tflops < high and 0 < found.fp32_tflops < high
     assert 0.05 < found.copy_gb_s < 1e5
 

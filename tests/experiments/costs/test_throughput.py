@@ -134,6 +134,8 @@ def test_any_first_part_is_of_use() -> None:
     assert sorted((one.model, one.compiled) for one in asked) == sorted(
         (model, compiled) for model in LECTURE for compiled in (False, True)
     )
+    late = [one.model.startswith("hrnet") for one in asked if one.compiled]
+    assert late == sorted(late)
     eager = [one.model for one in asked if not one.compiled]
     assert eager == list(LECTURE)
     assert [one.train_size for one in asked[:1]] == [(512, 1024)]
