@@ -105,5 +105,5 @@ def _run(part: Part, request: GpuRequest, file: PartFile, console: Console) -> b
     if part == "tests":
         return run_gpu_tests(file.limit, file.write, say)
     if part == "throughput":
-        return run_throughput(request.networks, file.limit, file.write, say)
+        return run_throughput(request.networks, file.machine.cards, file.limit, file.write, say)
     return run_gpu_trials(request.trials, file.machine, file.limit, file.write, say)

@@ -24,6 +24,7 @@ _LEAST, _MOST_EAGER, _MOST_COMPILED, _CARD = 15.0, 75.0, 110.0, 45.0
 
 def run_throughput(
     networks: Sequence[str],
+    cards: int,
     seconds: float,
     write: Write,
     say: Say,
@@ -39,7 +40,7 @@ def run_throughput(
     Args:
         requests: instead of the usual ones for these networks.
     """
-    asked = order(networks) if requests is None else requests
+    asked = order(networks, cards) if requests is None else requests
     end = clock() + seconds
     roofline = measure_card(min(seconds, _CARD), _LOGS)
     if isinstance(roofline, str):
@@ -71,13 +72,16 @@ def _content(
     settings = asdict(asked[0]) if asked else {}
     return {
         "roofline": asdict(roofline),
-        "settings": {k: v for k, v in settings.items() if k not in ("model", "compiled")},
+        "settings": {k: v for k, v in settings.items() if k not in ("model", "compiled", "ranks")},
         "rows": [row.to_json() for row in rows],
     }
 
 
 def _cut(left: Sequence[ThroughputRequest]) -> str:
-    names = [f"{one.model}{', compiled' if one.compiled else ''}" for one in left]
+    names = [
+        one.model + (", compiled" if one.compiled else ", all GPUs" if one.ranks > 1 else "")
+        for one in left
+    ]
     return f"no time was left for {'; '.join(names)}"
 
 

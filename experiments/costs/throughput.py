@@ -17,7 +17,7 @@ from experiments.trials.environment import ALLOCATOR
 from experiments.trials.limited_process import run_limited, why_ended
 
 Json = Mapping[str, Any]  # as it is read
-Way = Literal["ours", "ours, compiled", "usual"]
+Way = Literal["ours", "ours, compiled", "ours, all GPUs", "usual"]
 Task = Literal["training", "inference"]
 
 # The networks of the lecture, those first of which most hangs, so that any first part is of use.
@@ -26,6 +26,7 @@ LECTURE = (
     *("dilated_resnet", "segnet", "dilatednet", "deconvnet", "deeplabv1", "unetpp"),
 )
 EAGER_FIRST = 3  # networks that run eagerly before one is compiled, which takes half a minute
+ALL_GPUS: Way = "ours, all GPUs"
 PROCESS = "experiments.costs.throughput_process"
 
 
@@ -50,6 +51,7 @@ class ThroughputRequest:
 
     Attributes:
         compiled: ours through torch.compile; else ours and the usual way, eagerly.
+        ranks: processes that train together, a GPU each; above 1 nothing else is measured.
         train_size, infer_size: (height, width) of the images.
         train_batch, infer_batch: images a pass.
         workers: reading processes of the usual way.
@@ -58,6 +60,7 @@ class ThroughputRequest:
 
     model: str
     compiled: bool = False
+    ranks: int = 1
     num_classes: int = 19
     train_size: tuple[int, int] = (512, 1024)
     infer_size: tuple[int, int] = (1024, 2048)
@@ -75,6 +78,8 @@ class ThroughputRequest:
     @property
     def figures(self) -> list[tuple[Way, Task]]:
         """What comes of it, in order."""
+        if self.ranks > 1:
+            return [(ALL_GPUS, "training")]
         if self.compiled:
             return [("ours, compiled", "inference"), ("ours, compiled", "training")]
         return [
@@ -88,10 +93,11 @@ class Throughput:
     """One network, way and task.
 
     Attributes:
-        step_ms: median milliseconds of a step of `batch` images.
+        batch: images a step, of all ranks together.
+        step_ms: median milliseconds of a step.
         peak_gb: the most memory that was allocated at once; on a CPU of the process so far.
-        of_products: share of the measured speed of bf16 matrix products that was achieved, by
-            2 x multiply-adds, x 3 in training.
+        of_products: share of the measured speed of bf16 matrix products that each GPU achieved,
+            by 2 x multiply-adds, x 3 in training.
         of_roofline: the least time by that speed and the copies', over the time taken.
         first_s: seconds until the first step had ended: start-up, or compilation.
         time_use: share of the step by kind of work, see `costs.time_use`; empty where no profile
@@ -140,13 +146,16 @@ def row_from_json(record: Json) -> Row:
     return kind(**{name: record[name] for name in kind.__dataclass_fields__})
 
 
-def order(models: Sequence[str], **sizes: Any) -> list[ThroughputRequest]:
-    """What to measure, so that any first part is of use: some eagerly, then in turn one compiled
-    and one eagerly. HRNets, of a thousand kernels, compile for minutes: they do so last."""
+def order(models: Sequence[str], cards: int = 1, **sizes: Any) -> list[ThroughputRequest]:
+    """What to measure, so that any first part is of use: some eagerly, of several cards the first
+    on all of them, then in turn one compiled and one eagerly. HRNets, of a thousand kernels,
+    compile for minutes: they do so last."""
     eager = [ThroughputRequest(model, **sizes) for model in models]
     compiled = [ThroughputRequest(model, compiled=True, **sizes) for model in models]
     compiled.sort(key=lambda request: request.model.startswith("hrnet"))
     found, eager = eager[:EAGER_FIRST], eager[EAGER_FIRST:]
+    if cards > 1:
+        found.append(ThroughputRequest(models[0], ranks=cards, **sizes))
     while compiled or eager:
         found += compiled[:1] + eager[:1]
         compiled, eager = compiled[1:], eager[1:]
@@ -162,7 +171,7 @@ def measure_network(
         folder: keeps what the process printed.
     """
     asked = {"request": asdict(request), "roofline": asdict(roofline)}
-    kind = "compiled" if request.compiled else "eager"
+    kind = f"{request.ranks}-ranks" if request.ranks > 1 else _kind(request)
     log = folder / f"{request.model.replace('/', '_')}-{kind}.txt"
     lines, status = _lines_of(asked, seconds, log)
     rows: list[Row] = [row_from_json(line) for line in lines]
@@ -172,6 +181,10 @@ def measure_network(
         if (way, task) not in known:
             rows.append(ThroughputFailure(request.model, way, task, reason))
     return rows
+
+
+def _kind(request: ThroughputRequest) -> str:
+    return "compiled" if request.compiled else "eager"
 
 
 def measure_card(seconds: float, folder: Path) -> Roofline | str:

@@ -23,6 +23,7 @@ from experiments.costs.roofline import (
     operations,
 )
 from experiments.costs.throughput import (
+    ALL_GPUS,
     Roofline,
     Row,
     Task,
@@ -31,6 +32,7 @@ from experiments.costs.throughput import (
     ThroughputRequest,
     Way,
 )
+from experiments.costs.throughput_ranks import time_ranks
 from experiments.costs.time_use import profiled, shares, unknown
 from experiments.costs.training_ways import step_of
 
@@ -61,6 +63,8 @@ def _measure(
     batch = request.train_batch if training else request.infer_batch
     size = request.train_size if training else request.infer_size
     layers = layer_work(request.model, request.num_classes, size)
+    if way == ALL_GPUS:
+        return _on_all(request, layers, batch, roofline)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     begun = time.perf_counter()
@@ -83,6 +87,25 @@ def _measure(
         **_of_the_limit(layers, batch, training, seconds, roofline),
         first_s=first,
         time_use=time_use,
+    )
+
+
+def _on_all(
+    request: ThroughputRequest, layers: list[LayerWork], batch: int, roofline: Roofline
+) -> Throughput:
+    found = time_ranks(request)
+    images = request.ranks * batch
+    return Throughput(
+        request.model,
+        ALL_GPUS,
+        "training",
+        images,
+        images_per_second=images / found["seconds"],
+        step_ms=1000 * found["seconds"],
+        peak_gb=found["memory"],
+        **_of_the_limit(layers, batch, True, found["seconds"], roofline),
+        first_s=found["first"],
+        time_use={},
     )
 
 

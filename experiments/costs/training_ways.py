@@ -9,19 +9,22 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 
 import torch
-from torch import Tensor, nn
+from timm.layers.norm_act import convert_sync_batchnorm
+from torch import Tensor, distributed, nn
 from torch.nn import functional as F
+from torch.nn.parallel import DistributedDataParallel
 
 from datamodules.labels import IGNORE
 from experiments.costs.device import autocast
 from experiments.costs.roofline import tf32
-from experiments.costs.throughput import Task, ThroughputRequest, Way
+from experiments.costs.throughput import ALL_GPUS, Task, ThroughputRequest, Way
 from experiments.costs.usual_loader import usual_loader
 from lightning_modules.losses import cross_entropy_sum, denominator
 from lightning_modules.normalisation import Normalisation
 from models import build_model
 
 Step = Callable[[], object]
+Forward = Callable[[Tensor], Tensor]
 _LR, _MOMENTUM, _WEIGHT_DECAY = 1e-4, 0.9, 5e-4
 
 
@@ -52,11 +55,17 @@ def step_of(
         torch.backends.cudnn.benchmark = benchmark
 
 
-def _compiled(network: nn.Module) -> Callable[[Tensor], Tensor]:
+def _over_ranks(network: nn.Module, device: torch.device) -> Forward:
+    """As the trainer has it: DDP, and SyncBatchNorm, which has no CPU path."""
+    if device.type == "cpu":
+        return DistributedDataParallel(network)
+    network = convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
+    return DistributedDataParallel(network, device_ids=[device.index])
+
+
+def _compiled(network: nn.Module) -> Forward:
     """With CUDA graphs, where the compiler can make them."""
-    compiled: Callable[[Tensor], Tensor] = torch.compile(
-        network, mode="reduce-overhead", dynamic=False
-    )
+    compiled: Forward = torch.compile(network, mode="reduce-overhead", dynamic=False)
     return compiled
 
 
@@ -68,7 +77,10 @@ def _our_training(
         network.parameters(), _LR, _MOMENTUM, weight_decay=_WEIGHT_DECAY, fused=True
     )
     normalise = Normalisation().to(device)
-    forward = _compiled(network) if way == "ours, compiled" else network
+    if way == ALL_GPUS:
+        forward: Forward = _over_ranks(network, device)
+    else:
+        forward = _compiled(network) if way == "ours, compiled" else network
     shape, generator = (request.train_batch, *request.train_size), torch.Generator().manual_seed(0)
     image = torch.randint(256, (*shape, 3), dtype=torch.uint8, generator=generator)
     mask = torch.randint(request.num_classes, shape, dtype=torch.uint8, generator=generator)
@@ -81,6 +93,9 @@ def _our_training(
         with autocast(device, "bf16-mixed"):
             logits = forward(normalise(shown))
         total = denominator(truth, None)
+        if way == ALL_GPUS:
+            distributed.all_reduce(total)
+            total /= distributed.get_world_size()  # DDP averages gradients over ranks
         loss = cross_entropy_sum(logits, truth, None)
         (loss / total.to(loss.dtype)).backward()  # type: ignore[no-untyped-call]
         optimizer.step()

@@ -139,7 +139,7 @@ def test_throughput_ends_when_its_time_does(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(gpu_throughput, "measure_network", measure)
     said: list[str] = []
     networks = ("unet", "segnet", "pspnet", "hrnet")
-    assert not run_throughput(networks, 180, kept, said.append, clock=clock)
+    assert not run_throughput(networks, 1, 180, kept, said.append, clock=clock)
     assert limits == [75, 75, 75, 30]  # the last has what is left
     assert [len(content["rows"]) for content, _ in kept.writes] == [4, 8, 12, 14, 14]
     content, cut = kept.writes[-1]
@@ -153,10 +153,10 @@ def test_throughput_with_time_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     kept = Kept()
     monkeypatch.setattr(gpu_throughput, "measure_card", lambda *_: SPEEDS)
     monkeypatch.setattr(gpu_throughput, "measure_network", measured)
-    assert run_throughput(("unet",), 180, kept, quiet)
+    assert run_throughput(("unet",), 1, 180, kept, quiet)
     assert [cut for _, cut in kept.writes] == ["stopped", "stopped", None]
     monkeypatch.setattr(gpu_throughput, "measure_card", lambda *_: "its time was over")
-    assert not run_throughput(("unet",), 180, kept, quiet)
+    assert not run_throughput(("unet",), 1, 180, kept, quiet)
     assert kept.writes[-1][1] == "the card could not be measured: its time was over"
 
 

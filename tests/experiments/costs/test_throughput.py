@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from experiments.costs import throughput_process, training_ways
+from experiments.costs import throughput_process, throughput_ranks, training_ways
 from experiments.costs.throughput import (
     LECTURE,
     Roofline,
@@ -111,6 +111,23 @@ def test_a_process_measures_and_another_is_ended(tmp_path: Path) -> None:
     assert [row.to_json()["failed"] for row in cut] == ["its time of 0 s was over"] * 4
 
 
+@pytest.mark.slow
+def test_two_processes_train_together(tmp_path: Path) -> None:
+    (row,) = measure_network(replace(SMALL, ranks=2), SPEEDS, 120, tmp_path)
+    assert isinstance(row, Throughput), row
+    assert (row.way, row.task, row.batch) == ("ours, all GPUs", "training", 4)
+    assert row.images_per_second == pytest.approx(4000 / row.step_ms)
+
+
+def test_a_rank_that_fails_is_said_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def spawn(*_: object, **__: object) -> None:
+        raise RuntimeError("\n\n-- Process 1 terminated:\nTraceback\n  of a file\nCUDA is full\n")
+
+    monkeypatch.setattr(throughput_ranks, "spawn", spawn)
+    lost = measure(replace(SMALL, ranks=2), SPEEDS, "ours, all GPUs", "training", CPU)
+    assert lost == ThroughputFailure(SMALL.model, "ours, all GPUs", "training", "CUDA is full")
+
+
 def test_figures_of_a_process_that_died_are_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -139,6 +156,9 @@ def test_any_first_part_is_of_use() -> None:
     eager = [one.model for one in asked if not one.compiled]
     assert eager == list(LECTURE)
     assert [one.train_size for one in asked[:1]] == [(512, 1024)]
+    several = order(LECTURE, cards=4)
+    assert (several[3].model, several[3].ranks) == (LECTURE[0], 4)
+    assert [one for one in several if one.ranks == 1] == asked
     restored = ThroughputRequest.from_json(json.loads(json.dumps(asdict(asked[0]))))
     assert restored == asked[0]
 
