@@ -140,7 +140,7 @@ def test_throughput_ends_when_its_time_does(monkeypatch: pytest.MonkeyPatch) -> 
     said: list[str] = []
     networks = ("unet", "segnet", "pspnet", "hrnet")
     assert not run_throughput(networks, 1, 180, kept, said.append, clock=clock)
-    assert limits == [75, 75, 75, 30]  # the last has what is left
+    assert limits == [90, 90, 80, 30]  # the last has what is left
     assert [len(content["rows"]) for content, _ in kept.writes] == [4, 8, 12, 14, 14]
     content, cut = kept.writes[-1]
     assert cut is not None and cut.startswith("no time was left for hrnet; segnet, compiled")
