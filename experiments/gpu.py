@@ -9,7 +9,7 @@ from experiments.trials import command_line as ask
 from experiments.trials.signals import Stopped, say_stopped, stopped_by_signals
 
 HERE = Path(__file__).resolve().parent
-RESULTS = HERE / "results" / "gpu"
+RESULTS, README = HERE / "results" / "gpu", HERE / "costs" / "README.md"
 NAMES = ("tests", "throughput", "trials")
 
 DESCRIPTION = """\
@@ -41,12 +41,13 @@ def _run(args: argparse.Namespace) -> int:
     # `--help` does without pydantic and rich.
     from experiments.comparison.gpu_run import GpuRequest, run_parts
     from experiments.comparison.gpu_trials import GpuTrials
-    from experiments.costs.gpu_tables import gpu_summary, kept
     from experiments.costs.throughput import LECTURE
     from experiments.reporting.console import PlainConsole
-    from experiments.reporting.export import renew
-    from experiments.trials.atomic_io import write_text
+    from experiments.reporting.gpu_page import renew_gpu_page
 
+    if args.render:
+        ask.say(renew_gpu_page(README, RESULTS))
+        return 0
     trials = GpuTrials(args.recipe, args.models, args.data_root, args.seeds, args.per_device)
     trials.request()  # an unknown recipe or network is refused before any work
     machine, console = find_gpus(), PlainConsole()
@@ -55,10 +56,8 @@ def _run(args: argparse.Namespace) -> int:
     try:
         return run_parts(request, machine, console)
     finally:
-        readme = HERE / "costs" / "README.md"
-        if args.out.resolve() == RESULTS and readme.is_file():
-            text = readme.read_text(encoding="utf-8")
-            write_text(readme, renew(text, "gpu", gpu_summary(kept(RESULTS))))
+        if args.out.resolve() == RESULTS:
+            renew_gpu_page(README, RESULTS)
 
 
 def parts(text: str) -> tuple[str, ...]:
@@ -94,6 +93,8 @@ def parser() -> argparse.ArgumentParser:
         "share a GPU")  # fmt: skip
     add("--out", type=ask.folder, default=RESULTS, metavar="DIR", help="folder of the results, "
         "with one of each card's name (default: experiments/results/gpu)")  # fmt: skip
+    add("--render", action="store_true", help="run nothing: have the README of costs show the "
+        "results that are kept, as those brought from another machine")  # fmt: skip
     return p
 
 

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 
 import torch
-from timm.layers.norm_act import convert_sync_batchnorm
 from torch import Tensor, distributed, nn
 from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
@@ -59,6 +58,9 @@ def _over_ranks(network: nn.Module, device: torch.device) -> Forward:
     """As the trainer has it: DDP, and SyncBatchNorm, which has no CPU path."""
     if device.type == "cpu":
         return DistributedDataParallel(network)
+    # timm takes seconds, which a process that measures one GPU need not wait for.
+    from timm.layers.norm_act import convert_sync_batchnorm
+
     network = convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
     return DistributedDataParallel(network, device_ids=[device.index])
 

@@ -178,6 +178,7 @@ OPTIONS: dict[str, dict[str, Kind | str]] = {
     "gpu": {
         "--parts": PARTS, "--minutes": COUNT, "--models": NAMES, "--recipe": RECIPE,
         "--data-root": THERE, "--seeds": SEEDS, "--per-device": COUNT, "--out": FOLDER,
+        "--render": FLAG,
     },
 }  # fmt: skip
 BASE = {  # without which the line would ask for hours or for nothing

@@ -293,6 +293,23 @@ def test_without_a_gpu_there_is_a_sentence_and_nothing_else(
     assert list(tmp_path.iterdir()) == [] and readme.read_bytes() == before
 
 
+def test_results_from_another_machine_are_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = tmp_path / "README.md"
+    page.write_text("before\n<!-- gpu -->\nold\n<!-- end -->\nafter\n")
+    monkeypatch.setattr(gpu, "README", page)
+    monkeypatch.setattr(gpu, "RESULTS", tmp_path)
+    file = gpu_run.PartFile(tmp_path / MACHINE.slug / "throughput.json", MACHINE, 9)
+    file.write({"roofline": asdict(SPEEDS), "rows": []}, None)
+    for said in ("now", "already"):
+        assert gpu.main(["--render"]) == 0
+        assert capsys.readouterr().out.strip().endswith(said)
+    text = page.read_text()
+    assert "**NVIDIA A-1 80GB**" in text and "old" not in text
+    assert text.startswith("before\n") and text.endswith("after\n")
+
+
 def test_parts_by_name_and_number() -> None:
     assert gpu.NAMES == PARTS
     for text in ("3,1", "trials,tests", "tests, 3"):
