@@ -13,7 +13,7 @@ from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
-from datamodules.loading.datamodule import Batch
+from datamodules.loading.samples import Batch
 from experiments.scoring.prediction_files import write_prediction
 from experiments.trials.atomic_io import remove_drafts, write_bytes
 from experiments.trials.environment import global_rank

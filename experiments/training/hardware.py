@@ -36,9 +36,15 @@ def environment_now(started: Environment, processes: int) -> Environment:
 
 
 def reading_processes(devices: int) -> int:
-    """For each training process: one where they share its cores."""
-    cores = os.cpu_count() or 1
-    return min(8, max(1, cores // (devices * num_jobs()) - 1)) if torch.cuda.is_available() else 1
+    """For each training process: as many as there are cores that no training takes.
+
+    Where there are none, crops are made in step: a reader beside a network that has all cores
+    costs more than it saves. A GPU has one at least, which works while the GPU does.
+    """
+    cores = (os.cpu_count() or 1) // (devices * num_jobs())
+    if torch.cuda.is_available():
+        return min(8, max(1, cores - 1))
+    return min(8, max(0, cores - torch.get_num_threads()))
 
 
 def cluster_environment() -> ClusterEnvironment:

@@ -1,5 +1,9 @@
 """The work of a trial with Lightning: it trains, predicts, scores and measures."""
 
+from typing import NamedTuple
+
+from lightning.pytorch.callbacks import Callback
+
 from experiments.training.callbacks import Clock, FirstLosses, OwnSignals, Progress
 from experiments.training.checkpoints import PredictionWriter
 from experiments.training.hardware import (
@@ -13,6 +17,7 @@ from experiments.training.requested_trial import RequestedTrial
 from experiments.training.trainer import build_trainer, fit, log_every, predict, prepare
 from experiments.training.trial_result import Scored, score_and_measure
 from experiments.trials.result_types import Timing, TrialIdentity
+from experiments.trials.trial import Trial
 
 
 def train_and_score(ours: RequestedTrial, identity: TrialIdentity) -> Scored | None:
@@ -34,7 +39,7 @@ def train_and_score(ours: RequestedTrial, identity: TrialIdentity) -> Scored | N
     if prepared.init.report:
         print(f"initial weights: {prepared.init.report}")
     warn_emulated(trial.recipe.precision)
-    clock, history = Clock(), History(trial.folder)
+    notes = noting(trial)
     dashboard = Dashboard.of_trial(
         trial.folder, identity, prepared.splits.val, resources.wandb, resources.group
     )
@@ -44,30 +49,48 @@ def train_and_score(ours: RequestedTrial, identity: TrialIdentity) -> Scored | N
         devices=resources.devices,
         num_nodes=resources.num_nodes,
         cluster=cluster_environment(),
-        loggers=[history, dashboard],
-        callbacks=[
-            OwnSignals(),
-            PredictionWriter(trial.folder / "predictions"),
-            clock,
-            FirstLosses(history.log_first_loss),
-            LastPoint(history, log_every(trial.recipe.steps)),
-            Progress(trial.folder / "progress.json", trial.recipe.steps),
-            dashboard.panel,
-        ],
+        loggers=[notes.history, dashboard],
+        callbacks=[*notes.callbacks, dashboard.panel],
     )
     fit(trainer, prepared)
     predict(trainer, prepared)
     if trainer.global_rank > 0:
         return None
+    environment = environment_now(identity.environment, trainer.world_size)
+    if trial.recipe.crop_on == "auto":
+        where = "workers" if prepared.data.crops is None else "device"
+        environment = environment.model_copy(update={"crop_on": where})
     result = identity.unscored(trial.result_path, ours.scored_data).model_copy(
         update={
             "init": prepared.init,
-            "timing": Timing(train_seconds=round(clock.seconds, 1), steps=trial.recipe.steps),
-            "environment": environment_now(identity.environment, trainer.world_size),
-            "curve": history.curve(),
+            "timing": Timing(train_seconds=round(notes.clock.seconds, 1), steps=trial.recipe.steps),
+            "environment": environment,
+            "curve": notes.history.curve(),
         }
     )
     network, test = prepared.module.model, prepared.splits.test
     scored = score_and_measure(result, network, trial.recipe.precision, test)
     dashboard.close(scored.result)
     return scored
+
+
+class Noting(NamedTuple):
+    """What a trial notes while it runs, and where."""
+
+    history: History
+    clock: Clock
+    callbacks: list[Callback]
+
+
+def noting(trial: Trial) -> Noting:
+    """All of it but the dashboard's."""
+    clock, history = Clock(), History(trial.folder)
+    callbacks: list[Callback] = [
+        OwnSignals(),
+        PredictionWriter(trial.folder / "predictions"),
+        clock,
+        FirstLosses(history.log_first_loss),
+        LastPoint(history, log_every(trial.recipe.steps)),
+        Progress(trial.folder / "progress.json", trial.recipe.steps),
+    ]
+    return Noting(history, clock, callbacks)
