@@ -80,10 +80,12 @@ def main(argv: list[str] | None = None) -> int:
             raise ValueError("--runtime says what --measure times: add it, or leave --runtime out")
         check_libraries(args.runtime)
         if args.bench:
+            if args.measure or args.match or args.again:
+                raise ValueError("--bench times networks of its own: leave the other timing out")
             return _bench(args)
         return _serve(models, args.size, args)
     except KeyboardInterrupt:
-        kept = "" if args.match else "; measured.json has what was measured"
+        kept = "" if args.match or args.bench else "; measured.json has what was measured"
         print(f"\nstopped{kept}", file=sys.stderr)
         return 130
     except (OSError, ValueError) as error:
