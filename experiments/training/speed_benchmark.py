@@ -28,7 +28,7 @@ def speed_ratios(runtimes: Sequence[str], blocks: int = 7) -> Iterator[SpeedRati
 
     Args:
         runtimes: of `costs.measurement.RUNTIMES`, that are installed.
-        blocks: of calls of each way; a trial's have 8 steps.
+        blocks: of calls of each way; of the trial twice as many.
 
     Raises:
         ValueError: a runtime that cannot run the network.
@@ -36,7 +36,7 @@ def speed_ratios(runtimes: Sequence[str], blocks: int = 7) -> Iterator[SpeedRati
     precision = "bf16-mixed" if has_bf16() else "32-true"
     recipe = RecipeRequest("camvid-quick", (f"precision={precision}",), _DATA)
     ours = requested(TrialRequest(model=_TRIAL, recipe=recipe))
-    yield trial_against_bare_loop(ours, blocks=blocks, block=8)
+    yield trial_against_bare_loop(ours, blocks=2 * blocks, block=4)
     shape = (_NETWORK, _CLASSES, (360, 480), precision)
     yield training_against_plain(*shape, batch=2, blocks=blocks)
     for runtime in runtimes:
