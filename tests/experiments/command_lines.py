@@ -125,7 +125,7 @@ CHOICES = {
 }
 PARTS = (("1", "tests,trials", "3,2"), ("", "0", "4", "test", "1;2", ",", "[/b]", "길", "\x1b[31m"))
 Kind = tuple[tuple[str, ...], tuple[str, ...]]
-COUNTS = ("--devices", "--num-nodes", "--jobs", "--repeats", "--verify")
+COUNTS = ("--devices", "--num-nodes", "--jobs", "--per-device", "--repeats", "--verify")
 
 OPTIONS: dict[str, dict[str, Kind | str]] = {
     "compare": {
