@@ -7,11 +7,10 @@ measured, and what is started from it must not be forked.
 import re
 import subprocess
 import sys
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from datamodules.json_file import DamagedError, as_object, parse_json
+from experiments.costs.measurement import Json
 
 _PATIENCE = 120  # seconds: torch is read from a cold disk
 
@@ -43,7 +42,7 @@ class GpuMachine:
     python: str
 
     @classmethod
-    def from_json(cls, record: Mapping[str, Any]) -> "GpuMachine":
+    def from_json(cls, record: Json) -> "GpuMachine":
         return cls(**{name: record[name] for name in cls.__dataclass_fields__})
 
     def to_json(self) -> dict[str, object]:

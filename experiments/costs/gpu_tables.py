@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from datamodules.json_file import DamagedError, as_object, read_json
 from experiments.costs.gpu_machine import GpuMachine
+from experiments.costs.measurement import Json
 from experiments.costs.throughput import Roofline, Row, Task, Throughput, row_from_json
 
 NOTHING = (
@@ -58,7 +58,7 @@ def _read(path: Path) -> KeptThroughput | None:
         raise DamagedError(f"{path} holds no throughput ({error}): {_REMEDY}") from None
 
 
-def _object(path: Path) -> dict[str, Any]:
+def _object(path: Path) -> Json:
     return as_object(read_json(path, _REMEDY), str(path), _REMEDY)
 
 

@@ -8,15 +8,15 @@ import json
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from datamodules.json_file import DamagedError, as_object, parse_json
+from experiments.costs.measurement import Json
 from experiments.trials.environment import ALLOCATOR
 from experiments.trials.limited_process import run_limited, why_ended
 
-Json = Mapping[str, Any]  # as it is read
 Way = Literal["ours", "ours, compiled", "ours, all GPUs", "usual"]
 Task = Literal["training", "inference"]
 
@@ -146,16 +146,23 @@ def row_from_json(record: Json) -> Row:
     return kind(**{name: record[name] for name in kind.__dataclass_fields__})
 
 
-def order(models: Sequence[str], cards: int = 1, **sizes: Any) -> list[ThroughputRequest]:
+def order(
+    models: Sequence[str], cards: int = 1, like: ThroughputRequest | None = None
+) -> list[ThroughputRequest]:
     """What to measure, so that any first part is of use: some eagerly, of several cards the first
     on all of them, then in turn one compiled and one eagerly. HRNets, of a thousand kernels,
-    compile for minutes: they do so last."""
-    eager = [ThroughputRequest(model, **sizes) for model in models]
-    compiled = [ThroughputRequest(model, compiled=True, **sizes) for model in models]
+    compile for minutes: they do so last.
+
+    Args:
+        like: what else to ask; None for the papers' sizes.
+    """
+    like = like or ThroughputRequest("")
+    eager = [replace(like, model=model) for model in models]
+    compiled = [replace(one, compiled=True) for one in eager]
     compiled.sort(key=lambda request: request.model.startswith("hrnet"))
     found, eager = eager[:EAGER_FIRST], eager[EAGER_FIRST:]
     if cards > 1:
-        found.append(ThroughputRequest(models[0], ranks=cards, **sizes))
+        found.append(replace(like, model=models[0], ranks=cards))
     while compiled or eager:
         found += compiled[:1] + eager[:1]
         compiled, eager = compiled[1:], eager[1:]

@@ -1,8 +1,8 @@
 """Where the time of a step goes, by kind of work, from torch's profiler.
 
-Kernels are known by their names, those of cuDNN, CUTLASS, cuBLAS, Triton and torch's own, and on a
-CPU torch's operators are. What no pattern knows is `other`, whose names are kept, so that a pattern
-can be added.
+Kernels are known by their names, those of cuDNN, CUTLASS, cuBLAS, Triton and torch's own (held
+against the names that libtorch_cuda 2.14 and cuDNN 9 contain), and on a CPU torch's operators are.
+What no pattern knows is `other`, whose names are printed, so that a pattern can be added.
 """
 
 import re
@@ -38,7 +38,8 @@ KINDS = (
     ("batch norm", r"batch_?norm|cudnn::bn_|\bbn_(fw|bw)|bnorm|welford"),
     (
         "elementwise",
-        r"elementwise|vectorized|unrolled|reduce|pool|relu|threshold|dropout|clamp|functor"
+        r"elementwise|elemwise|op_(generic_)?tensor|vectorized|unrolled|reduce|pool|relu|threshold"
+        r"|dropout|distribution|clamp|functor"
         r"|aten::(add|mul|div|sub|sum|mean|fill|zero|where|eq|ne|sigmoid|rsub|pow|sqrt|neg)",
     ),
 )

@@ -5,7 +5,6 @@ Decoding is left out, in favour of the usual way: the images are noise that is i
 """
 
 import multiprocessing
-from typing import Any
 
 import numpy as np
 import torch
@@ -61,7 +60,7 @@ class UsualCrops(Dataset[tuple[Tensor, Tensor]]):
 
 def usual_loader(
     size: tuple[int, int], num_classes: int, batch: int, pin: bool, workers: int
-) -> DataLoader[Any]:
+) -> DataLoader[tuple[Tensor, Tensor]]:
     """Its processes come from a fork server, as nothing may be forked once CUDA has started."""
     context = None
     if workers:

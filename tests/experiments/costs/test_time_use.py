@@ -41,6 +41,14 @@ KERNELS = {
     "void at::native::reduce_kernel<512, 1, at::native::ReduceOp<float, func_wrapper_t>>":
         "elementwise",
     "void at::native::(anonymous namespace)::max_pool_forward_nhwc<float, int>": "elementwise",
+    "op_generic_tensor_kernel<1, __nv_bfloat16, float, __nv_bfloat16, 256>": "elementwise",
+    "void at::native::(anonymous namespace)::distribution_elementwise_grid_stride_kernel<float, 4>":
+        "elementwise",
+    "cutlass3x_sm100_tensorop_s128x128x16_conv2d_fprop_bn_stat_f16_f16_f32_f16_128x128x64_dyn_cga":
+        "convolution and matrix products",
+    "void cudnn::engines_precompiled::nchwToNhwcKernel<__nv_bfloat16, __half, float, false>":
+        "copies",
+    "void cudnn::pooling_fw_kernel_max_vector<cudnn::maxpooling_func<float, float>>": "elementwise",
     "triton_poi_fused_add_relu_12": "elementwise",
     "triton_poi_fused_convolution_relu_3": "elementwise",  # the bias of a convolution
     "triton_tem_fused_convolution_7": "convolution and matrix products",
