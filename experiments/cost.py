@@ -23,9 +23,9 @@ from experiments.costs.measurement import (
 )
 from experiments.costs.network_cost import write_costs
 from experiments.costs.published_costs import PAPER_CLASSES, without_aliases
-from experiments.costs.speed_ratios import SpeedRatio, measure_speed
-from experiments.costs.tables import cost_table, measured_table, print_match, ratio_table
+from experiments.costs.tables import cost_table, measured_table, print_match
 from experiments.reporting.console import PlainConsole
+from experiments.speed.speed_ratios import SpeedRatio, measure_speed, ratio_table
 from experiments.trials import command_line as ask
 from experiments.trials.recipe import PRECISIONS
 

@@ -4,12 +4,12 @@ import argparse
 import sys
 from pathlib import Path
 
-from experiments.costs.gpu_machine import find_gpus
+from experiments.speed.gpu_machine import find_gpus
 from experiments.trials import command_line as ask
 from experiments.trials.signals import Stopped, say_stopped, stopped_by_signals
 
 HERE = Path(__file__).resolve().parent
-RESULTS, README = HERE / "results" / "gpu", HERE / "costs" / "README.md"
+RESULTS, README = HERE / "results" / "gpu", HERE / "speed" / "README.md"
 NAMES = ("tests", "throughput", "trials")
 
 DESCRIPTION = """\
@@ -41,9 +41,9 @@ def _run(args: argparse.Namespace) -> int:
     # `--help` does without pydantic and rich.
     from experiments.comparison.gpu_run import GpuRequest, run_parts
     from experiments.comparison.gpu_trials import GpuTrials
-    from experiments.costs.throughput import LECTURE
     from experiments.reporting.console import PlainConsole
     from experiments.reporting.gpu_page import renew_gpu_page
+    from experiments.speed.throughput import LECTURE
 
     if args.render:
         ask.say(renew_gpu_page(README, RESULTS))
@@ -93,7 +93,7 @@ def parser() -> argparse.ArgumentParser:
         "share a GPU")  # fmt: skip
     add("--out", type=ask.folder, default=RESULTS, metavar="DIR", help="folder of the results, "
         "with one of each card's name (default: experiments/results/gpu)")  # fmt: skip
-    add("--render", action="store_true", help="run nothing: have the README of costs show the "
+    add("--render", action="store_true", help="run nothing: have the README of speed show the "
         "results that are kept, as those brought from another machine")  # fmt: skip
     return p
 

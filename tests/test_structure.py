@@ -16,12 +16,13 @@ ROOMS = {  # of experiments, with the rooms that each may import
     "trials": set[str](),
     "scoring": {"trials"},
     "costs": {"trials"},
+    "speed": {"trials", "costs"},
     "analysis": {"trials", "scoring"},
-    "training": {"trials", "scoring", "costs"},
-    "reporting": {"trials", "scoring", "analysis", "costs"},
-    "comparison": {"trials", "scoring", "analysis", "costs", "training", "reporting"},
+    "training": {"trials", "scoring", "costs", "speed"},
+    "reporting": {"trials", "scoring", "analysis", "costs", "speed"},
+    "comparison": {"trials", "scoring", "analysis", "costs", "speed", "training", "reporting"},
 }
-WITH_TORCH = {"costs", "training"}  # a notebook or a report starts without them
+WITH_TORCH = {"costs", "speed", "training"}  # a notebook or a report starts without them
 # A recipe is looked up by name where the command line names it, and nowhere else.
 EXCEPTION = ("experiments.trials.overrides", "experiments.recipes")
 DATA_ORDER = (  # of datamodules; each may import those before it

@@ -13,7 +13,7 @@ from experiments import __version__
 from experiments.comparison.gpu_tests import run_gpu_tests
 from experiments.comparison.gpu_throughput import run_throughput
 from experiments.comparison.gpu_trials import GpuTrials, run_gpu_trials
-from experiments.costs.gpu_machine import GpuMachine
+from experiments.speed.gpu_machine import GpuMachine
 from experiments.trials.atomic_io import check_writable, write_json
 
 Part = Literal["tests", "throughput", "trials"]

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from experiments.costs.throughput import whole_lines
+from experiments.speed.throughput import whole_lines
 from experiments.trials.limited_process import run_limited, why_ended
 
 Write = Callable[..., None]  # content, and why it was cut short

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from experiments.comparison.gpu_tests import Say, Write
-from experiments.costs.throughput import (
+from experiments.speed.throughput import (
     Roofline,
     Row,
     Throughput,

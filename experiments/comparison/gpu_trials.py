@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from datamodules.json_file import DamagedError, as_object, read_json
-from experiments.costs.gpu_machine import GpuMachine
+from experiments.speed.gpu_machine import GpuMachine
 from experiments.trials.limited_process import run_limited, why_ended
 from experiments.trials.overrides import load
 from experiments.trials.recipe import RecipeRequest

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from experiments.costs.gpu_tables import gpu_summary, kept
 from experiments.reporting.export import renew
+from experiments.speed.gpu_tables import gpu_summary, kept
 from experiments.trials.atomic_io import write_text
 
 

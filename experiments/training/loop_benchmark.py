@@ -10,8 +10,8 @@ import lightning as L
 from lightning.pytorch.callbacks import Callback
 
 from experiments.costs.device import synchronise, this_device
-from experiments.costs.plain_loop import WARM_UP, Call, random_batch, sgd_step
-from experiments.costs.speed_ratios import SpeedRatio
+from experiments.speed.plain_loop import WARM_UP, Call, random_batch, sgd_step
+from experiments.speed.speed_ratios import SpeedRatio
 from experiments.training.checkpoints import Checkpoints
 from experiments.training.hardware import reading_processes
 from experiments.training.notes import noting

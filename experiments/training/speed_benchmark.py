@@ -9,8 +9,8 @@ import torch
 
 from experiments import __version__
 from experiments.costs.device import hardware, has_bf16, this_device
-from experiments.costs.plain_loop import inference_against_plain, training_against_plain
-from experiments.costs.speed_ratios import SpeedRatio
+from experiments.speed.plain_loop import inference_against_plain, training_against_plain
+from experiments.speed.speed_ratios import SpeedRatio
 from experiments.training.loop_benchmark import trial_against_bare_loop
 from experiments.training.requested_trial import requested
 from experiments.training.trial_request import TrialRequest

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from experiments.costs.roofline import tf32
+from experiments.speed.roofline import tf32
 from models import build_model
 from models.registry import MODELS
 from tests.devices import GPU

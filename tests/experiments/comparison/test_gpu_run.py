@@ -14,15 +14,15 @@ from experiments.comparison.gpu_run import PARTS, GpuRequest, part_seconds, run_
 from experiments.comparison.gpu_tests import marked_files, run_gpu_tests
 from experiments.comparison.gpu_throughput import run_throughput
 from experiments.comparison.gpu_trials import GpuTrials, run_gpu_trials
-from experiments.costs.gpu_machine import GpuMachine
-from experiments.costs.throughput import (
+from experiments.reporting.console import PlainConsole
+from experiments.speed.gpu_machine import GpuMachine
+from experiments.speed.throughput import (
     Roofline,
     Row,
     Throughput,
     ThroughputFailure,
     ThroughputRequest,
 )
-from experiments.reporting.console import PlainConsole
 from experiments.trials.overrides import load
 from experiments.trials.signals import Stopped
 from experiments.trials.trial import Trial

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from datamodules.json_file import DamagedError, as_object, read_json
-from experiments.costs.gpu_machine import GpuMachine
 from experiments.costs.measurement import Json
-from experiments.costs.throughput import Roofline, Row, Task, Throughput, row_from_json
+from experiments.speed.gpu_machine import GpuMachine
+from experiments.speed.throughput import Roofline, Row, Task, Throughput, row_from_json
 
 NOTHING = (
     "Nothing of this project has run on a GPU yet, so there is no figure here: `make gpu` on a "

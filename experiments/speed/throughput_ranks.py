@@ -10,10 +10,10 @@ from torch import distributed
 from torch.multiprocessing.spawn import spawn
 
 from datamodules.json_file import as_object, read_json
-from experiments.costs.block_timing import seconds_a_step
 from experiments.costs.device import peak_memory, synchronise, this_device
-from experiments.costs.throughput import ALL_GPUS, ThroughputRequest
-from experiments.costs.training_ways import step_of
+from experiments.speed.block_timing import seconds_a_step
+from experiments.speed.throughput import ALL_GPUS, ThroughputRequest
+from experiments.speed.training_ways import step_of
 
 
 class RanksError(RuntimeError):

@@ -15,9 +15,9 @@ from torch.nn.parallel import DistributedDataParallel
 
 from datamodules.labels import IGNORE
 from experiments.costs.device import autocast
-from experiments.costs.roofline import tf32
-from experiments.costs.throughput import ALL_GPUS, Task, ThroughputRequest, Way
-from experiments.costs.usual_loader import usual_loader
+from experiments.speed.roofline import tf32
+from experiments.speed.throughput import ALL_GPUS, Task, ThroughputRequest, Way
+from experiments.speed.usual_loader import usual_loader
 from lightning_modules.losses import cross_entropy_sum, denominator
 from lightning_modules.normalisation import Normalisation
 from models import build_model

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from experiments.costs.device import autocast, synchronise, this_device
 from experiments.costs.runtimes import inference, prepare
-from experiments.costs.speed_ratios import SpeedRatio, paired
+from experiments.speed.speed_ratios import SpeedRatio, paired
 from models import build_model
 
 Call = Callable[[], object]

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from experiments.costs import throughput_process, throughput_ranks, training_ways
-from experiments.costs.throughput import (
+from experiments.speed import throughput_process, throughput_ranks, training_ways
+from experiments.speed.throughput import (
     LECTURE,
     Roofline,
     Row,
@@ -21,9 +21,9 @@ from experiments.costs.throughput import (
     row_from_json,
     whole_lines,
 )
-from experiments.costs.throughput_process import measure
-from experiments.costs.training_ways import step_of
-from experiments.costs.usual_loader import UsualCrops
+from experiments.speed.throughput_process import measure
+from experiments.speed.training_ways import step_of
+from experiments.speed.usual_loader import UsualCrops
 from models import build_model
 from tests.devices import DEVICES, OWN_DEVICE
 
@@ -138,7 +138,7 @@ def test_figures_of_a_process_that_died_are_kept(
         Path(command[3]).write_text(json.dumps(known.to_json()) + '\n{"model": "cut')
         return -9
 
-    monkeypatch.setattr("experiments.costs.throughput.run_limited", dies)
+    monkeypatch.setattr("experiments.speed.throughput.run_limited", dies)
     rows: list[Row] = measure_network(SMALL, SPEEDS, 10, tmp_path)
     assert rows[0] == known
     reasons = {row.failed for row in rows[1:] if isinstance(row, ThroughputFailure)}

@@ -27,7 +27,7 @@ LECTURE = (
 )
 EAGER_FIRST = 3  # networks that run eagerly before one is compiled, which takes half a minute
 ALL_GPUS: Way = "ours, all GPUs"
-PROCESS = "experiments.costs.throughput_process"
+PROCESS = "experiments.speed.throughput_process"
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class Throughput:
             by 2 x multiply-adds, x 3 in training.
         of_roofline: the least time by that speed and the copies', over the time taken.
         first_s: seconds until the first step had ended: start-up, or compilation.
-        time_use: share of the step by kind of work, see `costs.time_use`; empty where no profile
+        time_use: share of the step by kind of work, see `speed.time_use`; empty where no profile
             was taken.
     """
 

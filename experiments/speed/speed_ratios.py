@@ -12,7 +12,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from datamodules.json_file import as_object, parse_json
+from rich import box
+from rich.table import Table
+
+from datamodules.json_file import DamagedError, as_object, parse_json, read_json
 from experiments.trials.atomic_io import write_json
 from experiments.trials.environment import ALLOCATOR, SPIN_BRIEFLY
 
@@ -65,6 +68,59 @@ class Benchmark:
         return path
 
 
+def ratio_table(benchmark: Benchmark) -> Table:
+    """A row a ratio, within 80 columns."""
+    table = Table(
+        title="Speed, as ratios of one run",
+        box=box.SIMPLE,
+        pad_edge=False,
+        caption=f"{benchmark.hardware}, {benchmark.threads} threads, torch {benchmark.torch}; "
+        "medians over pairs of blocks that alternate, with the lowest and the highest",
+    )
+    table.add_column("what", overflow="fold")
+    table.add_column("ours", overflow="fold")
+    table.add_column("against", overflow="fold")
+    for name in ("ratio", "from-to"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in benchmark.ratios:
+        spread = f"{min(row.ratios):.2f}-{max(row.ratios):.2f}"
+        table.add_row(row.what, row.ours, row.other, f"{row.median:.2f}", spread)
+    return table
+
+
+def markdown_table(benchmark: Benchmark) -> str:
+    """The same for a page."""
+    head = "| what | ours | against | ratio | from, to |\n|---|---|---|---:|---:|"
+    rows = [
+        f"| {row.what} | {row.ours} | {row.other} | {row.median:.2f} | "
+        f"{min(row.ratios):.2f}, {max(row.ratios):.2f} |"
+        for row in benchmark.ratios
+    ]
+    where = f"({benchmark.hardware}, {benchmark.threads} threads, torch {benchmark.torch}.)"
+    return "\n".join([head, *rows, "", where])
+
+
+def read_benchmark(path: Path) -> Benchmark:
+    """A benchmark as `Benchmark.write` keeps it.
+
+    Raises:
+        ValueError: a damaged file.
+    """
+    record = as_object(read_json(path, _AGAIN), str(path), _AGAIN)
+    rows = record.pop("ratios")
+    try:
+        ratios = tuple(_ratio(row) for row in rows)  # type: ignore[attr-defined]
+        return Benchmark(ratios, **record)  # type: ignore[arg-type]
+    except (TypeError, KeyError, AttributeError) as error:
+        raise DamagedError(f"{path} is no benchmark ({error}): {_AGAIN}") from None
+
+
+def _ratio(record: dict[str, object]) -> SpeedRatio:
+    what, ours, other = (str(record[key]) for key in ("what", "ours", "other"))
+    ours_ms, other_ms = (record[key] for key in ("ours_ms", "other_ms"))
+    return SpeedRatio(what, ours, other, tuple(ours_ms), tuple(other_ms))  # type: ignore[arg-type]
+
+
 def paired(
     what: str, ours: tuple[str, Sequence[float]], other: tuple[str, Sequence[float]]
 ) -> SpeedRatio:
@@ -92,8 +148,7 @@ def measure_speed(runtimes: Sequence[str], threads: int) -> Iterator[SpeedRatio 
             if "hardware" in found:
                 yield Benchmark(tuple(ratios), **found)  # type: ignore[arg-type]
                 return
-            times = {key: tuple(found.pop(key)) for key in ("ours_ms", "other_ms")}  # type: ignore[arg-type, var-annotated]
-            ratios.append(SpeedRatio(**found, **times))  # type: ignore[arg-type]
+            ratios.append(_ratio(found))
             yield ratios[-1]
     raise ValueError(
         f"the benchmark ended with status {process.returncode}: see above, and {_AGAIN}"

@@ -7,15 +7,15 @@ import pytest
 import torch
 
 from experiments import cost
-from experiments.costs import plain_loop, speed_ratios
-from experiments.costs.plain_loop import (
+from experiments.speed import plain_loop, speed_ratios
+from experiments.speed.plain_loop import (
     alternated,
     inference_against_plain,
     random_batch,
     sgd_step,
     training_against_plain,
 )
-from experiments.costs.speed_ratios import Benchmark, SpeedRatio, measure_speed
+from experiments.speed.speed_ratios import Benchmark, SpeedRatio, measure_speed
 from models import build_model
 
 RATIO = SpeedRatio("a step", "ours", "theirs", (1.0, 3.0, 4.0), (2.0, 2.0, 4.0))

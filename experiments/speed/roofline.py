@@ -16,9 +16,9 @@ from torch import Tensor
 from torch._ops import OpOverload
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from experiments.costs.block_timing import seconds_a_step
 from experiments.costs.layer_trace import on_meta
-from experiments.costs.throughput import Roofline
+from experiments.speed.block_timing import seconds_a_step
+from experiments.speed.throughput import Roofline
 from models import build_model
 
 BF16 = 2  # bytes

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from experiments.costs.time_use import IDLE, NAMES, OTHER, kind_of, profiled, shares, unknown
+from experiments.speed.time_use import IDLE, NAMES, OTHER, kind_of, profiled, shares, unknown
 from tests.devices import DEVICES
 
 # Names as profiles of cuDNN 8 and 9, cuBLAS, CUTLASS, Triton and torch on A100 and H100 print them.

@@ -62,7 +62,7 @@ def find_gpus() -> GpuMachine:
     """
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "experiments.costs.cards"],
+            [sys.executable, "-m", "experiments.speed.cards"],
             capture_output=True,
             text=True,
             timeout=_PATIENCE,

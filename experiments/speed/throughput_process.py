@@ -1,6 +1,6 @@
 """Measures a network's throughput, or a card's roofline, in the process that it is started as.
 
-`costs.throughput` starts it with a file and a request. Each figure is a line of JSON in that file
+`speed.throughput` starts it with a file and a request. Each figure is a line of JSON in that file
 as soon as it is known. What fails, as for want of memory, is a line too.
 """
 
@@ -14,16 +14,16 @@ from pathlib import Path
 
 import torch
 
-from experiments.costs.block_timing import seconds_a_step
 from experiments.costs.device import peak_memory, synchronise, this_device
-from experiments.costs.roofline import (
+from experiments.speed.block_timing import seconds_a_step
+from experiments.speed.roofline import (
     LayerWork,
     layer_work,
     least_seconds,
     measure_roofline,
     operations,
 )
-from experiments.costs.throughput import (
+from experiments.speed.throughput import (
     ALL_GPUS,
     Roofline,
     Row,
@@ -33,9 +33,9 @@ from experiments.costs.throughput import (
     ThroughputRequest,
     Way,
 )
-from experiments.costs.throughput_ranks import time_ranks
-from experiments.costs.time_use import profiled, shares, unknown
-from experiments.costs.training_ways import step_of
+from experiments.speed.throughput_ranks import time_ranks
+from experiments.speed.time_use import profiled, shares, unknown
+from experiments.speed.training_ways import step_of
 
 PROFILED = 3  # steps
 

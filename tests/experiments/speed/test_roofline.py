@@ -4,10 +4,11 @@ import pytest
 import torch
 from torch import nn
 
-from experiments.costs import flops, roofline
-from experiments.costs.block_timing import FEWEST_BLOCKS, seconds_a_step
-from experiments.costs.roofline import layer_work, least_seconds, measure_roofline, operations, tf32
-from experiments.costs.throughput import Roofline
+from experiments.costs import flops
+from experiments.speed import roofline
+from experiments.speed.block_timing import FEWEST_BLOCKS, seconds_a_step
+from experiments.speed.roofline import layer_work, least_seconds, measure_roofline, operations, tf32
+from experiments.speed.throughput import Roofline
 from tests.devices import DEVICES
 
 CPU = torch.device("cpu")

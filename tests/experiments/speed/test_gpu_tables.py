@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from experiments.comparison.gpu_run import PartFile
-from experiments.costs.gpu_machine import GpuMachine, NoGpuError, find_gpus
-from experiments.costs.gpu_tables import NOTHING, gpu_summary, kept
-from experiments.costs.throughput import Roofline, Throughput, ThroughputFailure
+from experiments.speed.gpu_machine import GpuMachine, NoGpuError, find_gpus
+from experiments.speed.gpu_tables import NOTHING, gpu_summary, kept
+from experiments.speed.throughput import Roofline, Throughput, ThroughputFailure
 
 MACHINE = GpuMachine("NVIDIA B-2", 4, 141.0, "9.0", None, "13.0", "2.14.1", "3.12.1")
 SPEEDS = Roofline(712.3, 401.0, 55.5, 3456.7)
@@ -73,7 +73,7 @@ def test_why_no_gpu_can_be_used(monkeypatch: pytest.MonkeyPatch, answer: str, sa
     class Done:
         returncode, stdout, stderr = 1, answer, "trace\nlibcuda is missing\n"
 
-    monkeypatch.setattr("experiments.costs.gpu_machine.subprocess.run", lambda *_, **__: Done())
+    monkeypatch.setattr("experiments.speed.gpu_machine.subprocess.run", lambda *_, **__: Done())
     with pytest.raises(NoGpuError, match=said):
         find_gpus()
 
@@ -83,6 +83,6 @@ def test_gpus_that_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
         returncode, stderr = 0, ""
         stdout = f"a word of a library\n{json.dumps(MACHINE.to_json())}\n"
 
-    monkeypatch.setattr("experiments.costs.gpu_machine.subprocess.run", lambda *_, **__: Done())
+    monkeypatch.setattr("experiments.speed.gpu_machine.subprocess.run", lambda *_, **__: Done())
     assert find_gpus() == MACHINE
     assert MACHINE.slug == "nvidia-b-2"
