@@ -8,15 +8,16 @@ import importlib
 import inspect
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from datamodules.dataset import Dataset, DatasetInfo
-from datamodules.holdout import HOLDOUT_SIGN, select_part
-from datamodules.labels import DataError
 from datamodules.registry import DATASETS
 
+# What opening takes, OpenCV among it, is half a second that no --help or list of names waits for.
+if TYPE_CHECKING:
+    from datamodules.dataset import Dataset, DatasetInfo
 
-def open_data(spec: str, split: str, root: Path | None = None) -> Dataset:
+
+def open_data(spec: str, split: str, root: Path | None = None) -> "Dataset":
     """Open a split of the data set that `spec` names, with its options (`streets:height=96`).
 
     Part of a split is named after it, as `train~held` (see `datamodules.holdout`).
@@ -24,6 +25,9 @@ def open_data(spec: str, split: str, root: Path | None = None) -> Dataset:
     Raises:
         DataError: an unknown data set, option or split, or files that are not there.
     """
+    from datamodules.holdout import HOLDOUT_SIGN, select_part
+    from datamodules.labels import DataError
+
     name, *parts = spec.split(":")
     constructor = _constructor(name)
     types = {
@@ -52,6 +56,8 @@ def open_data(spec: str, split: str, root: Path | None = None) -> Dataset:
 @cache
 def _constructor(name: str) -> Any:
     if name not in DATASETS:
+        from datamodules.labels import DataError
+
         close = difflib.get_close_matches(name, DATASETS, n=1)
         hint = f"did you mean {close[0]!r}? " if close else ""
         raise DataError(f"unknown data set {name!r}; {hint}Known: {', '.join(sorted(DATASETS))}")
@@ -59,7 +65,7 @@ def _constructor(name: str) -> Any:
     return getattr(importlib.import_module(module), constructor)
 
 
-def dataset_info(spec: str) -> DatasetInfo | None:
+def dataset_info(spec: str) -> "DatasetInfo | None":
     """The module constant `INFO` of a data set that is read; None for one that is made.
 
     Raises:

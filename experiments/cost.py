@@ -12,7 +12,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.costs.measurement import MeasurementFailure, MeasurementRequest, measure_all
+from experiments.costs.measurement import (
+    EAGER,
+    RUNTIMES,
+    MeasurementFailure,
+    MeasurementRequest,
+    check_libraries,
+    measure_all,
+)
 from experiments.costs.network_cost import write_costs
 from experiments.costs.published_costs import PAPER_CLASSES
 from experiments.costs.tables import cost_table, measured_table, print_match
@@ -43,6 +50,9 @@ def _parser() -> argparse.ArgumentParser:
         "peak memory; nothing else may run")  # fmt: skip
     add("--batch", type=ask.whole(1), default=1, metavar="N", help="images a measured pass "
         "(default: 1)")  # fmt: skip
+    add("--runtime", type=ask.some_of(RUNTIMES), default=(EAGER,), metavar="RUNTIMES",
+        help=f"of --measure: what runs inference, commas between: {', '.join(RUNTIMES)} (default: "
+        f"{EAGER}); a training step runs eager")  # fmt: skip
     add("--precision", choices=PRECISIONS, default=PRECISIONS[0], help="(default: %(default)s)")
     add("--threads", type=ask.whole(1, ask.MOST_PROCESSES), default=os.cpu_count() or 1,
         metavar="N", help="on a CPU (default: all cores)")  # fmt: skip
@@ -63,6 +73,9 @@ def main(argv: list[str] | None = None) -> int:
         models = _once(args.models)
         if args.match and args.measure:
             raise ValueError("--match times a training step as it is: leave --measure out")
+        if args.runtime != (EAGER,) and not args.measure:
+            raise ValueError("--runtime says what --measure times: add it, or leave --runtime out")
+        check_libraries(args.runtime)
         return _serve(models, args.size, args)
     except KeyboardInterrupt:
         kept = "" if args.match else "; measured.json has what was measured"
@@ -106,7 +119,12 @@ def _measure(
     models: list[str], size: tuple[int, int], args: argparse.Namespace, console: PlainConsole
 ) -> int:
     common = (args.classes, size, args.precision, args.batch)
-    requests = [MeasurementRequest(model, *common) for model in models]
+    compared = args.runtime != (EAGER,)
+    requests = [
+        MeasurementRequest(model, *common, train=not place, runtime=runtime, compared=compared)
+        for model in models
+        for place, runtime in enumerate(args.runtime)  # a training step is timed once
+    ]
     answers = measure_all(requests, args.threads, args.out / "measured.json")
     console.print(measured_table(answers))
     return int(any(isinstance(answer, MeasurementFailure) for answer in answers))

@@ -5,30 +5,16 @@ What is written is made in `experiments/reporting/`.
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from experiments.trials import command_line as ask
-from experiments.trials.comparability import check_comparable, separate
-from experiments.trials.result_types import TrialResult
-from experiments.trials.results import finished, read_results
 
 
 def main(argv: list[str] | None = None) -> int:
     """0 with what was asked for, 2 where it cannot be had."""
     args = _parser().parse_args(argv)
-    # scipy takes a second, which no --help waits for.
-    from experiments.reporting.comparison_files import ComparisonFiles, write_comparison
-
-    also = {name: getattr(args, name) for name in _ALSO}
     try:
-        for page, results in _comparisons(args):
-            files = ComparisonFiles(page=page, **also)
-            reason = write_comparison(args.results, results, files, args.data_root)
-            if reason:
-                ask.say(f"no photos: {reason}")
-            for file in files:
-                ask.say(f"wrote {file}")
+        _write(args, args.output or args.results / "report.html")
     except (OSError, ValueError) as error:
         ask.complain(error)
         return 2
@@ -60,9 +46,19 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _comparisons(args: argparse.Namespace) -> Iterator[tuple[Path, Sequence[TrialResult]]]:
-    """Each set of results that may share a table, with where its page goes."""
-    results, page = read_results(args.results), args.output or args.results / "report.html"
+def _write(args: argparse.Namespace, page: Path) -> None:
+    """Write each set of results that may share a table, and what else was asked for.
+
+    Raises:
+        OSError, ValueError: results that are not there or cannot be shown as asked.
+    """
+    # numpy, pydantic and scipy take a second, which no --help waits for.
+    from experiments.reporting.comparison_files import ComparisonFiles, write_comparison
+    from experiments.trials.comparability import check_comparable, separate
+    from experiments.trials.results import finished, read_results
+
+    results = read_results(args.results)
+    also = {name: getattr(args, name) for name in _ALSO}
     if args.figure and not any(result.cost for result in finished(results)):
         raise ValueError(
             f"--figure draws mIoU against cost, and no result in {args.results} has a cost, as "
@@ -71,13 +67,19 @@ def _comparisons(args: argparse.Namespace) -> Iterator[tuple[Path, Sequence[Tria
     if not args.allow_mixed:
         check_comparable(results)  # before pictures are chosen, which needs the same images of all
     sets = separate(results) if args.allow_mixed else [results]
-    if len(sets) > 1 and any(getattr(args, name) for name in _ALSO):
+    if len(sets) > 1 and any(also.values()):
         raise ValueError(
             f"{args.results} holds {len(sets)} comparisons, of which only pages can be written "
             "together: name the folder of one for the other files"
         )
     for number, some in enumerate(sets, 1):
-        yield page if number == 1 else page.with_stem(f"{page.stem}-{number}"), some
+        own = page if number == 1 else page.with_stem(f"{page.stem}-{number}")
+        files = ComparisonFiles(page=own, **also)
+        reason = write_comparison(args.results, some, files, args.data_root)
+        if reason:
+            ask.say(f"no photos: {reason}")
+        for file in files:
+            ask.say(f"wrote {file}")
 
 
 if __name__ == "__main__":

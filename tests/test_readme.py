@@ -145,6 +145,14 @@ def test_the_speeds_of_reading_are_what_the_result_file_says() -> None:
     assert speed["cache"] >= 10 * usual and speed["files"] >= usual
 
 
+def test_the_figures_of_gpus_are_what_the_result_files_say() -> None:
+    from experiments.costs.gpu_tables import gpu_summary, kept
+    from experiments.reporting.export import renew
+
+    page = (ROOT / "experiments/costs/README.md").read_text()
+    assert renew(page, "gpu", gpu_summary(kept(RESULTS.parent / "gpu"))) == page
+
+
 def test_the_published_results_are_of_the_recipe_as_it_is() -> None:
     recipe = load(RecipeRequest("camvid-quick"))
     assert {result.hashes.recipe for result in read_results(RESULTS)} == {recipe.hash()}

@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
+from datamodules.datasets.streets import Streets
 from experiments.costs.device import autocast, hardware, peak_memory, synchronise, this_device
 from experiments.costs.measurement import (
+    EAGER,
     Measurement,
     MeasurementFailure,
     MeasurementRequest,
@@ -24,8 +26,10 @@ from experiments.costs.measurement import (
     TrainingStep,
     measure_isolated,
 )
+from experiments.costs.runtimes import Runner, inference, prepare
 from experiments.trials.result_types import FinishedTrial
 from experiments.trials.results import finished, read_results, write_result
+from lightning_modules.normalisation import Normalisation
 from models import build_model
 
 WARM_UP, FEWEST, SECONDS = 3, 3, 5.0  # calls that do not count; that do at least; time for more
@@ -40,11 +44,38 @@ def latency(
     batch: int = 1,
     runs: int = 20,
 ) -> Timing:
-    """A forward pass of `batch` black images of (height, width)."""
-    model = model.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
-    image = torch.zeros(batch, *size, 3, device=device).permute(0, 3, 1, 2)  # channels-last
-    with torch.inference_mode(), autocast(device, precision):
-        return time_calls(lambda: model(image), device, runs)
+    """A forward pass of `batch` black images of (height, width), in torch as it trains."""
+    image = _black(size, device, batch)
+    runner = prepare(model, EAGER, precision, image)
+    return _time(runner, image, precision, runs)
+
+
+def _black(size: tuple[int, int], device: torch.device, batch: int) -> Tensor:
+    """Images (batch, 3, height, width), channels-last."""
+    return torch.zeros(batch, *size, 3, device=device).permute(0, 3, 1, 2)
+
+
+def _time(runner: Runner, image: Tensor, precision: str, runs: int = 20) -> Timing:
+    with inference(image.device, precision):
+        return time_calls(lambda: runner.forward(image), image.device, runs)
+
+
+def agreement(network: nn.Module, runner: Runner, precision: str, images: Tensor) -> float:
+    """Share of the pixels to which the runner gives the class that the network gives in fp32."""
+    with inference(images.device, precision):
+        ours = runner.forward(images).argmax(1)
+    with inference(images.device, "32-true"):
+        theirs = network(images).argmax(1)
+    return float((ours == theirs).double().mean())
+
+
+def _streets(size: tuple[int, int], device: torch.device, batch: int) -> Tensor:
+    """Procedural streets, normalised, as a batch that looks like photographs to a network."""
+    height, width = size
+    streets = Streets("test", height=height, width=width, test=batch)
+    images = torch.stack([torch.from_numpy(streets[i][0]) for i in range(batch)])
+    normalised: Tensor = Normalisation()(images)
+    return normalised.to(device)
 
 
 def train_step(
@@ -87,16 +118,22 @@ def measure(request: MeasurementRequest) -> Measurement:
     """Inference and a training step, here; inference first, as a peak of memory only grows."""
     device = this_device()
     network = build_model(request.model, request.num_classes)
-    common = (network, request.size, request.precision, device)
-    inference, memory = latency(*common, batch=request.batch), peak_memory(device)
+    image = _black(request.size, device, request.batch)
+    runner = prepare(network, request.runtime, request.precision, image)
+    timing, memory = _time(runner, image, request.precision), peak_memory(device)
+    agreed = None
+    if request.compared:
+        streets = _streets(request.size, device, request.batch)
+        agreed = agreement(network, runner, request.precision, streets)
     training = None
     if request.train:
+        common = (network, request.size, request.precision, device)
         batch = max(request.batch, int(getattr(network, "min_train_batch", 1)))
         step = train_step(*common, batch=batch)
         training = TrainingStep(batch, step, peak_memory(device).gigabytes)
     return Measurement(
         request,
-        inference,
+        timing,
         memory.gigabytes,
         training,
         memory_kind=memory.kind,
@@ -104,6 +141,9 @@ def measure(request: MeasurementRequest) -> Measurement:
         device=device.type,
         hardware=hardware(device),
         torch=torch.__version__,
+        ran_in=runner.ran_in,
+        start_up_s=runner.start_up_s,
+        agreement=agreed,
     )
 
 
@@ -158,7 +198,8 @@ def main(text: str) -> int:
     try:
         answer = measure(request)
     except (RuntimeError, ValueError, ArithmeticError) as error:  # out of memory is a RuntimeError
-        answer = MeasurementFailure(request.model, str(error).strip().split("\n")[0])
+        reason = str(error).strip().split("\n")[0]
+        answer = MeasurementFailure(request.model, reason, request.runtime)
     print(json.dumps(answer.to_json()))
     return 0
 

@@ -7,7 +7,6 @@ pooling and interpolation are not.
 import math
 from functools import partial
 
-import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -31,8 +30,8 @@ def count(model: str, num_classes: int, size: tuple[int, int]) -> OperationCount
         ValueError: options that name no network.
     """
     network, image = on_meta(partial(build_model, model, num_classes), 3, size)
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        network(image)
+    with FlopCounterMode(display=False) as counter:
+        record(network, image)
     return OperationCount(sum(p.numel() for p in network.parameters()), _gmacs(counter))
 
 

@@ -4,6 +4,7 @@ A measurement is JSON in two places, in the answer of its process and in `measur
 the same: `parse_answer` reads it, `to_json` writes it.
 """
 
+import importlib.util
 import json
 import os
 import random
@@ -20,6 +21,29 @@ from experiments.trials.atomic_io import write_json
 from experiments.trials.environment import ALLOCATOR
 
 Json = Mapping[str, Any]  # as it is read
+EAGER = "eager"  # torch as it trains
+# What runs a network, and the libraries that it needs beside torch.
+RUNTIMES: dict[str, tuple[str, ...]] = {
+    EAGER: (),
+    "compiled": (),
+    "openvino": ("openvino", "onnxscript"),
+    "onnxruntime": ("onnxruntime", "onnxscript"),
+}
+
+
+def check_libraries(runtimes: Sequence[str]) -> None:
+    """Whether all can be imported, without doing so.
+
+    Raises:
+        ValueError: one is not installed.
+    """
+    for runtime in runtimes:
+        for library in RUNTIMES[runtime]:
+            if importlib.util.find_spec(library) is None:
+                raise ValueError(
+                    f"{runtime} needs {library}, which is not installed: pip install -e "
+                    f"'.[runtimes]', or leave {runtime} out of --runtime"
+                )
 
 
 @dataclass(frozen=True)
@@ -31,7 +55,9 @@ class MeasurementRequest:
         size: (height, width) of the images.
         precision: of `trials.recipe.PRECISIONS`.
         batch: images a pass.
-        train: whether a training step is timed as well.
+        train: whether a training step is timed as well; it runs eager whatever the runtime.
+        runtime: of `RUNTIMES`; what runs inference.
+        compared: whether the classes found are held against those of torch in fp32.
     """
 
     model: str
@@ -40,6 +66,8 @@ class MeasurementRequest:
     precision: str
     batch: int = 1
     train: bool = True
+    runtime: str = EAGER
+    compared: bool = False
 
     @classmethod
     def from_json(cls, record: Json) -> "MeasurementRequest":
@@ -84,6 +112,10 @@ class Measurement:
         device: "cpu" or "cuda".
         hardware: the model of the processor or GPU.
         torch: its version.
+        ran_in: "fp32" or "bf16": what convolutions of inference really computed in.
+        start_up_s: seconds from the network to its first logits: exporting, compiling.
+        agreement: share of the pixels of a procedural street that get the class that torch gives
+            them in fp32; None where they were not compared.
     """
 
     request: MeasurementRequest
@@ -95,10 +127,17 @@ class Measurement:
     device: str
     hardware: str
     torch: str
+    ran_in: str
+    start_up_s: float
+    agreement: float | None = None
 
     @property
     def model(self) -> str:
         return self.request.model
+
+    @property
+    def runtime(self) -> str:
+        return self.request.runtime
 
     def to_json(self) -> dict[str, object]:
         trained = {}
@@ -118,6 +157,9 @@ class Measurement:
             "device": self.device,
             "hardware": self.hardware,
             "torch": self.torch,
+            "ran_in": self.ran_in,
+            "start_up_s": self.start_up_s,
+            "agreement": self.agreement,
         }
 
 
@@ -127,15 +169,22 @@ class MeasurementFailure:
 
     model: str
     reason: str
+    runtime: str = EAGER
 
     def to_json(self) -> dict[str, object]:
-        return {"model": self.model, "failed": self.reason}
+        return {"model": self.model, "runtime": self.runtime, "failed": self.reason}
+
+
+_CONDITIONS = (
+    *("memory_kind", "threads", "device", "hardware", "torch"),
+    *("ran_in", "start_up_s", "agreement"),
+)
 
 
 def parse_answer(record: Json) -> Measurement | MeasurementFailure:
     """A measurement from its JSON."""
     if "failed" in record:
-        return MeasurementFailure(record["model"], record["failed"])
+        return MeasurementFailure(record["model"], record["failed"], record["runtime"])
     request = MeasurementRequest.from_json(record)
     training = None
     if request.train:
@@ -146,7 +195,7 @@ def parse_answer(record: Json) -> Measurement | MeasurementFailure:
         Timing.from_json(record, "latency_ms"),
         record["inference_memory_gb"],
         training,
-        **{key: record[key] for key in ("memory_kind", "threads", "device", "hardware", "torch")},
+        **{key: record[key] for key in _CONDITIONS},
     )
 
 
@@ -164,24 +213,26 @@ def measure_isolated(request: MeasurementRequest, threads: int) -> Measurement |
             answer = parse_json(lines[-1], "what its process answered", "measure it again")
             return parse_answer(as_object(answer, "what its process answered", "measure it again"))
         except (DamagedError, KeyError, TypeError) as error:
-            return MeasurementFailure(request.model, f"no measurement came back ({error})")
+            reason = f"no measurement came back ({error})"
+            return MeasurementFailure(request.model, reason, request.runtime)
     if done.returncode < 0:
         name = signal.Signals(-done.returncode).name
         reason = f"ended by {name}{' (out of memory?)' if name == 'SIGKILL' else ''}"
     else:
         reason = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
-    return MeasurementFailure(request.model, reason)
+    return MeasurementFailure(request.model, reason, request.runtime)
 
 
 def measure_all(
     requests: Sequence[MeasurementRequest], threads: int, path: Path
 ) -> list[Measurement | MeasurementFailure]:
-    """A process a network, in shuffled order, so that drift, as a processor's heat, falls on none
-    by its place in the list; `path` is renewed, and a line printed, after each."""
-    found: dict[str, Measurement | MeasurementFailure] = {}
+    """A process a network and runtime, in shuffled order, so that drift, as a processor's heat,
+    falls on none by its place in the list; `path` is renewed, and a line printed, after each."""
+    found: dict[MeasurementRequest, Measurement | MeasurementFailure] = {}
     for request in random.sample(requests, len(requests)):
-        answer = found[request.model] = measure_isolated(request, threads)
-        write_json(path, [found[r.model].to_json() for r in requests if r.model in found])
+        answer = found[request] = measure_isolated(request, threads)
+        write_json(path, [found[r].to_json() for r in requests if r in found])
         said = answer.reason if isinstance(answer, MeasurementFailure) else "measured"
-        print(f"{request.model}: {said}", flush=True)
-    return [found[request.model] for request in requests]
+        runtime = "" if request.runtime == EAGER else f" ({request.runtime})"
+        print(f"{request.model}{runtime}: {said}", flush=True)
+    return [found[request] for request in requests]

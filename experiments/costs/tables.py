@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from experiments.costs.match_budget import FigureName, MatchBudget, MatchedNetwork, digits
-from experiments.costs.measurement import Measurement, MeasurementFailure, Timing
+from experiments.costs.measurement import EAGER, Measurement, MeasurementFailure, Timing
 from experiments.costs.network_cost import NetworkCost
 from experiments.trials.reference import PAPER_COLUMNS
 
@@ -45,33 +45,62 @@ def cost_table(costs: Sequence[NetworkCost], size: tuple[int, int], num_classes:
     return table
 
 
-def measured_table(answers: Sequence[Measurement | MeasurementFailure]) -> Table:
-    """A row a network."""
-    done = next((answer for answer in answers if isinstance(answer, Measurement)), None)
+Answer = Measurement | MeasurementFailure
+
+
+def measured_table(answers: Sequence[Answer]) -> Table:
+    """A row a network; below it a row a runtime, where others than eager were asked for."""
+    several = any(answer.runtime != EAGER for answer in answers)
     table = Table(title="Measured here", box=box.SIMPLE, pad_edge=False, collapse_padding=True)
     table.add_column("model", overflow="fold")
-    for name in ("infer ms", "10-90 %", "train ms", "10-90 %", "infer GB", "train GB"):
+    names = ["infer ms", "10-90 %", "train ms", "10-90 %", "infer GB", "train GB"]
+    if several:  # narrow, so that names of runtimes keep their line
+        names = ["infer\nms", "10-90 %", "ready\ns", "same\n%", "train\nms"]
+        names += ["infer\nGB", "train\nGB"]
+    for name in names:
         table.add_column(name, justify="right")
+    done = next((answer for answer in answers if isinstance(answer, Measurement)), None)
     if done is not None:
-        request = done.request
-        table.caption = (
-            f"{request.size[0]}x{request.size[1]}, {request.precision}, {done.hardware}, "
-            f"{done.threads} threads; batch {request.batch}, in training at least what batch norm "
-            f"needs; medians; memory: {done.memory_kind}"
-        )
+        table.caption = _conditions(done) + (_RUNTIMES_CAPTION if several else "")
+    shown = ""
     for answer in answers:
-        if isinstance(answer, MeasurementFailure):  # the reason was printed when it happened
-            table.add_row(answer.model, "failed")
-            continue
-        step = answer.training
-        table.add_row(
-            answer.model,
-            *_time_cells(answer.latency),
-            *(_time_cells(step.time) if step else ("", "")),
-            f"{answer.memory_gb:.2f}",
-            f"{step.memory_gb:.2f}" if step else "",
-        )
+        if several and answer.model != shown:
+            table.add_row(answer.model)
+        shown = answer.model
+        table.add_row(*_measured_cells(answer, several))
     return table
+
+
+def _measured_cells(answer: Answer, several: bool) -> list[str]:
+    """Failed ones have one cell: the reason was printed when it happened."""
+    if isinstance(answer, MeasurementFailure):
+        return [f"  {answer.runtime}" if several else answer.model, "failed"]
+    step = answer.training
+    training = _time_cells(step.time) if step else ("", "")
+    agreed = "" if answer.agreement is None else f"{100 * answer.agreement:.2f}"
+    return [
+        f"  {answer.runtime}, {answer.ran_in}" if several else answer.model,
+        *_time_cells(answer.latency),
+        *((f"{answer.start_up_s:.1f}", agreed, training[0]) if several else training),
+        f"{answer.memory_gb:.2f}",
+        f"{step.memory_gb:.2f}" if step else "",
+    ]
+
+
+_RUNTIMES_CAPTION = (
+    ". Beside each runtime: what inference really computed in; training runs eager. Ready: from "
+    "the network to its first logits. Same: pixels of a procedural street with the class that "
+    "eager gives them in fp32, the weights being random"
+)
+
+
+def _conditions(done: Measurement) -> str:
+    request = done.request
+    return (
+        f"{request.size[0]}x{request.size[1]}, {request.precision}, {done.hardware}, "
+        f"{done.threads} threads; batch {request.batch}, in training at least what batch norm "
+        f"needs; medians; memory: {done.memory_kind}"
+    )
 
 
 def _time_cells(time: Timing) -> tuple[str, str]:

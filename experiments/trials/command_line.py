@@ -9,7 +9,7 @@ import io
 import math
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NoReturn
 
@@ -146,6 +146,19 @@ def names(text: str) -> tuple[str, ...]:
     if not found:
         raise _refused(text, "it names no network; give them with commas between, as hrnet,unet")
     return found
+
+
+def some_of(known: Iterable[str]) -> Callable[[str], tuple[str, ...]]:
+    """Some of the known words, with commas between, each once."""
+    words = tuple(known)
+
+    def convert(text: str) -> tuple[str, ...]:
+        found = tuple(part.strip() for part in text.split(","))
+        if {*found} - {*words} or len({*found}) < len(found):
+            raise _refused(text, f"give some of {', '.join(words)}, each once, with commas between")
+        return found
+
+    return convert
 
 
 def title(text: str) -> str:

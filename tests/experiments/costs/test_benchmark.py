@@ -3,6 +3,7 @@
 import io
 import json
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -27,10 +28,12 @@ from tests.experiments import made
 
 MEASURED = {  # keys in the order of `measured.json`
     "model": "unet:width=2", "num_classes": 19, "size": [64, 96], "precision": "32-true",
-    "batch": 1, "train": True, "latency_ms": 2.0, "latency_ms_p10": 1.0, "latency_ms_p90": 3.0,
+    "batch": 1, "train": True, "runtime": "eager", "compared": False,
+    "latency_ms": 2.0, "latency_ms_p10": 1.0, "latency_ms_p90": 3.0,
     "inference_memory_gb": 0.5, "train_batch": 2, "train_step_ms": 9.0, "train_step_ms_p10": 8.0,
     "train_step_ms_p90": 10.0, "train_memory_gb": 0.75, "memory_kind": "resident set",
     "threads": 1, "device": "cpu", "hardware": "a processor", "torch": "2.14.1",
+    "ran_in": "fp32", "start_up_s": 0.1, "agreement": None,
 }  # fmt: skip
 
 
@@ -87,7 +90,60 @@ def test_measuring_keeps_what_it_has(tmp_path: Path, monkeypatch: pytest.MonkeyP
     request = ["--models", "unet:width=2,unet:width=3", "--size", "64x64", "--measure"]
     assert cost.main([*request, "--out", str(tmp_path)]) == 130
     (kept,) = json.loads((tmp_path / "measured.json").read_text())
-    assert kept == {"model": asked[0], "failed": "[/x] is no markup"}
+    assert kept == {"model": asked[0], "runtime": "eager", "failed": "[/x] is no markup"}
+
+
+def test_runtimes_are_rows_of_a_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One of them trains; what each really computed in is shown, not what was asked for."""
+    asked: list[MeasurementRequest] = []
+
+    def answer(request: MeasurementRequest, threads: int) -> Measurement | MeasurementFailure:
+        asked.append(request)
+        if request.runtime == "compiled":
+            return MeasurementFailure(request.model, "no compiler", request.runtime)
+        record = {**MEASURED, **asdict(request), "ran_in": "fp32", "agreement": 0.98765}
+        return parse_answer(record)
+
+    monkeypatch.setattr(measurement, "measure_isolated", answer)
+    monkeypatch.setattr(measurement, "RUNTIMES", dict.fromkeys(measurement.RUNTIMES, ()))
+    model = "deeplabv3p:trunk=mobilenetv2_050"
+    request = ["--models", f"unet:width=2,{model}", "--size", "64x64", "--measure"]
+    runtimes = ("onnxruntime", "compiled", "openvino")
+    request += ["--runtime", ",".join(runtimes), "--precision", "bf16-mixed"]
+    assert cost.main([*request, "--out", str(tmp_path)]) == 1
+    assert all(r.compared and r.train == (r.runtime == "onnxruntime") for r in asked)
+    rows = json.loads((tmp_path / "measured.json").read_text())
+    places = [(row["model"], row["runtime"]) for row in rows]
+    assert places == [(name, runtime) for name in ("unet:width=2", model) for runtime in runtimes]
+    assert rows[1] == {"model": "unet:width=2", "runtime": "compiled", "failed": "no compiler"}
+    assert (rows[2]["precision"], rows[2]["ran_in"]) == ("bf16-mixed", "fp32")
+    text = capsys.readouterr().out
+    assert f"{model} (compiled): no compiler" in text
+    table = text[text.index("Measured here") :].splitlines()
+    assert max(map(len, table)) <= 80
+    cells = [line.split() for line in table]
+    assert cells.count(["compiled", "failed"]) == 2
+    assert (
+        cells.count(["onnxruntime,", "fp32", "2", "1-3", "0.1", "98.77", "9", "0.50", "0.75"]) == 2
+    )
+    assert cells.count(["openvino,", "fp32", "2", "1-3", "0.1", "98.77", "0.50"]) == 2
+
+
+def test_a_runtime_that_is_not_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Said before anything is counted or measured."""
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    request = ["--models", "all", "--measure", "--runtime", "eager,openvino"]
+    assert cost.main([*request, "--out", str(tmp_path / "cost")]) == 2
+    said = capsys.readouterr()
+    assert said.out == "" and not (tmp_path / "cost").exists()
+    assert said.err == (
+        "openvino needs openvino, which is not installed: pip install -e '.[runtimes]', or leave "
+        "openvino out of --runtime\n"
+    )
 
 
 def test_percentiles_lie_within_what_was_timed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,9 +1,12 @@
 """Layers of networks whose structure is known."""
 
+import contextlib
+import sys
 from collections import defaultdict
 
 import pytest
 
+from experiments.costs import layer_trace
 from experiments.costs.flops import count
 from experiments.costs.layer_trace import Trace, trace_ancestors, trace_model
 
@@ -43,6 +46,32 @@ def test_trace_hrnet() -> None:
 def test_trace_counts_what_cost_counts(model: str) -> None:
     macs = sum(layer.macs for layer in trace_model(model, (96, 64)).layers)
     assert macs == round(count(model, 19, (96, 64)).gmacs * 1e9)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        "hrnetv2_w18_small_v1",
+        "unetpp:trunk=resnet18:width=8",
+        "pspnet:trunk=resnet18d:width=8",
+        "deconvnet:width=4",
+    ],
+)
+def test_shapes_that_are_told_are_those_that_torch_finds(
+    model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Layers, and which feeds which, at a size that no stride divides."""
+    told = trace_model(model, (65, 97))
+    monkeypatch.setattr(layer_trace, "_SHAPED", {})
+    monkeypatch.setattr(layer_trace, "_ShapesAlone", contextlib.nullcontext)
+    assert trace_model(model, (65, 97)) == told
+
+
+def test_counting_leaves_no_library_hidden() -> None:
+    count("unet:width=2", 5, (64, 64))
+    import wandb
+
+    assert sys.modules["wandb"] is wandb
 
 
 def test_ancestors() -> None:

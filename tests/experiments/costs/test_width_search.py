@@ -43,7 +43,7 @@ def timed(request: MeasurementRequest, milliseconds: float) -> Measurement:
     """As a machine would answer on which a training step takes three times a forward pass."""
     step = TrainingStep(request.batch, Timing(3 * milliseconds, 0, 0), 1.0)
     latency, training = Timing(milliseconds, 0, 0), step if request.train else None
-    return Measurement(request, latency, 1.0, training, "all", 1, "cpu", "any", "2")
+    return Measurement(request, latency, 1.0, training, "all", 1, "cpu", "any", "2", "fp32", 0.1)
 
 
 @given(
