@@ -25,6 +25,13 @@ def hardware(device: torch.device) -> str:
     return line[1].strip() if line else platform.machine()
 
 
+def has_bf16() -> bool:
+    """Whether this machine computes in bf16 itself, rather than imitate it."""
+    if torch.cuda.is_available():
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return any(has for name, has in torch.cpu.get_capabilities().items() if "bf16" in name)
+
+
 def autocast(device: torch.device, precision: str) -> torch.autocast:
     """The context in which a forward pass runs in a precision of `trials.recipe`.
 

@@ -4,15 +4,17 @@ A ratio of two blocks of calls that alternate in one process holds on a busy mac
 of different minutes say little.
 """
 
+import os
 import statistics
-from collections.abc import Sequence
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from rich import box
-from rich.table import Table
-
+from datamodules.json_file import as_object, parse_json
 from experiments.trials.atomic_io import write_json
+from experiments.trials.environment import ALLOCATOR, SPIN_BRIEFLY
 
 
 @dataclass(frozen=True)
@@ -63,28 +65,39 @@ class Benchmark:
         return path
 
 
-def ratio_table(benchmark: Benchmark) -> Table:
-    """A row a ratio, within 80 columns."""
-    table = Table(
-        title="Speed, as ratios of one run",
-        box=box.SIMPLE,
-        pad_edge=False,
-        caption=f"{benchmark.hardware}, {benchmark.threads} threads, torch {benchmark.torch}; "
-        "medians over pairs of blocks that alternate, with the lowest and the highest",
-    )
-    table.add_column("what", overflow="fold")
-    table.add_column("ours", overflow="fold")
-    table.add_column("against", overflow="fold")
-    for name in ("ratio", "from-to"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for row in benchmark.ratios:
-        spread = f"{min(row.ratios):.2f}-{max(row.ratios):.2f}"
-        table.add_row(row.what, row.ours, row.other, f"{row.median:.2f}", spread)
-    return table
-
-
 def paired(
     what: str, ours: tuple[str, Sequence[float]], other: tuple[str, Sequence[float]]
 ) -> SpeedRatio:
     """Of names with milliseconds a call, block by block."""
     return SpeedRatio(what, ours[0], other[0], tuple(ours[1]), tuple(other[1]))
+
+
+def measure_speed(runtimes: Sequence[str], threads: int) -> Iterator[SpeedRatio | Benchmark]:
+    """Ratios as they are found, then all of them, by a process with the threads of a trial's.
+
+    Raises:
+        ValueError: it ended before, with its reason.
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-m", "experiments.training.speed_benchmark", *runtimes],
+        env={"OMP_NUM_THREADS": str(threads), **ALLOCATOR, **SPIN_BRIEFLY, **os.environ},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    ratios: list[SpeedRatio] = []
+    with process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            found = as_object(parse_json(line, _SAID, _AGAIN), _SAID, _AGAIN)
+            if "hardware" in found:
+                yield Benchmark(tuple(ratios), **found)  # type: ignore[arg-type]
+                return
+            times = {key: tuple(found.pop(key)) for key in ("ours_ms", "other_ms")}  # type: ignore[arg-type, var-annotated]
+            ratios.append(SpeedRatio(**found, **times))  # type: ignore[arg-type]
+            yield ratios[-1]
+    raise ValueError(
+        f"the benchmark ended with status {process.returncode}: see above, and {_AGAIN}"
+    )
+
+
+_SAID, _AGAIN = "what the benchmark said", "run it again"

@@ -9,6 +9,7 @@ from rich.table import Table
 from experiments.costs.match_budget import FigureName, MatchBudget, MatchedNetwork, digits
 from experiments.costs.measurement import EAGER, Measurement, MeasurementFailure, Timing
 from experiments.costs.network_cost import NetworkCost
+from experiments.costs.speed_ratios import Benchmark
 from experiments.trials.reference import PAPER_COLUMNS
 
 
@@ -145,3 +146,23 @@ def print_match(rows: Sequence[MatchedNetwork], budget: MatchBudget, console: Co
         if row.kept_in is not None:
             note = f"{row.family}: as measured before; to measure anew, delete {row.kept_in}"
             console.print(note, markup=False, soft_wrap=True)
+
+
+def ratio_table(benchmark: Benchmark) -> Table:
+    """A row a ratio, within 80 columns."""
+    table = Table(
+        title="Speed, as ratios of one run",
+        box=box.SIMPLE,
+        pad_edge=False,
+        caption=f"{benchmark.hardware}, {benchmark.threads} threads, torch {benchmark.torch}; "
+        "medians over pairs of blocks that alternate, with the lowest and the highest",
+    )
+    table.add_column("what", overflow="fold")
+    table.add_column("ours", overflow="fold")
+    table.add_column("against", overflow="fold")
+    for name in ("ratio", "from-to"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in benchmark.ratios:
+        spread = f"{min(row.ratios):.2f}-{max(row.ratios):.2f}"
+        table.add_row(row.what, row.ours, row.other, f"{row.median:.2f}", spread)
+    return table

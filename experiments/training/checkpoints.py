@@ -21,6 +21,7 @@ from experiments.trials.result_types import TrialIdentity
 from models.weight_files import damaged_record
 
 _TRIAL = "trial"
+_PAUSE = 50  # times as long as a save took, until the next
 
 
 class WholeFiles(TorchCheckpointIO):
@@ -40,8 +41,8 @@ class WholeFiles(TorchCheckpointIO):
 class Checkpoints(Callback):
     """Keeps the last two states of training, each written whole or not at all.
 
-    Saving may take a twentieth of the time: small networks are saved at every step or so,
-    HRNetV2-W48 with its half gigabyte every half minute. Where a validation follows a step, its
+    Saving may take a fiftieth of the time: small networks are saved every second or so,
+    HRNetV2-W48 with its half gigabyte every minute. Where a validation follows a step, its
     state is saved after the validation, so that a resumed curve has every point.
 
     Args:
@@ -68,7 +69,7 @@ class Checkpoints(Callback):
         self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, batch: Any, index: int
     ) -> None:
         step = trainer.global_step
-        due = step == self.steps or time.monotonic() - self._saved >= 20 * self._cost
+        due = step == self.steps or time.monotonic() - self._saved >= _PAUSE * self._cost
         # Saving is done together, so one rank's clock decides for all.
         if step % self.val_every and trainer.strategy.broadcast(due):
             self._save(trainer)

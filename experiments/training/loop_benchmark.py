@@ -1,10 +1,6 @@
-"""What training costs above its arithmetic, and against the usual way of writing it.
-
-Blocks of calls alternate in one process: so a machine that is busy for a while is so for both.
-"""
+"""What a trial costs above the arithmetic of its network, its loss and its optimiser."""
 
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,15 +10,13 @@ import torch
 from lightning.pytorch.callbacks import Callback
 
 from experiments.costs.device import synchronise, this_device
-from experiments.costs.plain_loop import Call, random_batch, sgd_step
+from experiments.costs.plain_loop import WARM_UP, Call, random_batch, sgd_step
 from experiments.costs.speed_ratios import SpeedRatio
 from experiments.training.hardware import reading_processes
+from experiments.training.notes import noting
 from experiments.training.requested_trial import RequestedTrial
 from experiments.training.trainer import build_trainer, fit, prepare
-from experiments.training.training_run import noting
 from models import build_model
-
-WARM_UP = 3  # calls of each way before anything is timed
 
 
 class Alternate(Callback):
@@ -101,24 +95,3 @@ def trial_against_bare_loop(ours: RequestedTrial, *, blocks: int, block: int) ->
         ours_ms=tuple(timed.ours),
         other_ms=tuple(timed.other),
     )
-
-
-def alternated(
-    ours: Call, other: Call, *, blocks: int, block: int
-) -> Iterator[tuple[float, float]]:
-    """Milliseconds a call of both, block by block."""
-    device = this_device()
-
-    def timed(call: Call) -> float:
-        synchronise(device)
-        before = time.perf_counter()
-        for _ in range(block):
-            call()
-        synchronise(device)
-        return 1000 * (time.perf_counter() - before) / block
-
-    for call in (ours, other):
-        for _ in range(WARM_UP):
-            call()
-    for _ in range(blocks):
-        yield timed(ours), timed(other)

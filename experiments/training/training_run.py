@@ -1,23 +1,17 @@
 """The work of a trial with Lightning: it trains, predicts, scores and measures."""
 
-from typing import NamedTuple
-
-from lightning.pytorch.callbacks import Callback
-
-from experiments.training.callbacks import Clock, FirstLosses, OwnSignals, Progress
-from experiments.training.checkpoints import PredictionWriter
 from experiments.training.hardware import (
     cluster_environment,
     environment_now,
     reading_processes,
     warn_emulated,
 )
-from experiments.training.loggers import Dashboard, History, LastPoint
+from experiments.training.loggers import Dashboard
+from experiments.training.notes import noting
 from experiments.training.requested_trial import RequestedTrial
-from experiments.training.trainer import build_trainer, fit, log_every, predict, prepare
+from experiments.training.trainer import build_trainer, fit, predict, prepare
 from experiments.training.trial_result import Scored, score_and_measure
 from experiments.trials.result_types import Timing, TrialIdentity
-from experiments.trials.trial import Trial
 
 
 def train_and_score(ours: RequestedTrial, identity: TrialIdentity) -> Scored | None:
@@ -72,25 +66,3 @@ def train_and_score(ours: RequestedTrial, identity: TrialIdentity) -> Scored | N
     scored = score_and_measure(result, network, trial.recipe.precision, test)
     dashboard.close(scored.result)
     return scored
-
-
-class Noting(NamedTuple):
-    """What a trial notes while it runs, and where."""
-
-    history: History
-    clock: Clock
-    callbacks: list[Callback]
-
-
-def noting(trial: Trial) -> Noting:
-    """All of it but the dashboard's."""
-    clock, history = Clock(), History(trial.folder)
-    callbacks: list[Callback] = [
-        OwnSignals(),
-        PredictionWriter(trial.folder / "predictions"),
-        clock,
-        FirstLosses(history.log_first_loss),
-        LastPoint(history, log_every(trial.recipe.steps)),
-        Progress(trial.folder / "progress.json", trial.recipe.steps),
-    ]
-    return Noting(history, clock, callbacks)

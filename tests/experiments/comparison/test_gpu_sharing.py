@@ -31,19 +31,8 @@ def _measure(request: MeasurementRequest, threads: int) -> Measurement | Measure
         return MeasurementFailure(request.model, "CUDA out of memory")
     time = Timing(1, 1, 1)
     step = TrainingStep(request.batch, time, MEMORY[request.model])
-    return Measurement(
-        request,
-        time,
-        1.0,
-        step,
-        memory_kind="allocated on the GPU",
-        threads=1,
-        device="cuda",
-        hardware="a card",
-        torch="2",
-        ran_in="fp32",
-        start_up_s=0.0,
-    )
+    where = ("allocated on the GPU", 1, "cuda", "a card", "2")
+    return Measurement(request, time, 1.0, step, *where, ran_in="fp32", start_up_s=0.0)
 
 
 @pytest.fixture(autouse=True)
