@@ -4,9 +4,12 @@ import argparse
 import hashlib
 import json
 import os
+import sys
 from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import lightning as L
 import torch
@@ -93,9 +96,9 @@ def freeze_batch_norm(model: nn.Module) -> None:
 def train(args: argparse.Namespace) -> None:
     # In fp32 a ReLU within rounding of zero opens on one side and not on the other, some ten steps
     # in; what is compared here is the arithmetic of ranks, so it runs in fp64.
-    vars(recipes)["PRECISIONS"] = (*recipes.PRECISIONS, "64-true")
     steps, batch = args.steps, args.batch
-    recipe = replace(smoke(), steps=steps, val_every=steps, batch=batch, precision="64-true")
+    with patch.object(recipes, "PRECISIONS", (*recipes.PRECISIONS, "64-true")):
+        recipe = replace(smoke(), steps=steps, val_every=steps, batch=batch, precision="64-true")
     trial = Trial(recipe, MODEL, args.seed, args.out)
     splits = open_splits(recipe, None, check_data(recipe, None))
     module = build_module(trial, splits.train.labels.names)
@@ -163,9 +166,8 @@ def _trainer(trial: Trial, args: argparse.Namespace, callback: Callback) -> L.Tr
     return trainer
 
 
-def main() -> None:
-    die_with_parent()
-    os.environ[PARENT] = str(os.getpid())
+def main(argv: list[str]) -> None:
+    """Several pieces of work with `--` between, as ranks take six seconds each to start."""
     parser = argparse.ArgumentParser()
     parser.add_argument("what", choices=("train", "evaluate", "all"))
     parser.add_argument("--out", type=Path, required=True)
@@ -177,10 +179,14 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=smoke().batch)
     parser.add_argument("--live", action="store_true", help="batch norms are not frozen")
     parser.set_defaults(sizes=range(1, 6), workers=(0, 2))
-    args = parser.parse_args()
-    args.out.mkdir(parents=True, exist_ok=True)
-    {"train": train, "evaluate": evaluate, "all": all_of}[args.what](args)
+    for between, words in groupby(argv, lambda word: word == "--"):
+        if not between:
+            args = parser.parse_args([*words])
+            args.out.mkdir(parents=True, exist_ok=True)
+            {"train": train, "evaluate": evaluate, "all": all_of}[args.what](args)
 
 
 if __name__ == "__main__":
-    main()
+    die_with_parent()
+    os.environ[PARENT] = str(os.getpid())
+    main(sys.argv[1:])

@@ -264,8 +264,8 @@ def test_two_nodes_give_what_two_devices_give(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_dry_run_prints_the_plan_and_does_nothing(tmp_path: Path) -> None:
     out = tmp_path / "runs"
-    status, text = run("experiments.compare", *SMOKE, "--models", "unet:width=4", "--dry-run",
-                       "--seeds", "0,1", "--out", out)  # fmt: skip
+    command = (*SMOKE, "--models", "unet:width=4", "--dry-run", "--seeds", "0,1", "--out", out)
+    status, text = here.compare(*command)
     assert status == 0, text
     assert "unet:width=4 seed 1" in text
     assert "h of training left" in text
