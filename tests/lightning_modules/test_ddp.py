@@ -85,7 +85,7 @@ def test_evaluation_is_the_same_to_the_bit_on_any_ranks(
     for size in range(1, 6):
         found: list[Any] = []
         for folder in folders:
-            for workers in (0, 2):
+            for workers in (0, 2) if size in worker.READ else (0,):
                 trial = folder / f"size{size}-workers{workers}" / "smoke" / MODEL / "seed0"
                 pictures = sorted((trial / "predictions").glob("*.png"))
                 assert len(pictures) == size
