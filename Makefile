@@ -1,5 +1,6 @@
 # make compare   the main job on procedural data        make test    everything CI checks
 # make check     lint, types and the fast tests         make lock    renew requirements.lock
+# make gpu       tests, throughput and trials on this machine's GPUs, in under eight minutes
 # make browser-test   report.html in Debian's chromium, which it installs where it may
 # Arguments pass through: make compare ARGS="--models hrnetv2_w18 --seeds 0,1"
 # A variable from the command line wins: make test PYTHON=python3.12
@@ -13,6 +14,10 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 compare: .venv/installed
 	@$(BIN)/python -m experiments.compare $(ARGS)
+
+.PHONY: gpu
+gpu: .venv/installed
+	@$(BIN)/python -m experiments.gpu $(ARGS)
 
 # Two tests at a time, with a thread each: most of them start a command that uses one core.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2

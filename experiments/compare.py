@@ -51,6 +51,7 @@ def request_of(args: argparse.Namespace) -> ComparisonRequest:
         repeats=args.repeats,
         tune=args.tune,
         jobs=args.jobs,
+        per_device=args.per_device,
         out=args.out,
         rerun=args.rerun,
         allow_mixed=args.allow_mixed,
@@ -103,7 +104,10 @@ def parser() -> argparse.ArgumentParser:
         "alone")  # fmt: skip
     add("--devices", type=processes, default=1, metavar="N", help="processes a trial (default: 1)")
     add("--num-nodes", type=processes, default=1, metavar="N", help="machines a trial (default: 1)")
-    add("--jobs", type=processes, default=1, metavar="N", help="trials at a time (default: 1)")
+    add("--jobs", type=processes, default=1, metavar="N", help="trials at a time, each on GPUs of "
+        "its own where there are any (default: 1)")  # fmt: skip
+    add("--per-device", type=processes, default=1, metavar="K", help="trials that may share a GPU "
+        "whose memory holds so many (default: 1)")  # fmt: skip
     add("--out", type=ask.folder, default=Path("runs"), metavar="DIR", help="(default: runs)")
     add("--wandb", choices=("online", "offline", "off"),
         help="goes before WANDB_MODE (default: WANDB_MODE, else online with an account, else "

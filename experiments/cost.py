@@ -3,13 +3,13 @@
 `python -m experiments.cost` prints the papers' cost table beside ours, without training anything;
 with `--measure` also seconds and memory on this machine. With `--match gmacs=2.7` it finds the
 widths at which the networks cost that. With `--again RESULTS` it times the latency of finished
-trials once more, one after the other, where they ran side by side.
+trials once more, one after the other, where they ran side by side. With `--bench` it tells how fast
+training and inference are against the usual way of writing them, as ratios of one run.
 """
 
 import argparse
 import os
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 from experiments.costs.measurement import (
@@ -18,16 +18,16 @@ from experiments.costs.measurement import (
     MeasurementFailure,
     MeasurementRequest,
     check_libraries,
+    installed,
     measure_all,
 )
 from experiments.costs.network_cost import write_costs
-from experiments.costs.published_costs import PAPER_CLASSES
+from experiments.costs.published_costs import PAPER_CLASSES, without_aliases
 from experiments.costs.tables import cost_table, measured_table, print_match
 from experiments.reporting.console import PlainConsole
+from experiments.speed.speed_ratios import SpeedRatio, measure_speed, ratio_table
 from experiments.trials import command_line as ask
 from experiments.trials.recipe import PRECISIONS
-from experiments.trials.reference import ALIASES
-from models import known_models, parse_model
 
 MAX_CLASSES = 255  # a label is a byte, of which 255 is void
 
@@ -61,6 +61,9 @@ def _parser() -> argparse.ArgumentParser:
         "(millions), latency=40 (ms a forward pass of one image here) or train-time=0.5 (s a step "
         "of --batch images here, two at least), and time a training step; nothing else may "
         "run")  # fmt: skip
+    add("--bench", action="store_true", help="instead time what a trial costs above its network, "
+        "and training and inference of HRNetV2-W18 against the usual way, with every runtime that "
+        "is installed; minutes, and nothing else may run")  # fmt: skip
     add("--again", type=ask.path, metavar="RESULTS", help="instead time the latency of these "
         "finished trials once more; nothing else may run")  # fmt: skip
     return parser
@@ -70,15 +73,19 @@ def main(argv: list[str] | None = None) -> int:
     """0 when all was counted, 1 when a network could not be measured, 2 for a wrong request."""
     args = _parser().parse_args(argv)
     try:
-        models = _once(args.models)
+        models = without_aliases(args.models)
         if args.match and args.measure:
             raise ValueError("--match times a training step as it is: leave --measure out")
         if args.runtime != (EAGER,) and not args.measure:
             raise ValueError("--runtime says what --measure times: add it, or leave --runtime out")
         check_libraries(args.runtime)
+        if args.bench:
+            if args.measure or args.match or args.again:
+                raise ValueError("--bench times networks of its own: leave the other timing out")
+            return _bench(args)
         return _serve(models, args.size, args)
     except KeyboardInterrupt:
-        kept = "" if args.match else "; measured.json has what was measured"
+        kept = "" if args.match or args.bench else "; measured.json has what was measured"
         print(f"\nstopped{kept}", file=sys.stderr)
         return 130
     except (OSError, ValueError) as error:
@@ -131,13 +138,15 @@ def _measure(
     return int(any(isinstance(answer, MeasurementFailure) for answer in answers))
 
 
-def _once(names: Sequence[str]) -> list[str]:
-    """The networks that `--models` names, all of them known, without aliases of one another."""
-    every = [name for name in known_models() if "/" not in name]  # of families any may be named
-    models = every if [*names] == ["all"] else [*names]
-    for model in models:
-        parse_model(model)
-    return [m for m in dict.fromkeys(models) if ALIASES.get(m) not in models]
+def _bench(args: argparse.Namespace) -> int:
+    console = PlainConsole()
+    for found in measure_speed(installed(RUNTIMES), args.threads):
+        if isinstance(found, SpeedRatio):
+            ask.say(f"{found.what}: {found.ours}, {found.median:.2f} of {found.other}")
+        else:
+            console.print(ratio_table(found))
+            console.print(f"wrote {found.write(args.out)}", soft_wrap=True)
+    return 0
 
 
 if __name__ == "__main__":

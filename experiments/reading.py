@@ -135,7 +135,7 @@ def torchvision_reader(data: ImageFileDataset) -> Reader:
 
 def our_reader(data: ImageFileDataset | DecodedCopy) -> Reader:
     # Torch takes seconds, which `--help` does not need.
-    from datamodules.loading.datamodule import TrainData
+    from datamodules.loading.samples import TrainData
 
     stream = TrainData(data, seed=0, augmentation=Augmentation(CROP, SCALE, True, "none"))
     return lambda epoch, index: stream[epoch, index]

@@ -96,6 +96,7 @@ def camvid() -> Recipe:
         steps=40_000,
         lr=0.02,
         photometric="colour-jitter",
+        crop_on="auto",
         val_every=1000,
         precision="bf16-mixed",
     )

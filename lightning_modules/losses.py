@@ -20,14 +20,19 @@ def cross_entropy_sum(logits: Tensor, mask: Tensor, weights: Tensor | None) -> T
         mask: (N, H, W), integer, 255 for ignore.
         weights: (K,) or None.
     """
-    return F.cross_entropy(
-        logits.float(), mask.long(), weights, ignore_index=IGNORE, reduction="sum"
-    )
+    target = mask.long()
+    if logits.is_cuda and torch.are_deterministic_algorithms_enabled():
+        # Of maps, CUDA adds the pixels in any order; of rows, always in the same.
+        logits, target = logits.permute(0, 2, 3, 1).flatten(0, 2), target.flatten()
+    return F.cross_entropy(logits.float(), target, weights, ignore_index=IGNORE, reduction="sum")
 
 
 def denominator(mask: Tensor, weights: Tensor | None) -> Tensor:
-    """Number of valid pixels, or the sum of their class weights; a float64 scalar."""
-    valid = mask[mask != IGNORE]
+    """Number of valid pixels, or the sum of their class weights; a float64 scalar.
+
+    The device is not waited for, as it would be by whoever asks for the valid pixels themselves.
+    """
+    valid = mask != IGNORE
     if weights is None:
-        return torch.tensor(valid.numel(), dtype=torch.float64, device=mask.device)
-    return weights.double()[valid.long()].sum()
+        return valid.sum().double()
+    return (weights.double()[torch.where(valid, mask, 0).long()] * valid).sum()

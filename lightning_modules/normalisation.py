@@ -21,5 +21,5 @@ class Normalisation(nn.Module):
         self.register_buffer("std", 255 * torch.tensor(STD), persistent=False)
 
     def forward(self, image: Tensor) -> Tensor:
-        normalised: Tensor = (image.float() - self.mean) / self.std
-        return normalised.permute(0, 3, 1, 2)
+        copy = image.to(torch.float32, copy=True)
+        return copy.sub_(self.mean).div_(self.std).permute(0, 3, 1, 2)

@@ -1,16 +1,19 @@
 """The one LightningModule: how any network is trained, validated and asked for predictions."""
 
+from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
 
 import lightning as L
 import torch
+from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
-from torch.optim import SGD
+from torch.optim import SGD, Optimizer
 
-from datamodules.loading.datamodule import Batch
+from datamodules.loading.samples import Batch
 from lightning_modules.confusion_matrix import ConfusionMatrix
+from lightning_modules.gpu_arithmetic import allow_tf32, search_algorithms
 from lightning_modules.losses import cross_entropy_sum, denominator
 from lightning_modules.normalisation import Normalisation
 from lightning_modules.unused_parameters import freeze_unused, say_unused
@@ -30,9 +33,13 @@ class Segmentation(L.LightningModule):
         seed: dropout is reseeded from (seed, step, rank), so that a resumed run repeats it.
         micro_batch: images a process passes at once; None passes its whole share.
         class_weights: of the cross-entropy; None for equal ones.
+        compiled: train by `torch.compile`, on a GPU as CUDA graphs; validation and prediction,
+            whose images have sizes of their own, run as the network is written.
+        tf32: whether a GPU may round the products of fp32 to TF32.
     """
 
     class_weights: Tensor | None
+    diverged_at: Tensor
 
     def __init__(
         self,
@@ -48,6 +55,8 @@ class Segmentation(L.LightningModule):
         bn_momentum: float,
         micro_batch: int | None = None,
         class_weights: tuple[float, ...] | None = None,
+        compiled: bool = False,
+        tf32: bool = False,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
@@ -55,6 +64,7 @@ class Segmentation(L.LightningModule):
         self.class_names = class_names
         self.lr, self.momentum, self.weight_decay = lr, momentum, weight_decay
         self.power, self.steps, self.seed, self.micro_batch = power, steps, seed, micro_batch
+        self.tf32 = tf32
         for module in model.modules():
             if isinstance(module, nn.modules.batchnorm._BatchNorm):
                 module.momentum = bn_momentum
@@ -63,13 +73,24 @@ class Segmentation(L.LightningModule):
         self.normalise = Normalisation()
         self.confusion = ConfusionMatrix(len(class_names))
         self._looked = False  # for parameters without a gradient, after the first backward pass
+        self.register_buffer("diverged_at", torch.tensor(-1), persistent=False)
+        self.last_loss: Tensor | None = None
+        self._train_forward = self._compile() if compiled else self.forward
 
     def forward(self, image: Tensor) -> Tensor:
         """Logits (N, K, H, W) of images (N, H, W, 3) in bytes."""
         logits: Tensor = self.model(self.normalise(image))
         return logits
 
+    def _compile(self) -> Callable[[Tensor], Tensor]:
+        mode = "reduce-overhead" if torch.cuda.is_available() else None
+        compiled: Callable[[Tensor], Tensor] = torch.compile(
+            self.forward, mode=mode, dynamic=False, fullgraph=False
+        )
+        return compiled
+
     def setup(self, stage: str) -> None:
+        allow_tf32(self.tf32)
         if stage == "fit" and self.trainer.world_size > 1:
             unused = freeze_unused(self.model)
             say_unused(unused if self.global_rank == 0 else [])
@@ -79,24 +100,50 @@ class Segmentation(L.LightningModule):
         # Modulo what a generator takes, which a seed above 4.5e9 times these would exceed.
         torch.manual_seed(((self.seed * 1_000_003 + step) * 4096 + self.global_rank) % 2**64)
         optimizer = self.optimizers()
-        assert not isinstance(optimizer, list)
+        assert isinstance(optimizer, LightningOptimizer)
         for group in optimizer.param_groups:
             group["lr"] = self.lr_at(step)
         optimizer.zero_grad()
         loss = self._backward(batch["image"], batch["mask"])
-        if not loss.isfinite():
-            raise NonFiniteLossError(
-                f"the loss is {loss.item()} at step {step}: the weights before it are kept; "
-                "lower the learning rate (--set lr=...) or use --set precision=32-true"
-            )
+        logged = (step + 1) % self.trainer.log_every_n_steps == 0  # type: ignore[attr-defined]
+        self._guard(optimizer.optimizer, loss, look=logged or step + 1 == self.steps)
         if not self._looked:
             self._looked = True
             asked = ((n, p) for n, p in self.model.named_parameters() if p.requires_grad)
             say_unused([name for name, parameter in asked if parameter.grad is None])
         optimizer.step()
-        self.log("step", float(step + 1))  # what loggers take as the abscissa
-        self.log("train/loss", loss)
-        self.log("train/lr", self.lr_at(step))
+        self.last_loss = loss.float()
+        if logged:  # a number that is given to a GPU waits for all it has been given before
+            self.log("step", float(step + 1))  # what loggers take as the abscissa
+            self.log("train/loss", loss)
+            self.log("train/lr", self.lr_at(step))
+
+    def _guard(self, optimizer: Optimizer, loss: Tensor, look: bool) -> None:
+        """Have no step follow a loss that is no number, and end the training once that is seen.
+
+        To see it is to wait for the device; a GPU is told to leave its weights alone without.
+
+        Args:
+            look: whether to wait; where weights are changed from here, this is done each time.
+        """
+        diverged = (self.diverged_at < 0) & ~loss.isfinite()
+        self.diverged_at = torch.where(diverged, self.global_step, self.diverged_at)
+        fused = optimizer.defaults.get("fused")
+        if fused:
+            optimizer.found_inf = (self.diverged_at >= 0).float()  # type: ignore[attr-defined]
+        if look or not fused:
+            self._check_finite()
+
+    def _check_finite(self) -> None:
+        step = int(self.diverged_at)
+        if step >= 0:
+            raise NonFiniteLossError(
+                f"the loss is no finite number at step {step}: the weights before it are kept; "
+                "lower the learning rate (--set lr=...) or use --set precision=32-true"
+            )
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self._check_finite()  # nobody goes on from there
 
     def lr_at(self, step: int) -> float:
         """lr * (1 - step / steps) ** power: the base rate at step 0, above 0 at the last."""
@@ -112,7 +159,7 @@ class Segmentation(L.LightningModule):
         loss = torch.zeros((), dtype=torch.float64, device=mask.device)
         for start in range(0, len(image), size):
             with nullcontext() if start + size >= len(image) else self._no_sync():
-                logits = self(image[start : start + size])
+                logits = self._train_forward(image[start : start + size])
                 part = cross_entropy_sum(logits, mask[start : start + size], self.class_weights)
                 # DDP averages gradients over ranks; the sum is wanted.
                 self.manual_backward(part / total.to(part.dtype) * self.trainer.world_size)
@@ -123,10 +170,19 @@ class Segmentation(L.LightningModule):
         model = self.trainer.strategy.model
         return model.no_sync() if isinstance(model, DistributedDataParallel) else nullcontext()
 
+    def on_train_start(self) -> None:
+        search_algorithms(True)
+
     def on_validation_start(self) -> None:
+        self._check_finite()
+        search_algorithms(False)
         self._share_statistics()
 
+    def on_validation_end(self) -> None:
+        search_algorithms(True)
+
     def on_predict_start(self) -> None:
+        search_algorithms(False)
         self._share_statistics()
 
     def _share_statistics(self) -> None:
@@ -167,4 +223,6 @@ class Segmentation(L.LightningModule):
             lr=self.lr,
             momentum=self.momentum,
             weight_decay=self.weight_decay,
+            # One kernel for all weights. On a CPU it saves nothing and rounds otherwise.
+            fused=self.device.type == "cuda",
         )

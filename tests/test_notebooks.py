@@ -9,7 +9,8 @@ import pytest
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
-from tests.commands import SETTINGS, run
+from tests.commands import SETTINGS
+from tests.experiments import here
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.ipynb"))
@@ -60,10 +61,10 @@ def test_results_run_on_the_committed_results(monkeypatch: pytest.MonkeyPatch) -
     assert pictures(outputs) == 3
 
 
-@pytest.mark.slow  # half a minute, most of it for imports of six processes
+@pytest.mark.slow  # most of it for the imports of a kernel
 def test_predictions_run_on_a_comparison(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    code, printed = run(
-        "experiments.compare", "--recipe", "smoke", "--models", "unet:width=4,segnet:width=4",
+    code, printed = here.compare(
+        "--recipe", "smoke", "--models", "unet:width=4,segnet:width=4",
         "--set", "steps=2", "--wandb", "off", "--out", tmp_path,
     )  # fmt: skip
     assert code == 0, printed

@@ -145,6 +145,25 @@ def test_the_speeds_of_reading_are_what_the_result_file_says() -> None:
     assert speed["cache"] >= 10 * usual and speed["files"] >= usual
 
 
+def test_the_figures_of_gpus_are_what_the_result_files_say() -> None:
+    from experiments.reporting.export import renew
+    from experiments.speed.gpu_tables import gpu_summary, kept
+
+    page = (ROOT / "experiments/speed/README.md").read_text()
+    assert renew(page, "gpu", gpu_summary(kept(RESULTS.parent / "gpu"))) == page
+
+
+def test_the_ratios_of_speed_are_what_the_result_files_say() -> None:
+    from experiments.reporting.export import renew
+    from experiments.speed.speed_ratios import markdown_table, read_benchmark
+
+    page = (ROOT / "experiments/speed/README.md").read_text()
+    kept = sorted((RESULTS.parent / "speed").glob("*.json"))
+    assert kept
+    shown = "\n\n".join(markdown_table(read_benchmark(path)) for path in kept)
+    assert renew(page, "bench", shown) == page
+
+
 def test_the_published_results_are_of_the_recipe_as_it_is() -> None:
     recipe = load(RecipeRequest("camvid-quick"))
     assert {result.hashes.recipe for result in read_results(RESULTS)} == {recipe.hash()}

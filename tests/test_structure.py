@@ -16,12 +16,13 @@ ROOMS = {  # of experiments, with the rooms that each may import
     "trials": set[str](),
     "scoring": {"trials"},
     "costs": {"trials"},
+    "speed": {"trials", "costs"},
     "analysis": {"trials", "scoring"},
-    "training": {"trials", "scoring", "costs"},
-    "reporting": {"trials", "scoring", "analysis", "costs"},
-    "comparison": {"trials", "scoring", "analysis", "costs", "training", "reporting"},
+    "training": {"trials", "scoring", "costs", "speed"},
+    "reporting": {"trials", "scoring", "analysis", "costs", "speed"},
+    "comparison": {"trials", "scoring", "analysis", "costs", "speed", "training", "reporting"},
 }
-WITH_TORCH = {"costs", "training"}  # a notebook or a report starts without them
+WITH_TORCH = {"costs", "speed", "training"}  # a notebook or a report starts without them
 # A recipe is looked up by name where the command line names it, and nowhere else.
 EXCEPTION = ("experiments.trials.overrides", "experiments.recipes")
 DATA_ORDER = (  # of datamodules; each may import those before it
@@ -123,7 +124,7 @@ def test_the_house_stays_small() -> None:
     commands = set(CODE.commands)
     assert CODE.circles() == []
     assert CODE.num_levels() <= 12
-    assert len(list((ROOT / "experiments").glob("*.py"))) <= 14
+    assert len(list((ROOT / "experiments").glob("*.py"))) <= 15
     for module, imported in CODE.graph.items():
         assert len(imported) <= (12 if module in commands else 8), (module, sorted(imported))
     assert CODE.num_any("experiments") <= 30

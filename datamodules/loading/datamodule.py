@@ -5,112 +5,21 @@ import os
 import re
 import sys
 from multiprocessing.context import BaseContext
-from typing import Any, TypedDict
+from typing import Any
 
 import lightning as L
 import numpy as np
 import torch
-from torch import Tensor
-from torch.utils.data import DataLoader, default_collate, get_worker_info
+from torch.utils.data import DataLoader, default_collate
 
 from datamodules.dataset import Dataset
-from datamodules.image_files import ImageFileDataset
-from datamodules.labels import IGNORE, DataError
-from datamodules.loading.device_augmentation import DeviceCrops
+from datamodules.labels import DataError
+from datamodules.loading.device_augmentation import DeviceCrops, fits_gpu
+from datamodules.loading.in_memory import held_in_memory
 from datamodules.loading.readers import lack_for_readers
-from datamodules.loading.sampling import TrainSampler, sample_seed, shard
-from datamodules.loading.transforms import Augmentation, photometric, sample_crop, warp_crop
+from datamodules.loading.samples import Batch, EvalData, TrainData, Watched
+from datamodules.loading.sampling import TrainSampler, shard
 from datamodules.parent_process import end_with_parent
-
-
-class Batch(TypedDict):
-    """Images stay bytes until they are on the device."""
-
-    image: Tensor  # (N, H, W, 3) uint8
-    mask: Tensor  # (N, H, W) uint8, 255 = ignore
-    index: Tensor  # (N,) position in the split; -1 for the dummy of an empty shard
-
-
-class TrainData(torch.utils.data.Dataset[Batch]):
-    """Augmented crops, addressed by (epoch, index)."""
-
-    def __init__(self, data: Dataset, *, seed: int, augmentation: Augmentation) -> None:
-        self.data, self.seed, self.augmentation = data, seed, augmentation
-
-    def index(self, key: tuple[int, int]) -> int:
-        return key[1]
-
-    def __getitem__(self, key: tuple[int, int]) -> Batch:
-        (epoch, index), how = key, self.augmentation
-        image, mask = self.data[index]
-        entropy = sample_seed(self.seed, epoch, index)
-        geometry = sample_crop(
-            np.random.default_rng(entropy), mask.shape, how.crop, how.scale, how.flip
-        )
-        image, mask = warp_crop(image, mask, how.crop, geometry)
-        if how.photometric != "none":
-            image = photometric(image, entropy)
-        return _sample(image, mask, index)
-
-
-class EvalData(torch.utils.data.Dataset[Batch]):
-    """Whole images of one rank's shard; an empty shard holds one dummy that is all ignore."""
-
-    def __init__(self, data: Dataset, indices: range) -> None:
-        self.data, self.indices = data, indices
-
-    def __len__(self) -> int:
-        return max(1, len(self.indices))
-
-    def index(self, position: int) -> int:
-        return self.indices[position] if self.indices else -1
-
-    def __getitem__(self, position: int) -> Batch:
-        index = self.index(position)
-        if index < 0:
-            return _sample(np.zeros((64, 64, 3), np.uint8), np.full((64, 64), IGNORE, np.uint8), -1)
-        image, mask = self.data[index]
-        return _sample(image.copy(), mask.copy(), index)  # a decoded copy cannot be written to
-
-
-class _Watched(torch.utils.data.Dataset[Batch]):
-    """Remembers what each process is reading, for the day that one dies."""
-
-    def __init__(self, data: TrainData | EvalData, workers: int) -> None:
-        self.data = data
-        self.reading = torch.full((max(1, workers), 2), -1)  # process id and index
-        if workers:
-            self.reading.share_memory_()  # type: ignore[no-untyped-call]
-
-    def __len__(self) -> int:
-        return len(self.data)  # type: ignore[arg-type]  # EvalData; a sampler leads TrainData
-
-    def __getitem__(self, key: Any) -> Batch:
-        index, worker = self.data.index(key), get_worker_info()
-        self.reading[worker.id if worker else 0] = torch.tensor([os.getpid(), index])
-        try:
-            return self.data[key]
-        except DataError as error:
-            # Between processes an error is a text of many lines, of which the last is the reason.
-            raise DataError(" ".join(str(error).split())) from error
-        except MemoryError as error:
-            raise MemoryError(
-                f"no memory was left to read {self.name(index)}: use fewer or smaller trials at a "
-                "time (--jobs), or read in the training process with --workers 0"
-            ) from error
-        except Exception as error:
-            raise DataError(
-                f"{self.name(index)} cannot be read ({_causes(error)}): look at it, and check the "
-                "data set with python -m experiments.data check"
-            ) from error
-
-    def name(self, index: int) -> str:
-        data = self.data.data
-        return (
-            str(data.samples[index].image)
-            if isinstance(data, ImageFileDataset)
-            else data.ids[index]
-        )
 
 
 class SegmentationData(L.LightningDataModule):
@@ -119,7 +28,7 @@ class SegmentationData(L.LightningDataModule):
     Args:
         batch: the global batch, split over ranks.
         workers: processes that read; they change speed and nothing else.
-        on_device: crops are made there, in batches, from the whole decoded training set.
+        crop_on: workers, device or auto, of `experiments.trials.recipe`.
     """
 
     def __init__(
@@ -131,13 +40,19 @@ class SegmentationData(L.LightningDataModule):
         batch: int,
         steps: int,
         workers: int,
-        on_device: bool,
+        crop_on: str,
     ) -> None:
         super().__init__()
-        self.train, self.val, self.test = train, val, test
+        self.train, self.test = train, test
         self.batch, self.steps, self.workers = batch, steps, workers
-        self.crops = DeviceCrops(train.data, train.seed, train.augmentation) if on_device else None
-        self._watched: list[_Watched] = []
+        self.crops: DeviceCrops | None = None
+        if crop_on == "device" or (crop_on == "auto" and fits_gpu(train.data)):
+            self.crops = DeviceCrops(train.data, train.seed, train.augmentation)
+        else:
+            held = held_in_memory(train.data, shared=workers > 0)
+            self.train = TrainData(held, seed=train.seed, augmentation=train.augmentation)
+        self.val = held_in_memory(val, shared=workers > 0)  # it is shown again and again, too
+        self._watched: list[Watched] = []
         self._said = False
 
     def train_dataloader(self) -> DataLoader[Any]:
@@ -152,7 +67,7 @@ class SegmentationData(L.LightningDataModule):
             start=lambda: self.trainer.global_step if self.trainer else 0,
         )
         if self.crops is not None:
-            return DataLoader(_Keys(), batch_sampler=sampler)
+            return DataLoader(_Keys(), batch_sampler=sampler, collate_fn=list)
         crop = self.train.augmentation.crop
         need = self.batch // self.trainer.world_size * crop[0] * crop[1] * 4
         return self._loader(self.train, need, batch_sampler=sampler)
@@ -178,7 +93,7 @@ class SegmentationData(L.LightningDataModule):
         # forked in one of them hangs for ever (CPython 3.11): about one start in a hundred.
         workers = self._num_readers()
         safe = workers > 0 and self.trainer.world_size > 1
-        watched = _Watched(data, workers)
+        watched = Watched(data, workers)
         self._watched.append(watched)
         return DataLoader(
             watched,
@@ -186,7 +101,7 @@ class SegmentationData(L.LightningDataModule):
             multiprocessing_context=_fork_server() if safe else None,
             worker_init_fn=_start_reader,
             collate_fn=default_collate if self.fits_shared_memory(batch_bytes) else _collate_arrays,
-            pin_memory=torch.cuda.is_available(),
+            pin_memory=torch.cuda.is_available(),  # copies that nobody waits for need it
             persistent_workers=False,
             **kwargs,
         )
@@ -216,12 +131,14 @@ class SegmentationData(L.LightningDataModule):
         return 3 * batch_bytes * self.workers * here < 0.5 * free
 
     def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        """Tensors; where crops are made on the device, the plan of them in place of their keys."""
         if isinstance(batch, dict):
             return {key: torch.as_tensor(value) for key, value in batch.items()}
-        return batch
+        assert self.crops is not None
+        return self.crops.plan(batch)
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
-        """Crops in place of their keys, where they are made on the device."""
+        """Crops in place of their plan, where they are made on the device."""
         if isinstance(batch, dict):
             return batch
         assert self.crops is not None
@@ -244,12 +161,6 @@ class SegmentationData(L.LightningDataModule):
             f"{' or '.join(read) or 'its start'}: look at that file and at the free memory, or "
             "read in the training process with --workers 0"
         )
-
-
-def _causes(error: BaseException) -> str:
-    """An error, and what it was raised from, in a line."""
-    text = " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
-    return f"{text}, from {_causes(error.__cause__)}" if error.__cause__ else text
 
 
 class _Keys(torch.utils.data.Dataset[tuple[int, int]]):
@@ -280,12 +191,4 @@ def _collate_arrays(samples: list[Batch]) -> dict[str, np.ndarray]:
     return {
         key: np.stack([np.asarray(sample[key]) for sample in samples])  # type: ignore[literal-required]
         for key in samples[0]
-    }
-
-
-def _sample(image: np.ndarray, mask: np.ndarray, index: int) -> Batch:
-    return {
-        "image": torch.from_numpy(image),
-        "mask": torch.from_numpy(mask),
-        "index": torch.tensor(index),
     }

@@ -5,7 +5,9 @@ reading processes crop by, pixels agree with theirs to a grey level, and colours
 distribution from other random numbers.
 """
 
-from typing import Any
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -26,40 +28,57 @@ from datamodules.loading.transforms import (
 )
 
 
+class CropPlan(NamedTuple):
+    """Where the crops of a batch lie, worked out on the CPU, so that a GPU is not waited for.
+
+    Attributes:
+        indices: (N,) of the images.
+        y, x: (N, h) and (N, w), from -1 to 1 over the image, of each row and column of the crop.
+        row, column: the same as nearest pixels; -1 outside of the image.
+        entropy: seeds of each sample.
+    """
+
+    indices: Tensor
+    y: Tensor
+    x: Tensor
+    row: Tensor
+    column: Tensor
+    entropy: list[tuple[int, ...]]
+
+
 class DeviceCrops:
-    """Turns a batch of (epoch, index) into augmented crops on the device of the batch."""
+    """Turns (epoch, index) of a batch into augmented crops on a device that holds all images."""
 
     def __init__(self, data: Dataset, seed: int, augmentation: Augmentation) -> None:
         self.data, self.seed, self.how = data, seed, augmentation
-        self._resident: tuple[Tensor, Tensor] | None = None
+        self._resident: tuple[Tensor, Tensor, Tensor] | None = None
 
-    def __call__(self, keys: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
-        """image (N, H, W, 3) and mask (N, H, W), both bytes, and index (N,)."""
-        epochs, indices = (part.tolist() for part in keys)
-        device = keys[0].device
-        images, masks = self._load(device)
-        entropy = [sample_seed(self.seed, e, i) for e, i in zip(epochs, indices, strict=True)]
-        how, size = self.how, (masks.shape[1], masks.shape[2])
+    def plan(self, keys: Iterable[tuple[int, int]]) -> CropPlan:
+        """On the CPU, for whoever brings it to the device."""
+        keys, how, size = list(keys), self.how, self._size
+        entropy = [sample_seed(self.seed, epoch, index) for epoch, index in keys]
         rngs = [np.random.default_rng(e) for e in entropy]
         geometries = [sample_crop(rng, size, how.crop, how.scale, how.flip) for rng in rngs]
-        pairs = [
-            crop(images[index], masks[index], how.crop, geometry)
-            for index, geometry in zip(indices, geometries, strict=True)
-        ]
-        shown = [image for image, _ in pairs]
-        if how.photometric != "none":
-            shown = [jitter(image, e) for image, e in zip(shown, entropy, strict=True)]
-        return {
-            "image": torch.stack(shown).permute(0, 2, 3, 1),
-            "mask": torch.stack([mask for _, mask in pairs]),
-            "index": keys[1],
-        }
+        return crop_plan([index for _, index in keys], size, how.crop, geometries, entropy)
 
-    def _load(self, device: torch.device) -> tuple[Tensor, Tensor]:
-        """Images (N, 3, H, W) and masks (N, H, W) of the whole set, as bytes."""
+    def __call__(self, plan: CropPlan) -> dict[str, Tensor]:
+        """image (N, H, W, 3) and mask (N, H, W), both bytes, and index (N,)."""
+        images, masks, mean = self._load(plan.indices.device)
+        shown, labels = crop(images, masks, mean, plan)
+        if self.how.photometric != "none":
+            shown = torch.stack([jitter(i, e) for i, e in zip(shown, plan.entropy, strict=True)])
+        return {"image": shown.permute(0, 2, 3, 1), "mask": labels, "index": plan.indices}
+
+    @cached_property
+    def _size(self) -> tuple[int, int]:
+        height, width = self.data.mask(0).shape
+        return height, width
+
+    def _load(self, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+        """Images (N, 3, H, W) and masks (N, H, W) of the whole set, as bytes; the mean colour."""
         if self._resident is None:
-            height, width = self.data.mask(0).shape
-            need = 4 * height * width * len(self.data.ids)
+            height, width = self._size
+            need = _num_bytes(self.data)
             if device.type == "cuda" and need > 0.5 * torch.cuda.mem_get_info(device)[0]:
                 raise DataError(
                     f"the decoded training set of {need / 1e9:.1f} GB takes more than half of the "
@@ -78,44 +97,68 @@ class DeviceCrops:
                     )
                 images[index] = torch.from_numpy(image.copy()).permute(2, 0, 1)
                 masks[index] = torch.from_numpy(mask.copy())
-            self._resident = images.to(device), masks.to(device)
+            mean = torch.tensor(MEAN_COLOUR, dtype=torch.float32)[:, None, None]
+            self._resident = images.to(device), masks.to(device), mean.to(device)
         return self._resident
 
 
-def crop(
-    image: Tensor, mask: Tensor, size: tuple[int, int], geometry: CropGeometry
-) -> tuple[Tensor, Tensor]:
-    """As `transforms.warp_crop`, for an image (3, H, W) and a mask (H, W) on any device."""
-    rows, columns = source_pixels(size, geometry)
-    y, x = _Axis(rows, mask.shape[0], mask.device), _Axis(columns, mask.shape[1], mask.device)
-    # Only the window that the crop shows is turned into floats.
-    window = image[None, :, y.window, x.window].float()
-    grid = torch.stack([x.grid.expand(size), y.grid[:, None].expand(size)], dim=-1)
-    warped = F.grid_sample(
-        window, grid[None], mode="bilinear", padding_mode="border", align_corners=False
-    )[0]
-    outside = y.outside[:, None] | x.outside[None]
-    mean = warped.new_tensor(MEAN_COLOUR)[:, None, None]
-    shown = torch.where(outside, mean, warped).round().clamp(0, 255).byte()
-    labels = mask[y.nearest][:, x.nearest]
-    return shown, labels.masked_fill(outside, IGNORE)
+def fits_gpu(data: Dataset) -> bool:
+    """Whether there is a GPU, half of whose free memory takes the set, all of one size."""
+    if not torch.cuda.is_available():
+        return False
+    shape = data.mask(0).shape
+    small = _num_bytes(data) <= 0.5 * torch.cuda.mem_get_info()[0]
+    return small and all(data.mask(index).shape == shape for index in range(len(data.ids)))
 
 
-class _Axis:
-    """Where the rows, or the columns, of a crop lie in an image of `size` of them.
+def _num_bytes(data: Dataset) -> int:
+    """Of a decoded set whose images have the first one's size."""
+    return 4 * data.mask(0).size * len(data.ids)
 
-    Worked out on the CPU, so that the device is not waited for.
+
+def crop_plan(
+    indices: Sequence[int],
+    size: tuple[int, int],
+    shape: tuple[int, int],
+    geometries: Sequence[CropGeometry],
+    entropy: Sequence[tuple[int, ...]] = (),
+) -> CropPlan:
+    """Where crops of a shape lie in images of a size; pinned where there is a GPU."""
+    rows, columns = zip(*(source_pixels(shape, g) for g in geometries), strict=True)
+    y, row = _along(np.stack(rows), size[0])
+    x, column = _along(np.stack(columns), size[1])
+    parts = (torch.tensor(indices), y, x, row, column)
+    if torch.cuda.is_available():
+        parts = tuple(part.pin_memory() for part in parts)  # type: ignore[assignment]
+    return CropPlan(*parts, list(entropy))
+
+
+def _along(coordinates: Coordinates, size: int) -> tuple[Tensor, Tensor]:
+    """Of pixels along a side of `size`: their places from -1 to 1, and the nearest ones."""
+    nearest = np.floor(coordinates + 0.5).astype(np.int64)
+    nearest[(nearest < 0) | (nearest >= size)] = -1
+    places = torch.from_numpy((2 * coordinates + 1) / size - 1).float()
+    return places, torch.from_numpy(nearest)
+
+
+def crop(images: Tensor, masks: Tensor, mean: Tensor, plan: CropPlan) -> tuple[Tensor, Tensor]:
+    """As `transforms.warp_crop`, of images (M, 3, H, W) and masks (M, H, W) on any device.
+
+    Args:
+        mean: (3, 1, 1), the colour outside of an image.
     """
-
-    def __init__(self, coordinates: Coordinates, size: int, device: torch.device) -> None:
-        first = min(max(int(np.floor(coordinates.min())), 0), size - 1)
-        last = max(min(int(np.floor(coordinates.max())) + 2, size), 1)
-        self.window = slice(first, last)
-        grid = (2 * (coordinates - first) + 1) / (last - first) - 1
-        nearest = np.floor(coordinates + 0.5).astype(np.int64)
-        self.grid = torch.from_numpy(grid).float().to(device)
-        self.nearest = torch.from_numpy(nearest.clip(0, size - 1)).to(device)
-        self.outside = torch.from_numpy((nearest < 0) | (nearest >= size)).to(device)
+    height, width = plan.y.shape[1], plan.x.shape[1]
+    grid = torch.stack(
+        [plan.x[:, None].expand(-1, height, -1), plan.y[:, :, None].expand(-1, -1, width)], dim=-1
+    )
+    warped = F.grid_sample(
+        images[plan.indices].float(), grid, "bilinear", padding_mode="border", align_corners=False
+    )
+    outside = (plan.row < 0)[:, :, None] | (plan.column < 0)[:, None]
+    shown = torch.where(outside[:, None], mean, warped).round().clamp(0, 255).byte()
+    rows, columns = (side.clamp(min=0) for side in (plan.row, plan.column))
+    labels = masks[plan.indices[:, None, None], rows[:, :, None], columns[:, None]]
+    return shown, labels.masked_fill(outside, IGNORE)
 
 
 def jitter(image: Tensor, entropy: tuple[int, ...]) -> Tensor:

@@ -44,5 +44,5 @@ def print_plan(request: ComparisonRequest, console: Console) -> None:
         for trial, state in states
         if action(state, request.rerun) is not Action.KEEP
     )
-    jobs = request.jobs
-    console.print(f"about {left / jobs:.2g} h of training left, {jobs} at a time")
+    places = request.places()
+    console.print(f"about {left / places.at_a_time:.2g} h of training left, {places}")

@@ -24,8 +24,8 @@ def run(
 
     Raises:
         BusyError: another process holds a trial.
-        ValueError: a folder that cannot be written or holds another trial, or weights that are
-            not there.
+        ValueError: a folder that cannot be written or holds another trial, weights that are not
+            there, or GPUs that cannot hold the trials.
     """
     if not trials:
         return []
@@ -42,7 +42,7 @@ def run(
         for trial in todo
     ]
     if processes:
-        run_processes(processes, jobs=request.jobs, threads=request.threads, console=console)
+        run_processes(processes, request.places(), resources.data_root, console)
     return processes
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from experiments.comparison.placement import Places, find_places
 from experiments.training.trial_request import Resources
 from experiments.trials.environment import threads_per_process
 from experiments.trials.recipe import RecipeRequest
@@ -21,7 +22,8 @@ class ComparisonRequest:
         at: (height, width) of the image that `match` counts or times; None takes the crop.
         repeats: runs of each trial with the same seeds.
         tune: candidates of a search for each network's own learning rate; None for no search.
-        jobs: trials at a time.
+        jobs: trials at a time, if there is a place for so many.
+        per_device: trials that may share a GPU, if its memory holds so many.
         out: folder of all comparisons.
         rerun: what is done again, though it has ended.
         verify: first steps of every finished trial that are trained again; None for none.
@@ -36,6 +38,7 @@ class ComparisonRequest:
     repeats: int = 1
     tune: int | None = None
     jobs: int = 1
+    per_device: int = 1
     out: Path = Path("runs")
     rerun: Rerun = "failed"
     allow_mixed: bool = False
@@ -46,3 +49,12 @@ class ComparisonRequest:
     def threads(self) -> int:
         """Of each process, so that all of them together take every core."""
         return threads_per_process(self.jobs * self.resources.devices)
+
+    def places(self) -> Places:
+        """Where its trials may run on this machine.
+
+        Raises:
+            ValueError: as `find_places`.
+        """
+        devices = self.resources.devices
+        return find_places(jobs=self.jobs, devices=devices, per_device=self.per_device)

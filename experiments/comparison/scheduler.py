@@ -6,31 +6,46 @@ One that fails leaves the rest alone.
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from experiments.comparison.gpu_sharing import with_room
+from experiments.comparison.placement import Places
 from experiments.comparison.trial_process import ProcessState, TrialProcess, clock
+from experiments.trials.environment import threads_per_process
 
 
 def run_processes(
-    processes: Sequence[TrialProcess], *, jobs: int, threads: int, console: Console
+    processes: Sequence[TrialProcess], places: Places, data_root: Path | None, console: Console
 ) -> None:
-    """Run every process, `jobs` at a time, and show how far all of them are.
+    """Run every process, each as soon as it has a place, and show how far all of them are.
 
     Whatever ends it, all are ended before that goes on.
+
+    Args:
+        data_root: folder of their data set.
+
+    Raises:
+        ValueError: as `with_room`, before any is started.
     """
+    if places.per_device > 1:
+        places = with_room(places, [process.trial for process in processes], data_root, console)
+    threads = threads_per_process(places.at_a_time * places.devices)
     try:
         with watch(processes, console) as show:
             waiting = list(processes)
             while waiting or any(p.process for p in processes):
-                while waiting and sum(p.process is not None for p in processes) < jobs:
-                    waiting.pop(0).start(jobs, threads)
+                while waiting and (gpus := places.take()) is not None:
+                    waiting.pop(0).start(places.at_a_time, threads, gpus)
                 time.sleep(0.2)
-                for process in processes:
+                for process in [p for p in processes if p.process]:
                     process.poll()
+                    if process.process is None:
+                        places.give_back(process.gpus)
                 show()
     finally:
         for process in processes:
@@ -61,7 +76,7 @@ def _table(processes: Sequence[TrialProcess], begun: float) -> Table:
     table = Table(box=None, pad_edge=False, title=title, title_justify="left")
     for process in processes:
         shown = Text(process.state.value, _STYLES.get(process.state, ""))
-        table.add_row(process.name, shown, process.note)
+        table.add_row(process.name, shown, f"{process.where} {process.note}".strip())
     return table
 
 
@@ -80,7 +95,8 @@ class _Lines:
             if state is not process.state or late:
                 self.said[process.name] = process.state, now
                 if process.state is not ProcessState.WAITING:
-                    line = f"{process.name}: {process.state.value} {process.note}".rstrip()
+                    words = (process.state.value, process.where, process.note)
+                    line = f"{process.name}: {' '.join(filter(None, words))}"
                     whole = f"{line} ({progress(self.processes, self.begun)})"
                     self.console.print(whole, soft_wrap=True, markup=False)
 

@@ -11,6 +11,7 @@ from enum import Enum
 from pathlib import Path
 
 from datamodules.json_file import DamagedError, as_object, read_json
+from experiments.comparison.gpus import Gpu, label, variables
 from experiments.training.failures import clear_failures, left_failures
 from experiments.trials.environment import is_main_node, trial_environment
 from experiments.trials.result_types import (
@@ -51,6 +52,7 @@ class TrialProcess:
         fraction: of its work that is done.
         resumed: the fraction that took this call no time; None until it is known.
         log_start: bytes of the log that earlier processes wrote.
+        gpus: those that it was given last.
     """
 
     trial: Trial
@@ -63,6 +65,7 @@ class TrialProcess:
     resumed: float | None = None
     process: "subprocess.Popen[bytes] | None" = None
     log_start: int = 0
+    gpus: tuple[Gpu, ...] = ()
 
     @property
     def name(self) -> str:
@@ -78,13 +81,19 @@ class TrialProcess:
         return self.trial.folder / "progress.json"
 
     @property
+    def where(self) -> str:
+        """On which GPUs it runs, as `gpus 2,3`; empty without, and before and after."""
+        return f"on {label(self.gpus)}" if self.gpus and self.process else ""
+
+    @property
     def complaint(self) -> str:
         """What to say of it in the end; empty where it has a result."""
         done = self.state is ProcessState.DONE
         return "" if done else f"{self.name} {self.state.value}: {self.note}"
 
-    def start(self, jobs: int, threads: int) -> None:
-        """Start the process, one of `jobs` side by side."""
+    def start(self, jobs: int, threads: int, gpus: tuple[Gpu, ...] = ()) -> None:
+        """Start the process, one of `jobs` side by side, on GPUs of its own."""
+        self.gpus = gpus
         self.trial.folder.mkdir(parents=True, exist_ok=True)
         self.progress.unlink(missing_ok=True)
         if is_main_node():
@@ -96,7 +105,7 @@ class TrialProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env=trial_environment(jobs, threads),
+                env={**trial_environment(jobs, threads), **variables(gpus)},
                 start_new_session=True,  # a Ctrl-C reaches compare alone, which ends its children
             )
         self.state, self.started = ProcessState.RUNNING, time.monotonic()

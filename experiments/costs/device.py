@@ -9,6 +9,8 @@ from pathlib import Path
 
 import torch
 
+from lightning_modules.gpu_arithmetic import allow_tf32
+
 
 def this_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -23,9 +25,20 @@ def hardware(device: torch.device) -> str:
     return line[1].strip() if line else platform.machine()
 
 
+def has_bf16() -> bool:
+    """Whether this machine computes in bf16 itself, rather than imitate it."""
+    if torch.cuda.is_available():
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return any(has for name, has in torch.cpu.get_capabilities().items() if "bf16" in name)
+
+
 def autocast(device: torch.device, precision: str) -> torch.autocast:
-    """The context in which a forward pass runs in a precision of `trials.recipe`."""
-    return torch.autocast(device.type, torch.bfloat16, precision != "32-true")
+    """The context in which a forward pass runs in a precision of `trials.recipe`.
+
+    What it says of TF32 stays, so that the backward pass has it too.
+    """
+    allow_tf32(precision == "tf32")
+    return torch.autocast(device.type, torch.bfloat16, precision == "bf16-mixed")
 
 
 def synchronise(device: torch.device) -> None:

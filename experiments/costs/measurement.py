@@ -11,7 +11,7 @@ import random
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -38,12 +38,20 @@ def check_libraries(runtimes: Sequence[str]) -> None:
         ValueError: one is not installed.
     """
     for runtime in runtimes:
-        for library in RUNTIMES[runtime]:
-            if importlib.util.find_spec(library) is None:
-                raise ValueError(
-                    f"{runtime} needs {library}, which is not installed: pip install -e "
-                    f"'.[runtimes]', or leave {runtime} out of --runtime"
-                )
+        for library in _lacking(runtime):
+            raise ValueError(
+                f"{runtime} needs {library}, which is not installed: pip install -e "
+                f"'.[runtimes]', or leave {runtime} out of --runtime"
+            )
+
+
+def installed(runtimes: Iterable[str]) -> list[str]:
+    """Those whose libraries are all here."""
+    return [runtime for runtime in runtimes if not _lacking(runtime)]
+
+
+def _lacking(runtime: str) -> list[str]:
+    return [name for name in RUNTIMES[runtime] if importlib.util.find_spec(name) is None]
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,10 @@
 """What papers print of their networks' cost, and why ours differs where it does."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from experiments.trials.reference import ALIASES, PAPER_COLUMNS, published_cost
+from models import known_models, parse_model
 
 PAPER_SIZE, PAPER_CLASSES = (1024, 2048), 19  # of the HRNet paper's Table III
 
@@ -77,3 +79,12 @@ def published_figures(model: str, params: int, paper_gflops: float) -> tuple[Pub
 
 def difference_note(model: str) -> str | None:
     return DIFFERENCE_NOTES.get(ALIASES.get(model, model))
+
+
+def without_aliases(names: Sequence[str]) -> list[str]:
+    """The networks that `--models` names, all of them known, without aliases of one another."""
+    every = [name for name in known_models() if "/" not in name]  # of families any may be named
+    models = every if [*names] == ["all"] else [*names]
+    for model in models:
+        parse_model(model)
+    return [m for m in dict.fromkeys(models) if ALIASES.get(m) not in models]

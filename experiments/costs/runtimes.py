@@ -74,7 +74,9 @@ def _start(
 ) -> tuple[Forward, str]:
     """What runs it, after its first call, and what that computes in."""
     forward: Forward = network
-    ran_in = "fp32" if precision == "32-true" else "bf16"
+    ran_in = "bf16" if precision == "bf16-mixed" else "fp32"
+    if precision == "tf32" and example.device.type == "cuda":
+        ran_in = "tf32"
     if runtime == "eager":
         with inference(example.device, precision):
             forward(example)
@@ -130,7 +132,7 @@ def _openvino(exported: bytes, precision: str) -> tuple[Forward, str]:
         "NUM_STREAMS": 1,
         "INFERENCE_NUM_THREADS": torch.get_num_threads(),
         "ENABLE_HYPER_THREADING": True,  # as many threads as torch has, on whatever cores
-        "INFERENCE_PRECISION_HINT": "f32" if precision == "32-true" else "bf16",
+        "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16-mixed" else "f32",
     }
     model = core.compile_model(core.read_model(exported), "CPU", options)
     bf16 = model.get_property("INFERENCE_PRECISION_HINT") == openvino.Type.bf16

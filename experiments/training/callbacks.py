@@ -6,17 +6,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 import lightning as L
+import torch
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.utilities.types import STEP_OUTPUT
 from torch import Tensor
 
 from datamodules.dataset import Dataset
 from datamodules.labels import UInt8
-from datamodules.loading.datamodule import Batch
+from datamodules.loading.samples import Batch
 from experiments.training.wandb_pictures import Picture
 from experiments.training.wandb_run import Mirror
 from experiments.trials.atomic_io import write_json
 from experiments.trials.history import FIRST_LOSSES
+from lightning_modules.segmentation import Segmentation
 
 
 class OwnSignals(Callback):
@@ -44,6 +46,8 @@ class Clock(Callback):
         self._since: float | None = None
 
     def _stop(self) -> None:
+        if torch.cuda.is_available():  # what it still has to do is of training
+            torch.cuda.synchronize()
         if self._since is not None:
             self.seconds += time.perf_counter() - self._since
             self._since = None
@@ -97,7 +101,8 @@ class Progress(Callback):
 class FirstLosses(Callback):
     """Hands on the loss of every one of the first steps, with its step, exactly as it is logged.
 
-    Also before the state of that step is saved: so none is missing after a kill in between.
+    All before a state is saved: so none is missing after a kill. Else several at a time, as a GPU
+    is waited for where a loss is read.
 
     Args:
         keep: what takes them; a step may come twice, after a kill.
@@ -105,18 +110,32 @@ class FirstLosses(Callback):
 
     def __init__(self, keep: Callable[[int, float], None], steps: int = FIRST_LOSSES) -> None:
         self.keep, self.steps, self._last = keep, steps, 0
+        self._waiting: list[tuple[int, Tensor]] = []
 
-    def _hand_on(self, trainer: L.Trainer) -> None:
-        step = trainer.global_step
-        if self._last < step <= self.steps:
+    def _take(self, step: int, module: L.LightningModule) -> None:
+        assert isinstance(module, Segmentation)
+        if self._last < step <= self.steps and module.last_loss is not None:
             self._last = step
-            self.keep(step, trainer.callback_metrics["train/loss"].item())
+            self._waiting.append((step, module.last_loss))
 
-    def on_train_batch_end(self, trainer: L.Trainer, *_: object) -> None:
-        self._hand_on(trainer)
+    def _hand_on(self) -> None:
+        for step, loss in self._waiting:
+            self.keep(step, loss.item())
+        self._waiting.clear()
 
-    def on_save_checkpoint(self, trainer: L.Trainer, *_: object) -> None:
-        self._hand_on(trainer)
+    def on_train_batch_end(self, trainer: L.Trainer, module: L.LightningModule, *_: object) -> None:
+        step = trainer.global_step
+        self._take(step, module)
+        every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]
+        if step % every == 0 or step == self.steps:
+            self._hand_on()
+
+    def on_save_checkpoint(self, trainer: L.Trainer, module: L.LightningModule, *_: object) -> None:
+        self._take(trainer.global_step, module)
+        self._hand_on()
+
+    def on_train_end(self, *_: object) -> None:
+        self._hand_on()
 
 
 class Panel(Callback):

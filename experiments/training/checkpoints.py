@@ -13,7 +13,7 @@ from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
-from datamodules.loading.datamodule import Batch
+from datamodules.loading.samples import Batch
 from experiments.scoring.prediction_files import write_prediction
 from experiments.trials.atomic_io import remove_drafts, write_bytes
 from experiments.trials.environment import global_rank
@@ -21,6 +21,7 @@ from experiments.trials.result_types import TrialIdentity
 from models.weight_files import damaged_record
 
 _TRIAL = "trial"
+_PAUSE = 100  # times as long as a save took, until the next
 
 
 class WholeFiles(TorchCheckpointIO):
@@ -40,12 +41,15 @@ class WholeFiles(TorchCheckpointIO):
 class Checkpoints(Callback):
     """Keeps the last two states of training, each written whole or not at all.
 
-    Saving may take a twentieth of the time: small networks are saved at every step or so,
-    HRNetV2-W48 with its half gigabyte every half minute. Where a validation follows a step, its
-    state is saved after the validation, so that a resumed curve has every point.
+    Saving may take a hundredth of the time: small networks are saved every few seconds,
+    HRNetV2-W48 with its half gigabyte every two or three minutes. Where a validation follows a
+    step, its state is saved after the validation, so that a resumed curve has every point.
 
     Args:
         identity: of the trial, which every state says; one that says none is not gone on from.
+
+    Attributes:
+        saved_at: when a state was saved last, by the monotonic clock.
     """
 
     def __init__(
@@ -53,7 +57,7 @@ class Checkpoints(Callback):
     ) -> None:
         self.folder, self.steps, self.val_every = folder, steps, min(val_every, steps)
         self._trial = identity and marks(identity)
-        self._saved, self._cost = time.monotonic(), 0.0
+        self.saved_at, self._cost = time.monotonic(), 0.0
 
     def setup(self, trainer: L.Trainer, module: L.LightningModule, stage: str) -> None:
         if trainer.is_global_zero:
@@ -68,7 +72,7 @@ class Checkpoints(Callback):
         self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, batch: Any, index: int
     ) -> None:
         step = trainer.global_step
-        due = step == self.steps or time.monotonic() - self._saved >= 20 * self._cost
+        due = step == self.steps or time.monotonic() - self.saved_at >= _PAUSE * self._cost
         # Saving is done together, so one rank's clock decides for all.
         if step % self.val_every and trainer.strategy.broadcast(due):
             self._save(trainer)
@@ -82,8 +86,8 @@ class Checkpoints(Callback):
         trainer.save_checkpoint(newest)
         if trainer.is_global_zero:
             self._keep_two(newest)
-        self._saved = time.monotonic()
-        self._cost = self._saved - before
+        self.saved_at = time.monotonic()
+        self._cost = self.saved_at - before
 
     def _keep_two(self, newest: Path) -> None:
         """Keep the state before, too; none of a later step is whole, as training went on here."""

@@ -11,7 +11,11 @@ from tempfile import TemporaryDirectory
 import torch
 
 from experiments.training.callbacks import FirstLosses, OwnSignals
-from experiments.training.hardware import cluster_environment, environment_now
+from experiments.training.hardware import (
+    cluster_environment,
+    environment_now,
+    reading_processes,
+)
 from experiments.training.requested_trial import RequestedTrial
 from experiments.training.trainer import build_trainer, fit, prepare
 from experiments.trials.result_types import Environment
@@ -30,7 +34,9 @@ def train_first_steps(ours: RequestedTrial, num_steps: int, perturbed: bool) -> 
         ValueError: as training itself.
     """
     resources, losses = ours.resources, list[float]()
-    workers = 1 if resources.workers is None else resources.workers
+    workers = resources.workers
+    if workers is None:
+        workers = reading_processes(resources.devices)
     ranks = resources.devices * resources.num_nodes
     with TemporaryDirectory() as folder, redirect_stdout(stderr):
         trial = replace(ours.trial, out=Path(folder))
@@ -56,7 +62,7 @@ def train_first_steps(ours: RequestedTrial, num_steps: int, perturbed: bool) -> 
 @torch.no_grad()
 def perturb(parameters: Iterable[torch.Tensor], precision: str) -> None:
     """Move every weight by one rounding of the precision, up or down at random, always alike."""
-    kind = torch.float32 if precision == "32-true" else torch.bfloat16
+    kind = torch.bfloat16 if precision == "bf16-mixed" else torch.float32
     generator = torch.Generator().manual_seed(0)
     for weight in parameters:
         signs = torch.randint(2, weight.shape, generator=generator).to(weight) * 2 - 1

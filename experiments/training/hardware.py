@@ -11,7 +11,7 @@ from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 
-from experiments.costs.device import hardware, this_device
+from experiments.costs.device import hardware, has_bf16, this_device
 from experiments.trials.environment import num_jobs
 from experiments.trials.launch import here
 from experiments.trials.result_types import Environment
@@ -36,9 +36,15 @@ def environment_now(started: Environment, processes: int) -> Environment:
 
 
 def reading_processes(devices: int) -> int:
-    """For each training process: one where they share its cores."""
-    cores = os.cpu_count() or 1
-    return min(8, max(1, cores // (devices * num_jobs()) - 1)) if torch.cuda.is_available() else 1
+    """For each training process: as many as there are cores that no training takes.
+
+    Where there are none, crops are made in step: a reader beside a network that has all cores
+    costs more than it saves. A GPU has one at least, which works while the GPU does.
+    """
+    cores = (os.cpu_count() or 1) // (devices * num_jobs())
+    if torch.cuda.is_available():
+        return min(8, max(1, cores - 1))
+    return min(8, max(0, cores - torch.get_num_threads()))
 
 
 def cluster_environment() -> ClusterEnvironment:
@@ -52,13 +58,7 @@ def cluster_environment() -> ClusterEnvironment:
 
 def warn_emulated(precision: str) -> None:
     """Say that this machine only imitates the recipe's precision."""
-    if precision != "bf16-mixed":
-        return
-    if torch.cuda.is_available():
-        native = torch.cuda.is_bf16_supported(including_emulation=False)
-    else:
-        native = any(has for name, has in torch.cpu.get_capabilities().items() if "bf16" in name)
-    if not native:
+    if precision == "bf16-mixed" and not has_bf16():
         print(
             "warning: this hardware only emulates bf16, which is slower than fp32; "
             "the numbers stay the recipe's (--set precision=32-true is another recipe)",

@@ -39,6 +39,8 @@ def build_module(trial: Trial, class_names: tuple[str, ...], resumed: bool = Fal
         bn_momentum=recipe.bn_momentum,
         micro_batch=recipe.micro_batch,
         class_weights=recipe.class_weights,
+        compiled=recipe.compile,
+        tf32=recipe.precision == "tf32",
     )
 
 

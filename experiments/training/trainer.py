@@ -1,5 +1,6 @@
 """From a trial to predictions: what a trial's numbers come from, with all that it imports."""
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -108,7 +109,8 @@ def build_trainer(
             cluster or LightningEnvironment(),
             *([TimmSyncBatchNorm()] if gpu and several else []),
         ],
-        precision=recipe.precision,  # type: ignore[arg-type]
+        precision="32-true" if recipe.precision == "tf32" else recipe.precision,  # type: ignore[arg-type]
+        deterministic=recipe.deterministic and gpu,
         max_steps=min(first_steps or recipe.steps, recipe.steps),
         limit_val_batches=None if first_steps is None else 0,
         val_check_interval=min(recipe.val_every, recipe.steps),
@@ -176,6 +178,11 @@ def explained_errors(data: SegmentationData) -> Iterator[None]:
                 "a part of the network got no gradient in a step, and processes that train "
                 "together wait for all of them: have forward use every parameter in every step, "
                 "or train with --devices 1"
+            )
+        if unsure := re.search(r"(\S+) does not have a deterministic impl", str(explained)):
+            explained = ValueError(
+                f"a GPU adds up in any order in {unsure[1]}, which this network needs: train it "
+                "with --set deterministic=false, and see with --repeats 2 how much that moves"
             )
         if explained is error:  # raised from itself it would hide what it came from
             raise

@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 from datamodules.dataset import Dataset
 from datamodules.loading.cache import open_cached
-from datamodules.loading.datamodule import SegmentationData, TrainData
+from datamodules.loading.datamodule import SegmentationData
+from datamodules.loading.samples import TrainData
 from datamodules.loading.transforms import Augmentation
 from datamodules.validation.check_report import CheckReport
 from experiments.trials.recipe import Recipe
@@ -49,7 +50,7 @@ def build_data(trial: Trial, splits: Splits, workers: int) -> SegmentationData:
         batch=recipe.batch,
         steps=recipe.steps,
         workers=workers,
-        on_device=recipe.crop_on == "device",
+        crop_on=recipe.crop_on,
     )
 
 

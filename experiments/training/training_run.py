@@ -1,16 +1,15 @@
 """The work of a trial with Lightning: it trains, predicts, scores and measures."""
 
-from experiments.training.callbacks import Clock, FirstLosses, OwnSignals, Progress
-from experiments.training.checkpoints import PredictionWriter
 from experiments.training.hardware import (
     cluster_environment,
     environment_now,
     reading_processes,
     warn_emulated,
 )
-from experiments.training.loggers import Dashboard, History, LastPoint
+from experiments.training.loggers import Dashboard
+from experiments.training.notes import noting
 from experiments.training.requested_trial import RequestedTrial
-from experiments.training.trainer import build_trainer, fit, log_every, predict, prepare
+from experiments.training.trainer import build_trainer, fit, predict, prepare
 from experiments.training.trial_result import Scored, score_and_measure
 from experiments.trials.result_types import Timing, TrialIdentity
 
@@ -34,7 +33,7 @@ def train_and_score(ours: RequestedTrial, identity: TrialIdentity) -> Scored | N
     if prepared.init.report:
         print(f"initial weights: {prepared.init.report}")
     warn_emulated(trial.recipe.precision)
-    clock, history = Clock(), History(trial.folder)
+    notes = noting(trial)
     dashboard = Dashboard.of_trial(
         trial.folder, identity, prepared.splits.val, resources.wandb, resources.group
     )
@@ -44,27 +43,23 @@ def train_and_score(ours: RequestedTrial, identity: TrialIdentity) -> Scored | N
         devices=resources.devices,
         num_nodes=resources.num_nodes,
         cluster=cluster_environment(),
-        loggers=[history, dashboard],
-        callbacks=[
-            OwnSignals(),
-            PredictionWriter(trial.folder / "predictions"),
-            clock,
-            FirstLosses(history.log_first_loss),
-            LastPoint(history, log_every(trial.recipe.steps)),
-            Progress(trial.folder / "progress.json", trial.recipe.steps),
-            dashboard.panel,
-        ],
+        loggers=[notes.history, dashboard],
+        callbacks=[*notes.callbacks, dashboard.panel],
     )
     fit(trainer, prepared)
     predict(trainer, prepared)
     if trainer.global_rank > 0:
         return None
+    environment = environment_now(identity.environment, trainer.world_size)
+    if trial.recipe.crop_on == "auto":
+        where = "workers" if prepared.data.crops is None else "device"
+        environment = environment.model_copy(update={"crop_on": where})
     result = identity.unscored(trial.result_path, ours.scored_data).model_copy(
         update={
             "init": prepared.init,
-            "timing": Timing(train_seconds=round(clock.seconds, 1), steps=trial.recipe.steps),
-            "environment": environment_now(identity.environment, trainer.world_size),
-            "curve": history.curve(),
+            "timing": Timing(train_seconds=round(notes.clock.seconds, 1), steps=trial.recipe.steps),
+            "environment": environment,
+            "curve": notes.history.curve(),
         }
     )
     network, test = prepared.module.model, prepared.splits.test

@@ -18,6 +18,10 @@ _JOBS = "COMPARE_JOBS"  # set for every process that `compare` starts
 # on a CPU, at the same peak.
 ALLOCATOR = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**40)}
 
+# Threads of OpenMP spin while they wait, which makes two busy processes up to ten times slower
+# instead of twice; without any spinning one alone takes twice as long.
+SPIN_BRIEFLY = {"GOMP_SPINCOUNT": "10000"}
+
 
 def is_main_node() -> bool:
     """Whether this machine keeps the folders of trials; others lend their processors to it."""
@@ -52,12 +56,9 @@ def trial_environment(num_jobs: int, threads: int) -> dict[str, str]:
 
 
 def spin_briefly() -> None:
-    """Have waiting threads of OpenMP give way; to be said before torch is imported.
-
-    They spin while they wait, which makes two busy processes up to ten times slower instead of
-    twice; without any spinning one alone takes twice as long.
-    """
-    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+    """Have waiting threads of OpenMP give way; to be said before torch is imported."""
+    for name, value in SPIN_BRIEFLY.items():
+        os.environ.setdefault(name, value)
 
 
 @contextlib.contextmanager

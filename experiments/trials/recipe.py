@@ -14,10 +14,15 @@ from experiments.trials.hashing import short_hash
 from experiments.trials.protocols import PROTOCOLS, EvaluationProtocol
 from models.registry import MIN_SIDE
 
-PRECISIONS = ("32-true", "bf16-mixed")
+PRECISIONS = ("32-true", "tf32", "bf16-mixed")
 _PHOTOMETRIC = ("none", "colour-jitter")
-_LATER = ("crop_on", "tuning")  # fields that came after the first published results
-_CROP_ON = ("workers", "device")
+_LATER = (
+    "crop_on",
+    "tuning",
+    "compile",
+    "deterministic",
+)  # fields that came after the first published results
+_CROP_ON = ("workers", "device", "auto")
 _INITS = ("random", "imagenet")
 MAX_SEED = 2**64 - 1  # torch's generators take no more
 SEEDS = "0 to 2**64 - 1, or None for the trial's"
@@ -115,6 +120,8 @@ class Recipe:
     steps: int
     lr: float
     precision: str
+    """32-true; tf32, which is fp32 whose products a GPU rounds to 10 bits (elsewhere it is
+    32-true); or bf16-mixed, whose weights are fp32."""
     micro_batch: int | None = None
     """Images a process passes at once; None passes its whole share of the batch."""
     momentum: float = 0.9
@@ -126,7 +133,8 @@ class Recipe:
     photometric: str = "none"
     crop_on: str = "workers"
     """Where crops are made: by the reading processes, or on the device, which then holds the whole
-    training set; colours change there by the same distribution from other draws."""
+    training set; colours change there by the same distribution from other draws. Or auto: on a
+    GPU that has room for that set, else by the processes; the result says which."""
     class_weights: tuple[float, ...] | None = None
     """Of the cross-entropy, in the order of the classes."""
     bn_momentum: float = 0.1
@@ -141,6 +149,11 @@ class Recipe:
     val_split: str = "val"
     test_split: str = "test"
     """The split that is predicted and scored after the last step."""
+    compile: bool = False
+    """Train by `torch.compile`; the compiler rounds and draws dropout in its own way."""
+    deterministic: bool = False
+    """On a GPU: equal bits in each run, or a refusal that names what cannot have them. On a CPU
+    they are equal anyway."""
     tuning: TuningBudget | None = None
     """By what search a network's own `lr` and `weight_decay` were chosen."""
 
@@ -167,6 +180,8 @@ class Recipe:
             ("photometric", _one_of(_PHOTOMETRIC), self.photometric in _PHOTOMETRIC),
             ("crop_on", _one_of(_CROP_ON), self.crop_on in _CROP_ON),
             ("init", _one_of(_INITS), self.init in _INITS),
+            ("compile", "true or false", isinstance(self.compile, bool)),
+            ("deterministic", "true or false", isinstance(self.deterministic, bool)),
             ("train_split", "a split", _is_text(self.train_split)),
             ("val_split", "a split", _is_text(self.val_split)),
             ("test_split", "a split", _is_text(self.test_split)),

@@ -75,6 +75,8 @@ class Environment(Record):
     """Of each process, on a CPU."""
     jobs: Count = 1
     """Trials that ran side by side."""
+    crop_on: str | None = None
+    """Where crops were made, if the recipe left it to the machine."""
     processes: Count = 1
 
 

@@ -123,8 +123,9 @@ CHOICES = {
     "--ids": (("train",), ("label", "rgb", "")),
     "--precision": (("32-true",), ("16", "", "bf16")),
 }
+PARTS = (("1", "tests,trials", "3,2"), ("", "0", "4", "test", "1;2", ",", "[/b]", "길", "\x1b[31m"))
 Kind = tuple[tuple[str, ...], tuple[str, ...]]
-COUNTS = ("--devices", "--num-nodes", "--jobs", "--repeats", "--verify")
+COUNTS = ("--devices", "--num-nodes", "--jobs", "--per-device", "--repeats", "--verify")
 
 OPTIONS: dict[str, dict[str, Kind | str]] = {
     "compare": {
@@ -173,6 +174,11 @@ OPTIONS: dict[str, dict[str, Kind | str]] = {
     "verify": {"": THERE, "--data-root": THERE, "--steps": COUNT},
     "wandb_mirror": {
         "": THERE, "--data-root": THERE, "--mode": CHOICES["--mode"], "--out": FOLDER,
+    },
+    "gpu": {
+        "--parts": PARTS, "--minutes": COUNT, "--models": NAMES, "--recipe": RECIPE,
+        "--data-root": THERE, "--seeds": SEEDS, "--per-device": COUNT, "--out": FOLDER,
+        "--render": FLAG,
     },
 }  # fmt: skip
 BASE = {  # without which the line would ask for hours or for nothing

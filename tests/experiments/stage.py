@@ -42,7 +42,7 @@ from models import build_model
 MODELS, STARTED, NEW = ("unet:width=4", "unet:width=5"), "unet:width=6", "unet:width=7"
 COMMANDS = (
     *("compare", "run", "evaluate", "score", "evidence", "report"),
-    *("cost", "ladder", "data", "reading", "verify", "wandb_mirror"),
+    *("cost", "ladder", "data", "reading", "verify", "wandb_mirror", "gpu"),
 )
 SECONDS = 60  # after which a command hangs
 

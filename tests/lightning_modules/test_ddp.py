@@ -1,6 +1,7 @@
 """Several processes against one: the same batches, losses, weights, predictions and counts."""
 
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +12,22 @@ import torch
 from datamodules import open_data
 from experiments.scoring.metrics import score_folder
 from tests.commands import run
+from tests.lightning_modules import worker
 from tests.lightning_modules.worker import MODEL
 
 pytestmark = pytest.mark.slow
-WORKER = "tests.lightning_modules.worker"
 
 
-def _worker(what: str, out: Path, *args: object) -> Path:
-    status, text = run(WORKER, what, "--out", out, *args)
-    assert status == 0, text
+def _train_here(out: Path, *args: object) -> Path:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Lightning's advice, as to have more readers
+        worker.main(["train", "--out", str(out), *map(str, args)])
     return out
+
+
+def _start(*args: object) -> None:
+    status, text = run("tests.lightning_modules.worker", *args)
+    assert status == 0, text
 
 
 def _read(folder: Path, ranks: int) -> tuple[list[float], list[list[str]]]:
@@ -39,14 +46,24 @@ def _farthest(a: Path, b: Path) -> float:
 def warm(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Weights 50 steps into training: initial statistics, frozen, would fit no image, and a
     network that they mute would not show wrong data."""
-    out = _worker("train", tmp_path_factory.mktemp("warm"), "--steps", 50)
-    return out / "weights.pt"
+    return _train_here(tmp_path_factory.mktemp("warm"), "--steps", 50) / "weights.pt"
 
 
-def test_two_processes_train_as_one(warm: Path, tmp_path: Path) -> None:
-    one = _worker("train", tmp_path / "one", "--weights", warm)
-    two = _worker("train", tmp_path / "two", "--weights", warm, "--devices", 2)
-    other = _worker("train", tmp_path / "other", "--weights", warm, "--devices", 2, "--seed", 1)
+@pytest.fixture(scope="module")
+def by_two(warm: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What two processes leave: a training, one of another seed, and an evaluation."""
+    out = tmp_path_factory.mktemp("two")
+    given = ("--weights", warm, "--devices", 2, "--out")
+    _start(
+        *("train", *given, out / "same", "--", "train", "--seed", 1, *given, out / "other", "--"),
+        *("evaluate", *given, out / "evaluated"),
+    )
+    return out
+
+
+def test_two_processes_train_as_one(warm: Path, by_two: Path, tmp_path: Path) -> None:
+    one, two, other = tmp_path / "one", by_two / "same", by_two / "other"
+    _train_here(one, "--weights", warm)
     losses, seen = _read(one, 1)
     assert _read(two, 2)[1] == seen
     assert len(losses) == 20
@@ -58,10 +75,13 @@ def test_two_processes_train_as_one(warm: Path, tmp_path: Path) -> None:
     assert _farthest(one, other) > 1e-2
 
 
-def test_evaluation_is_the_same_to_the_bit_on_any_ranks(warm: Path, tmp_path: Path) -> None:
-    folders = [
-        _worker("evaluate", tmp_path / str(n), "--weights", warm, "--devices", n) for n in (1, 2, 3)
-    ]
+def test_evaluation_is_the_same_to_the_bit_on_any_ranks(
+    warm: Path, by_two: Path, tmp_path: Path
+) -> None:
+    folders = [tmp_path / "1", by_two / "evaluated", tmp_path / "3"]
+    for ranks in (1, 3):
+        given = ("--weights", warm, "--devices", ranks, "--out", tmp_path / str(ranks))
+        _start("evaluate", *given)
     for size in range(1, 6):
         found: list[Any] = []
         for folder in folders:

@@ -3,13 +3,18 @@
 import argparse
 import hashlib
 import json
+import os
+import sys
 from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.strategies import DDPStrategy
 from torch import Tensor, nn
 
 from datamodules.dataset import Dataset
@@ -21,6 +26,8 @@ from experiments.training.trainer import build_trainer
 from experiments.training.training_data import build_data, open_splits
 from experiments.trials import recipe as recipes
 from experiments.trials.data_check import check_data
+from experiments.trials.environment import die_with_parent
+from experiments.trials.launch import PARENT
 from experiments.trials.trial import Trial
 from lightning_modules.segmentation import Segmentation
 
@@ -63,7 +70,7 @@ class Recorder(Callback):
         pairs = zip(batch["image"], batch["mask"], strict=True)
         self.seen.append(
             [
-                hashlib.sha256(i.numpy().tobytes() + m.numpy().tobytes()).hexdigest()
+                hashlib.sha256(i.cpu().numpy().tobytes() + m.cpu().numpy().tobytes()).hexdigest()
                 for i, m in pairs
             ]
         )
@@ -89,17 +96,19 @@ def freeze_batch_norm(model: nn.Module) -> None:
 def train(args: argparse.Namespace) -> None:
     # In fp32 a ReLU within rounding of zero opens on one side and not on the other, some ten steps
     # in; what is compared here is the arithmetic of ranks, so it runs in fp64.
-    vars(recipes)["PRECISIONS"] = (*recipes.PRECISIONS, "64-true")
-    recipe = replace(smoke(), steps=args.steps, val_every=args.steps, precision="64-true")
+    steps, batch = args.steps, args.batch
+    with patch.object(recipes, "PRECISIONS", (*recipes.PRECISIONS, "64-true")):
+        recipe = replace(smoke(), steps=steps, val_every=steps, batch=batch, precision="64-true")
     trial = Trial(recipe, MODEL, args.seed, args.out)
     splits = open_splits(recipe, None, check_data(recipe, None))
     module = build_module(trial, splits.train.labels.names)
     if args.weights:
         module.model.load_state_dict(torch.load(args.weights, weights_only=True))
-        freeze_batch_norm(module.model)
+        if not args.live:
+            freeze_batch_norm(module.model)
     data = build_data(trial, splits._replace(train=Voided(splits.train)), workers=0)
     recorder = Recorder()
-    trainer = build_trainer(trial, devices=args.devices, callbacks=[recorder])
+    trainer = _trainer(trial, args, recorder)
     trainer.fit(module, data)
     (args.out / f"rank{trainer.global_rank}.json").write_text(
         json.dumps({"losses": recorder.losses, "seen": recorder.seen})
@@ -110,8 +119,8 @@ def train(args: argparse.Namespace) -> None:
 
 def evaluate(args: argparse.Namespace) -> None:
     """Predict and validate sets of 1 to 5 images, with 0 and with 2 reading processes."""
-    for size in range(1, 6):
-        for workers in (0, 2):
+    for size in args.sizes:
+        for workers in args.workers:
             name = f"size{size}-workers{workers}"
             data_set = f"streets:height=48:width=64:train=4:val={size}:test={size}"
             recipe = replace(smoke(), data=data_set, val_split="test")
@@ -123,7 +132,7 @@ def evaluate(args: argparse.Namespace) -> None:
             assert isinstance(module, Recording)
             data = build_data(trial, splits, workers)
             writer = PredictionWriter(trial.folder / "predictions")
-            trainer = build_trainer(trial, devices=args.devices, callbacks=[writer])
+            trainer = _trainer(trial, args, writer)
             trainer.validate(module, data, verbose=False)
             trainer.predict(module, data, return_predictions=False)
             trainer.strategy.barrier()
@@ -132,18 +141,52 @@ def evaluate(args: argparse.Namespace) -> None:
                 (trial.folder / "matrix.json").write_text(json.dumps(matrix))
 
 
-def main() -> None:
+def all_of(args: argparse.Namespace) -> None:
+    """Without weights train some first; from weights train with frozen batch norms, and where
+    SyncBatchNorm runs with live ones; then evaluate. Each in a folder of its own."""
+
+    def part(name: str, **changes: object) -> argparse.Namespace:
+        (args.out / name).mkdir(parents=True, exist_ok=True)
+        return argparse.Namespace(**{**vars(args), "out": args.out / name, **changes})
+
+    if not args.weights:
+        train(part("warm", steps=50))
+        args.weights = args.out / "warm/weights.pt"
+    train(part("frozen"))
+    if torch.cuda.is_available():
+        train(part("live", live=True))
+    evaluate(part("evaluated", sizes=(1, 3), workers=(0,)))
+
+
+def _trainer(trial: Trial, args: argparse.Namespace, callback: Callback) -> L.Trainer:
+    trainer = build_trainer(trial, devices=args.devices, num_nodes=args.nodes, callbacks=[callback])
+    if args.nodes > 1:  # they share a GPU, which NCCL refuses
+        assert isinstance(trainer.strategy, DDPStrategy)
+        trainer.strategy._process_group_backend = "gloo"
+    return trainer
+
+
+def main(argv: list[str]) -> None:
+    """Several pieces of work with `--` between, as ranks take six seconds each to start."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("what", choices=("train", "evaluate"))
+    parser.add_argument("what", choices=("train", "evaluate", "all"))
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--devices", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--weights", type=Path)
-    args = parser.parse_args()
-    args.out.mkdir(parents=True, exist_ok=True)
-    (train if args.what == "train" else evaluate)(args)
+    parser.add_argument("--nodes", type=int, default=1)
+    parser.add_argument("--batch", type=int, default=smoke().batch)
+    parser.add_argument("--live", action="store_true", help="batch norms are not frozen")
+    parser.set_defaults(sizes=range(1, 6), workers=(0, 2))
+    for between, words in groupby(argv, lambda word: word == "--"):
+        if not between:
+            args = parser.parse_args([*words])
+            args.out.mkdir(parents=True, exist_ok=True)
+            {"train": train, "evaluate": evaluate, "all": all_of}[args.what](args)
 
 
 if __name__ == "__main__":
-    main()
+    die_with_parent()
+    os.environ[PARENT] = str(os.getpid())
+    main(sys.argv[1:])

@@ -17,7 +17,8 @@ from datamodules.datasets.camvid import CAMVID
 from datamodules.datasets.streets import Streets
 from datamodules.image_files import ImageFileDataset, Sample
 from datamodules.labels import DataError, UInt8
-from datamodules.loading.datamodule import SegmentationData, TrainData
+from datamodules.loading.datamodule import SegmentationData
+from datamodules.loading.samples import TrainData
 from datamodules.loading.transforms import Augmentation
 from experiments.training.failures import failure_of
 
@@ -26,7 +27,7 @@ HOW = Augmentation((33, 40), (1.0, 1.0), False, "none")
 
 def _module(data: Dataset, workers: int, **changes: Any) -> SegmentationData:
     train = TrainData(data, seed=0, augmentation=HOW)
-    settings = {"batch": 2, "steps": 3, "workers": workers, "on_device": False, **changes}
+    settings = {"batch": 2, "steps": 3, "workers": workers, "crop_on": "workers", **changes}
     module = SegmentationData(train, data, data, **settings)
     module.trainer = SimpleNamespace(  # type: ignore[assignment]
         global_rank=0, world_size=1, num_nodes=1, global_step=0
@@ -189,7 +190,7 @@ def test_what_counts_is_what_all_readers_hold(monkeypatch: pytest.MonkeyPatch) -
 
 def test_crops_on_the_device_come_from_the_same_stream() -> None:
     streets = Streets("train", train=4, height=60, width=80)
-    plain, there = _module(streets, 0), _module(streets, 0, on_device=True)
+    plain, there = _module(streets, 0), _module(streets, 0, crop_on="device")
     for batch, keys in zip(plain.train_dataloader(), there.train_dataloader(), strict=True):
         crops = there.on_after_batch_transfer(there.on_before_batch_transfer(keys, 0), 0)
         assert torch.equal(crops["mask"], batch["mask"])

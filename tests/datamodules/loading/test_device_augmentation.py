@@ -3,11 +3,19 @@
 import numpy as np
 import pytest
 import torch
+from lightning.fabric.utilities import move_data_to_device
 
 from datamodules.datasets.streets import Streets
+from datamodules.imagenet_statistics import MEAN_COLOUR
 from datamodules.labels import DataError, UInt8
-from datamodules.loading.datamodule import TrainData
-from datamodules.loading.device_augmentation import DeviceCrops, crop, jitter
+from datamodules.loading.device_augmentation import (
+    CropPlan,
+    DeviceCrops,
+    crop,
+    crop_plan,
+    jitter,
+)
+from datamodules.loading.samples import TrainData
 from datamodules.loading.sampling import sample_seed
 from datamodules.loading.transforms import Augmentation, photometric, sample_crop, warp_crop
 
@@ -27,14 +35,22 @@ def test_a_crop_is_that_of_the_processes(
     rng = np.random.default_rng(0)
     image = rng.integers(256, size=(*size, 3), dtype=np.uint8)
     mask = rng.integers(11, size=size, dtype=np.uint8)
-    picture = torch.from_numpy(image).permute(2, 0, 1).to(device)
-    for _ in range(30):
-        d = sample_crop(rng, size, shape, (0.5, 2.0), True)
-        expected, labels = warp_crop(image, mask, shape, d)
-        cut, shown = crop(picture, torch.from_numpy(mask).to(device), shape, d)
+    pictures = torch.from_numpy(np.stack([image[::-1].copy(), image])).permute(0, 3, 1, 2)
+    masks = torch.from_numpy(np.stack([mask[::-1].copy(), mask]))
+    mean = torch.tensor(MEAN_COLOUR).float()[:, None, None]
+    geometries = [sample_crop(rng, size, shape, (0.5, 2.0), True) for _ in range(30)]
+    plan = on_device(crop_plan([1] * 30, size, shape, geometries), device)
+    cuts, shown = crop(pictures.to(device), masks.to(device), mean.to(device), plan)
+    for geometry, cut, labels in zip(geometries, cuts, shown, strict=True):
+        expected, truth = warp_crop(image, mask, shape, geometry)
         off = np.abs(cut.permute(1, 2, 0).cpu().numpy().astype(int) - expected)
         assert off.max() <= 1
-        assert np.array_equal(shown.cpu().numpy(), labels)
+        assert np.array_equal(labels.cpu().numpy(), truth)
+
+
+def on_device(plan: CropPlan, device: str) -> CropPlan:
+    moved: CropPlan = move_data_to_device(plan, torch.device(device))
+    return moved
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -42,8 +58,8 @@ def test_a_batch_shows_what_the_stream_says(device: str) -> None:
     streets = Streets("train", train=6, height=60, width=80)
     how = Augmentation((40, 48), (0.5, 2.0), True, "none")
     keys = [(0, 4), (0, 1), (1, 4), (7, 0)]
-    columns = tuple(torch.tensor(part, device=device) for part in zip(*keys, strict=True))
-    batch = DeviceCrops(streets, SEED, how)((columns[0], columns[1]))
+    crops = DeviceCrops(streets, SEED, how)
+    batch = crops(on_device(crops.plan(keys), device))
     stream = TrainData(streets, seed=SEED, augmentation=how)
     assert batch["image"].dtype == batch["mask"].dtype == torch.uint8
     assert batch["index"].tolist() == [4, 1, 4, 0]
@@ -70,7 +86,7 @@ def test_images_of_several_sizes_are_refused() -> None:
         Growing("train", train=3, height=60, width=80), 0, Augmentation((40, 48), (1, 1), False, "")
     )
     with pytest.raises(DataError, match="80x51 and the first image 80x50.*crop_on=workers"):
-        crops((torch.tensor([0]), torch.tensor([0])))
+        crops(crops.plan([(0, 0)]))
 
 
 def test_colours_change_by_the_distribution_of_the_processes() -> None:

@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader
 
 from datamodules.datasets.streets import Streets
 from datamodules.labels import IGNORE, UInt8
-from datamodules.loading.datamodule import EvalData, TrainData
+from datamodules.loading.samples import EvalData, TrainData
 from datamodules.loading.sampling import TrainSampler, permutation, sample_seed, shard
 from datamodules.loading.transforms import Augmentation
 

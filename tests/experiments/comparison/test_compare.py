@@ -24,6 +24,7 @@ from experiments.trials.results import finished, read_prior, read_results
 from experiments.trials.trial import State, Trial, slug
 from tests.commands import ROOT, exit_status, free_port, run, start
 from tests.datamodules.pictures import colour_miou, pictures
+from tests.experiments import here
 from tests.experiments.ended_trials import finish
 from tests.models.networks import LEARNERS
 
@@ -219,7 +220,7 @@ def test_batches_that_cannot_be_are_refused_before_training(tmp_path: Path) -> N
         ("unet:width=4", "--set", "micro_batch=3"): "which micro_batch=3 does not divide",
         ("deeplabv3p:trunk=mobilenetv2_100", "--set", "micro_batch=1"): "at least 2 images a pass",
     }.items():
-        status, text = run("experiments.run", *base, *args)
+        status, text = here.trial(*base, *args)
         assert status == 1
         assert says in text
         assert not list(tmp_path.rglob("*.ckpt"))
@@ -263,8 +264,8 @@ def test_two_nodes_give_what_two_devices_give(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_dry_run_prints_the_plan_and_does_nothing(tmp_path: Path) -> None:
     out = tmp_path / "runs"
-    status, text = run("experiments.compare", *SMOKE, "--models", "unet:width=4", "--dry-run",
-                       "--seeds", "0,1", "--out", out)  # fmt: skip
+    command = (*SMOKE, "--models", "unet:width=4", "--dry-run", "--seeds", "0,1", "--out", out)
+    status, text = here.compare(*command)
     assert status == 0, text
     assert "unet:width=4 seed 1" in text
     assert "h of training left" in text
@@ -357,8 +358,8 @@ def test_long_settings_have_a_folder_and_another_name_never_shares_it(
 
 @pytest.mark.slow
 def test_a_network_of_every_file_trains_and_is_scored(tmp_path: Path) -> None:
-    command = ("--models", ",".join(LEARNERS), "--set", "steps=5", "--jobs", "2", "--out", tmp_path)
-    status, text = run("experiments.compare", *SMOKE, *command)
+    command = ("--models", ",".join(LEARNERS), "--set", "steps=5", "--out", tmp_path)
+    status, text = here.compare(*SMOKE, *command)
     assert status == 0, text
     results = read_results(tmp_path)
     assert {result.model for result in results} == set(LEARNERS)

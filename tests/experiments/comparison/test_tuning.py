@@ -39,7 +39,7 @@ from experiments.trials.results import (
     write_record,
 )
 from experiments.trials.trial import Rerun, State, Trial
-from tests.commands import run
+from tests.experiments import here
 from tests.experiments.ended_trials import DATA, fail, finish, finished
 from tests.trees import camvid
 
@@ -350,9 +350,9 @@ def test_nothing_of_validation_and_test_is_read(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_tuning_from_start_to_end(tmp_path: Path) -> None:
     """Tuned and untuned rows side by side; a second call repeats nothing."""
-    command = ("--recipe", "smoke", "--set", "steps=4", "--wandb", "off", "--tune", 3, "--jobs", 2,
+    command = ("--recipe", "smoke", "--set", "steps=4", "--wandb", "off", "--tune", 3,
                "--models", "unet:width=4,resunet:width=4", "--out", tmp_path)  # fmt: skip
-    status, text = run("experiments.compare", *command, "--dry-run")
+    status, text = here.compare(*command, "--dry-run")
     assert status == 0, text
     assert not any(tmp_path.iterdir())
     planned = text[text.index("Tuning: mIoU on train~held") :]
@@ -360,7 +360,7 @@ def test_tuning_from_start_to_end(tmp_path: Path) -> None:
     hours = text.split("about ")[1].split(" h of training")[0]
     assert float(hours) > 0
 
-    status, text = run("experiments.compare", *command)
+    status, text = here.compare(*command)
     assert status == 0, text
     tables = text[text.index("Tuning: mIoU on train~held") :]
     candidates, _ = tables.split("the first of equals", 1)
@@ -383,7 +383,7 @@ def test_tuning_from_start_to_end(tmp_path: Path) -> None:
     written = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("result.json")}
     assert len(written) == 10
 
-    status, text = run("experiments.compare", *command)
+    status, text = here.compare(*command)
     assert status == 0, text
     assert "6 of 6 trials are done already and kept" in text
     assert "4 of 4 trials are done already and kept" in text

@@ -14,6 +14,7 @@ from experiments.comparison.verifier import compare_losses, kept_losses
 from experiments.trials.results import read_results
 from experiments.trials.verification import Outcome, stale_results, verified
 from tests.commands import ROOT, SETTINGS, exit_status, run
+from tests.experiments import here
 from tests.experiments.made import arrays, failed, trial
 
 MODEL = "unet:width=4"
@@ -109,12 +110,12 @@ def test_a_comparison_is_verified_until_a_line_changes_its_numbers(tmp_path: Pat
     assert not verified(read_results(tmp_path / "runs"))
 
 
-@pytest.mark.slow  # four trainings of a dozen steps
-def test_other_hardware_may_move_what_rounding_moves(tmp_path: Path) -> None:
-    status, text = run(
-        "experiments.compare", "--recipe", "smoke", "--models", MODEL, "--wandb", "off",
-        "--out", tmp_path,
-    )  # fmt: skip
+@pytest.mark.slow  # six trainings of a dozen steps
+def test_other_hardware_may_move_what_rounding_moves(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    smoke = ("--recipe", "smoke", "--models", MODEL, "--wandb", "off")
+    status, text = here.compare(*smoke, "--out", tmp_path)
     assert status == 0, text
     (path,) = tmp_path.rglob("result.json")
     record = json.loads(path.read_text())
@@ -128,5 +129,6 @@ def test_other_hardware_may_move_what_rounding_moves(tmp_path: Path) -> None:
         record["curve"]["first_losses"] = [factor * loss for loss in losses]
         record["curve"]["train"] = []
         path.write_text(json.dumps(record))
-        _, text = run("experiments.verify", tmp_path)
-        assert f"{MODEL} seed 0: {says}" in text
+        with here.verifying():
+            verify.main([str(tmp_path)])
+        assert f"{MODEL} seed 0: {says}" in capsys.readouterr().out

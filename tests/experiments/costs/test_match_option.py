@@ -10,6 +10,7 @@ from experiments import compare, cost
 from experiments.trials.results import read_results
 from models.registry import MODELS
 from tests.commands import exit_status, run
+from tests.experiments import here
 
 
 def _says(capsys: pytest.CaptureFixture[str], command: Any, *args: object) -> str:
@@ -111,7 +112,7 @@ def test_a_comparison_at_matched_widths(tmp_path: Path, capsys: pytest.CaptureFi
     assert "Matched to 0.02 GMACs: 48x64" in text
     assert "unet:width=6 seed 0" in text
     assert not out.exists()
-    status, text = run("experiments.compare", *command, "--jobs", 2)
+    status, text = here.compare(*command)
     assert status == 0, text
     models = [result.model for result in read_results(out)]
     assert models == ["resunet:width=10", "unet:width=6"]

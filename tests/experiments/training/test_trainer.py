@@ -60,6 +60,16 @@ def test_the_error_before_lightning_cleared_away_is_the_one() -> None:
         _fail_after(OSError(24, "Too many open files"), late)
 
 
+def test_what_a_gpu_cannot_do_in_one_order_is_named() -> None:
+    text = (
+        "adaptive_avg_pool2d_backward_cuda does not have a deterministic implementation, but you "
+        "set 'torch.use_deterministic_algorithms(True)'."
+    )
+    said = r"in adaptive_avg_pool2d_backward_cuda, .*--set deterministic=false"
+    with pytest.raises(ValueError, match=said), explained_errors(DATA):
+        raise RuntimeError(text)
+
+
 def test_a_network_that_uses_other_parts_each_step_is_told_so() -> None:
     text = "Expected to have finished reduction in the prior iteration before starting a new one"
     with (
