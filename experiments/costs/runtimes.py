@@ -5,10 +5,9 @@ converter is left out, and with it a second export to hold against torch.
 """
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -111,34 +110,17 @@ def _compiled(network: nn.Module, device: torch.device) -> Forward:
 
 def _onnx(network: nn.Module, example: Tensor) -> bytes:
     """The network for images of the example's shape, in fp32."""
-    with _tf32_as_torch_starts():
-        program = torch.onnx.export(
-            network,
-            (example,),
-            dynamo=True,
-            verbose=False,
-            input_names=["image"],
-            output_names=["logits"],
-        )
+    program = torch.onnx.export(
+        network,
+        (example,),
+        dynamo=True,
+        verbose=False,
+        input_names=["image"],
+        output_names=["logits"],
+    )
     assert program is not None  # as dynamo=True gives one
     exported: bytes = program.model_proto.SerializeToString()
     return exported
-
-
-@contextmanager
-def _tf32_as_torch_starts() -> Iterator[None]:
-    """torch's export asks cuDNN's older switch of TF32, which refuses to answer once
-    `gpu_arithmetic` has used the newer ones. On a processor none of them counts."""
-    cudnn: Any = torch.backends.cudnn
-    switches = (cudnn.conv, cudnn.rnn)
-    before = [switch.fp32_precision for switch in switches]
-    for switch in switches:
-        switch.fp32_precision = "tf32"
-    try:
-        yield
-    finally:
-        for switch, value in zip(switches, before, strict=True):
-            switch.fp32_precision = value
 
 
 def _openvino(exported: bytes, precision: str) -> tuple[Forward, str]:
