@@ -21,5 +21,5 @@ class Normalisation(nn.Module):
         self.register_buffer("std", 255 * torch.tensor(STD), persistent=False)
 
     def forward(self, image: Tensor) -> Tensor:
-        copy = image.to(torch.float32, copy=True)
+        copy = image.to(self.mean.dtype, copy=True)  # float64 where a test trains in that
         return copy.sub_(self.mean).div_(self.std).permute(0, 3, 1, 2)

@@ -112,7 +112,7 @@ class Segmentation(L.LightningModule):
             asked = ((n, p) for n, p in self.model.named_parameters() if p.requires_grad)
             say_unused([name for name, parameter in asked if parameter.grad is None])
         optimizer.step()
-        self.last_loss = loss.float()
+        self.last_loss = loss
         if logged:  # a number that is given to a GPU waits for all it has been given before
             self.log("step", float(step + 1))  # what loggers take as the abscissa
             self.log("train/loss", loss)
