@@ -127,10 +127,11 @@ def _measure(
 ) -> int:
     common = (args.classes, size, args.precision, args.batch)
     compared = args.runtime != (EAGER,)
+    trains = EAGER if EAGER in args.runtime else args.runtime[0]  # once a network
     requests = [
-        MeasurementRequest(model, *common, train=not place, runtime=runtime, compared=compared)
+        MeasurementRequest(model, *common, runtime == trains, runtime, compared)
         for model in models
-        for place, runtime in enumerate(args.runtime)  # a training step is timed once
+        for runtime in args.runtime
     ]
     answers = measure_all(requests, args.threads, args.out / "measured.json")
     console.print(measured_table(answers))

@@ -4,10 +4,12 @@ import torch
 
 
 def allow_tf32(allow: bool) -> None:
-    """Whether products of fp32 numbers, which torch rounds to TF32 in convolutions, are TF32."""
-    kind = "tf32" if allow else "ieee"
-    torch.backends.cuda.matmul.fp32_precision = kind
-    torch.backends.cudnn.conv.fp32_precision = kind  # type: ignore[attr-defined]
+    """Whether products of fp32 numbers, which torch rounds to TF32 in convolutions, are TF32.
+
+    By the older names of these switches: torch's exporter and compiler read them, and are refused
+    where they were set by the newer ones.
+    """
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = allow
 
 
 def search_algorithms(search: bool) -> None:

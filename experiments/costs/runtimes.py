@@ -26,7 +26,7 @@ class Runner:
     Attributes:
         forward: images (N, 3, H, W), float32, normalised and of the example's shape, to logits
             (N, K, H, W), which hold until the next call.
-        ran_in: "fp32" or "bf16": what convolutions really compute in.
+        ran_in: "fp32", "tf32" or "bf16": what convolutions really compute in.
         start_up_s: seconds from the network to its first logits.
     """
 

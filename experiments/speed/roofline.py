@@ -19,6 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from experiments.costs.layer_trace import on_meta
 from experiments.speed.block_timing import seconds_a_step
 from experiments.speed.throughput import Roofline
+from lightning_modules.gpu_arithmetic import allow_tf32
 from models import build_model
 
 BF16 = 2  # bytes
@@ -30,19 +31,14 @@ _PRODUCTS = (_ATEN.mm.default, _ATEN.addmm.default, _ATEN.bmm.default)
 
 @contextmanager
 def tf32(allowed: bool) -> Iterator[None]:
-    """TF32 in matrix products and convolutions of a GPU, or not; as before at the end.
-
-    By the newer names of these switches: whoever reads the older ones after these is refused.
-    """
-    switches = torch.backends.cuda.matmul, torch.backends.cudnn.conv  # type: ignore[attr-defined]
-    before = [switch.fp32_precision for switch in switches]
-    for switch in switches:
-        switch.fp32_precision = "tf32" if allowed else "ieee"
+    """TF32 in matrix products and convolutions of a GPU, or not; as before at the end."""
+    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = matmul.allow_tf32, cudnn.allow_tf32
+    allow_tf32(allowed)
     try:
         yield
     finally:
-        for switch, value in zip(switches, before, strict=True):
-            switch.fp32_precision = value
+        matmul.allow_tf32, cudnn.allow_tf32 = before
 
 
 def measure_roofline(device: torch.device, seconds: float = 1.0) -> Roofline:

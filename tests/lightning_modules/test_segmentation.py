@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.optim import SGD
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from lightning_modules.gpu_arithmetic import allow_tf32, search_algorithms
+from lightning_modules.gpu_arithmetic import search_algorithms
 from lightning_modules.segmentation import NonFiniteLossError, Segmentation
 
 IGNORE = 255
@@ -168,18 +168,18 @@ def test_a_gpu_is_waited_for_once_in_many_steps(weights: tuple[float, ...] | Non
 
 
 def test_what_a_gpu_may_round_is_said() -> None:
-    kept = torch.backends.cuda.matmul.fp32_precision, torch.backends.cudnn.benchmark
+    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    kept = matmul.allow_tf32, cudnn.allow_tf32, cudnn.benchmark
     try:
-        for tf32, kind in ((True, "tf32"), (False, "ieee")):
+        for tf32 in (True, False):
             module_of(tf32=tf32).setup("predict")
-            assert torch.backends.cuda.matmul.fp32_precision == kind
-            assert torch.backends.cudnn.conv.fp32_precision == kind  # type: ignore[attr-defined]
+            assert matmul.allow_tf32 == cudnn.allow_tf32 == tf32
+            assert matmul.fp32_precision == ("tf32" if tf32 else "ieee")
         search_algorithms(True)
-        assert torch.backends.cudnn.benchmark
+        assert cudnn.benchmark
         torch.use_deterministic_algorithms(True)
         search_algorithms(True)
-        assert not torch.backends.cudnn.benchmark
+        assert not cudnn.benchmark
     finally:
         torch.use_deterministic_algorithms(False)
-        allow_tf32(kept[0] == "tf32")
-        torch.backends.cudnn.benchmark = kept[1]
+        matmul.allow_tf32, cudnn.allow_tf32, cudnn.benchmark = kept

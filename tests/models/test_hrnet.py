@@ -303,7 +303,7 @@ def test_every_stream_hears_every_other() -> None:
 
 
 def test_streams_keep_their_resolution_and_double_their_channels() -> None:
-    network = SegmentationHRNet(TINY, CLASSES).eval()
+    network = SegmentationHRNet(TINY, CLASSES).train()  # which keeps the published order
     seen: dict[str, list[Shape]] = {}
 
     def note(name: str, output: list[Tensor]) -> None:
@@ -317,7 +317,7 @@ def test_streams_keep_their_resolution_and_double_their_channels() -> None:
         lambda module, inputs, out: heads.extend(tuple(x.shape[1:]) for x in (*inputs, out))
     )
     with torch.no_grad():
-        network(torch.zeros(1, 3, 64, 128))
+        network(torch.zeros(2, 3, 64, 128))
     every = [(4, 16, 32), (8, 8, 16), (16, 4, 8), (32, 2, 4)]
     assert seen == {"stage2": every[:2], "stage3": every[:3], "stage4": every}
     assert heads == [(60, 16, 32), (CLASSES, 16, 32)]  # 15 C channels, at 1/4
@@ -350,7 +350,7 @@ def test_the_last_step_is_bilinear_to_the_size_of_the_image() -> None:
         network = SegmentationHRNet(TINY, CLASSES, align_corners).eval()
         _shake(network)
         small: list[Tensor] = []
-        network.last_layer.register_forward_hook(
+        network.last_layer[-1].register_forward_hook(
             lambda module, inputs, out, small=small: small.append(out)
         )
         with torch.no_grad():
@@ -376,3 +376,31 @@ def test_initialisation_from_scratch() -> None:
             assert (module.weight == 1).all() and (module.bias == 0).all()
     assert isinstance(classifier, nn.Conv2d)
     assert classifier.weight.std().item() == pytest.approx(0.001, rel=0.3)
+
+
+@pytest.mark.parametrize("outputs", [1, 4])
+@pytest.mark.parametrize("align_corners", [False, True])
+def test_evaluation_computes_the_head_before_it_upsamples(
+    align_corners: bool, outputs: int
+) -> None:
+    """The same as upsampling, concatenating, then all of the head; in a fraction of the work."""
+    torch.manual_seed(0)
+    model = SegmentationHRNet(TINY, CLASSES, align_corners, outputs).eval()
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            for values in (module.running_mean, module.running_var, module.weight, module.bias):
+                assert values is not None
+                nn.init.uniform_(values, 0.5, 1.5)
+    assert isinstance(model.last_layer[0], nn.Conv2d)
+    nn.init.normal_(model.last_layer[0].bias)  # type: ignore[arg-type]
+    image = torch.randn(2, 3, 67, 93)
+    seen: list[torch.Size] = []
+    model.last_layer[0].register_forward_hook(lambda _, inputs, __: seen.append(inputs[0].shape))
+    with torch.no_grad():
+        early = model(image)
+        assert not seen
+        published = model.resize(model.last_layer(model.forward_features(image)), (67, 93))  # type: ignore[arg-type]
+        assert seen == [(2, model.out_channels, 17, 24)]
+    torch.testing.assert_close(early, published, rtol=0, atol=1e-5 * published.abs().max().item())
+    model.train()(image)
+    assert len(seen) == 2  # training keeps the published order

@@ -78,9 +78,9 @@ def test_speeds_are_plausible(device: str) -> None:
 
 
 def test_tf32_is_as_before_in_the_end() -> None:
-    products, convolutions = torch.backends.cuda.matmul, torch.backends.cudnn.conv  # type: ignore[attr-defined]
-    before = products.fp32_precision, convolutions.fp32_precision
-    for allowed, kind in ((True, "tf32"), (False, "ieee")):
+    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = matmul.allow_tf32, cudnn.allow_tf32
+    for allowed in (True, False):
         with tf32(allowed):
-            assert products.fp32_precision == convolutions.fp32_precision == kind
-    assert (products.fp32_precision, convolutions.fp32_precision) == before
+            assert matmul.allow_tf32 == cudnn.allow_tf32 == allowed
+    assert (matmul.allow_tf32, cudnn.allow_tf32) == before
