@@ -8,6 +8,7 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -134,25 +135,27 @@ def measure_speed(runtimes: Sequence[str], threads: int) -> Iterator[SpeedRatio 
     Raises:
         ValueError: it ended before, with its reason.
     """
-    process = subprocess.Popen(
-        [sys.executable, "-m", "experiments.training.speed_benchmark", *runtimes],
-        env={"OMP_NUM_THREADS": str(threads), **ALLOCATOR, **SPIN_BRIEFLY, **os.environ},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
     ratios: list[SpeedRatio] = []
-    with process:
-        assert process.stdout is not None
-        for line in process.stdout:
-            found = as_object(parse_json(line, _SAID, _AGAIN), _SAID, _AGAIN)
-            if "hardware" in found:
-                yield Benchmark(tuple(ratios), **found)  # type: ignore[arg-type]
-                return
-            ratios.append(_ratio(found))
-            yield ratios[-1]
-    raise ValueError(
-        f"the benchmark ended with status {process.returncode}: see above, and {_AGAIN}"
-    )
+    with tempfile.TemporaryFile("w+") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "experiments.training.speed_benchmark", *runtimes],
+            env={"OMP_NUM_THREADS": str(threads), **ALLOCATOR, **SPIN_BRIEFLY, **os.environ},
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        )
+        with process:
+            assert process.stdout is not None
+            for line in process.stdout:
+                found = as_object(parse_json(line, _SAID, _AGAIN), _SAID, _AGAIN)
+                if "hardware" in found:
+                    yield Benchmark(tuple(ratios), **found)  # type: ignore[arg-type]
+                    return
+                ratios.append(_ratio(found))
+                yield ratios[-1]
+        log.seek(0)
+        said = log.read().strip().splitlines() or [f"status {process.returncode}"]
+    raise ValueError(f"the benchmark ended early ({said[-1]}): {_AGAIN}")
 
 
 _SAID, _AGAIN = "what the benchmark said", "run it again"

@@ -21,7 +21,7 @@ from experiments.trials.result_types import TrialIdentity
 from models.weight_files import damaged_record
 
 _TRIAL = "trial"
-_PAUSE = 100  # times as long as a save took, until the next
+_PAUSE = 200  # times as long as a save took, until the next
 
 
 class WholeFiles(TorchCheckpointIO):
@@ -41,8 +41,8 @@ class WholeFiles(TorchCheckpointIO):
 class Checkpoints(Callback):
     """Keeps the last two states of training, each written whole or not at all.
 
-    Saving may take a hundredth of the time: small networks are saved every few seconds,
-    HRNetV2-W48 with its half gigabyte every two or three minutes. Where a validation follows a
+    Saving may take a two-hundredth of the time: small networks are saved every few seconds,
+    HRNetV2-W48 with its half gigabyte every five minutes. Where a validation follows a
     step, its state is saved after the validation, so that a resumed curve has every point.
 
     Args:

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import redirect_stdout
 from dataclasses import asdict
 
 import torch
@@ -45,8 +46,10 @@ def speed_ratios(runtimes: Sequence[str], blocks: int = 7) -> Iterator[SpeedRati
 
 def main(runtimes: Sequence[str]) -> int:
     """Each ratio as a line of JSON, then what they were measured on."""
-    for ratio in speed_ratios(runtimes):
-        print(json.dumps(asdict(ratio)), flush=True)
+    answers = sys.stdout
+    with redirect_stdout(sys.stderr):  # what a trial says besides
+        for ratio in speed_ratios(runtimes):
+            print(json.dumps(asdict(ratio)), file=answers, flush=True)
     where = {
         "hardware": hardware(this_device()),
         "threads": torch.get_num_threads(),

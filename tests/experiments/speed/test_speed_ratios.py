@@ -93,7 +93,7 @@ def test_a_process_that_ends_early_is_said(
 ) -> None:
     fake(tmp_path, monkeypatch, f"print({json.dumps(LINE)!r}); raise SystemExit(7)")
     assert cost.main(["--bench", "--out", str(tmp_path / "out")]) == 2
-    assert "ended with status 7" in capsys.readouterr().err
+    assert "ended early (status 7): run it again" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
     found = measure_speed([], 1)
     assert isinstance(next(found), SpeedRatio)
