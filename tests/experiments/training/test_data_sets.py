@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from datamodules import open_data
@@ -32,7 +33,11 @@ CASES = {
     "camvid, 32 colours": Case("camvid", camvid.build_original, "test", 11),
     "cityscapes": Case("cityscapes", cityscapes.build, "val", 19),
     "cityscapes, train ids": Case(
-        "cityscapes", partial(cityscapes.build, kinds=["labelTrainIds"]), "val", 19
+        "cityscapes",
+        partial(cityscapes.build, kinds=["labelTrainIds"]),
+        "val",
+        19,
+        ["--set", "crop_on=auto"],
     ),
     "coco": Case("coco", coco.build, "val", 11),
     "folder": Case("folder", folder.build, "test", 3),
@@ -67,6 +72,8 @@ def test_it_trains_and_is_scored(name: str, tmp_path: Path) -> None:
     assert isinstance(result, FinishedTrial)
     assert result.data.split == case.split
     assert len(result.data.classes) == case.classes
+    by_itself = "device" if torch.cuda.is_available() else "workers"
+    assert result.environment.crop_on == (by_itself if "crop_on=auto" in case.changes else None)
     data = open_data(case.data, case.split, base / "root")
     assert result.data.num_images == len(data.ids) >= 1
     assert result.data.fingerprints[case.split] == data.fingerprint()
