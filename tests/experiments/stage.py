@@ -129,7 +129,7 @@ def replaced(root: Path, trained: list[str]) -> Iterator[None]:
 
 
 def _ends(trained: list[str]) -> Callable[..., None]:
-    def run_processes(processes: Sequence[TrialProcess], **_: object) -> None:
+    def run_processes(processes: Sequence[TrialProcess], *_: object) -> None:
         for process in processes:
             trained.append(process.trial.model)
             _end(process.trial, process.identity)
