@@ -29,7 +29,7 @@ def speed_ratios(runtimes: Sequence[str], blocks: int = 7) -> Iterator[SpeedRati
 
     Args:
         runtimes: of `costs.measurement.RUNTIMES`, that are installed.
-        blocks: of calls of each way; of the trial twice as many.
+        blocks: of calls of each way; in training twice as many.
 
     Raises:
         ValueError: a runtime that cannot run the network.
@@ -39,7 +39,7 @@ def speed_ratios(runtimes: Sequence[str], blocks: int = 7) -> Iterator[SpeedRati
     ours = requested(TrialRequest(model=_TRIAL, recipe=recipe))
     yield trial_against_bare_loop(ours, blocks=2 * blocks, block=4)
     shape = (_NETWORK, _CLASSES, (360, 480), precision)
-    yield training_against_plain(*shape, batch=2, blocks=blocks)
+    yield training_against_plain(*shape, batch=2, blocks=2 * blocks)
     for runtime in runtimes:
         yield inference_against_plain(*shape, runtime, blocks=blocks)
 
