@@ -187,9 +187,9 @@ def test_outcomes_of_tests_are_kept_one_by_one(
     kept, said = Kept(), list[str]()
     monkeypatch.setattr(gpu_tests, "_PATIENCE", 2)
     monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)  # of this test, not of those
-    assert not run_gpu_tests(22, kept, said.append, tmp_path)
+    assert not run_gpu_tests(42, kept, said.append, tmp_path)
     ((content, cut),) = kept.writes
-    assert cut == "its time of 20 s was over, after 3 of 4 tests"
+    assert cut == "its time of 40 s was over, after 3 of 4 tests"
     assert content["counts"] == {"passed": 1, "failed": 1, "skipped": 1}
     outcomes = {test["test"].split("::")[1]: test for test in content["tests"]}
     assert "sums" in outcomes["test_bad"]["said"] and outcomes["test_bad"]["outcome"] == "failed"

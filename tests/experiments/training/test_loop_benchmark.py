@@ -1,12 +1,13 @@
 """The benchmark of a trial's loop, small: what is timed, and that it is timed in pairs."""
 
-import time
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import lightning as L
 import pytest
 import torch
 
+from experiments.training import loop_benchmark
 from experiments.training.loop_benchmark import Alternate, trial_against_bare_loop
 from experiments.training.requested_trial import requested
 from experiments.training.trial_request import TrialRequest
@@ -19,23 +20,25 @@ class Trainer:
     global_step, should_stop, callbacks = 0, False, ()
 
 
-def test_blocks_alternate_and_warm_up_is_left_out() -> None:
-    """Steps of 20 ms among which another way of 5 ms is called."""
-    calls: list[int] = []
+def test_blocks_alternate_and_warm_up_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Steps of 20 ms among which another way of 5 ms is called, by a clock of the test's."""
+    calls, clock = list[int](), [0.0]
+    watch = SimpleNamespace(perf_counter=lambda: clock[0], monotonic=lambda: clock[0])
+    monkeypatch.setattr(loop_benchmark, "time", watch)
 
     def other() -> None:
         calls.append(trainer.global_step)
-        time.sleep(0.005)
+        clock[0] += 0.005
 
     trainer, timed = Trainer(), Alternate(other, warm_up=3, blocks=2, block=2)
     for step in range(1, 8):
-        time.sleep(0.02)
+        clock[0] += 0.02
         trainer.global_step = step
         timed.on_train_batch_end(trainer)  # type: ignore[arg-type]
         assert trainer.should_stop == (step == 7)
     assert calls == [3, 3, 3, 5, 5, 7, 7]  # three to warm up, then as many as there were steps
-    assert timed.ours == pytest.approx([20, 20], rel=0.5)
-    assert timed.other == pytest.approx([5, 5], rel=0.9)
+    assert timed.ours == pytest.approx([20, 20])
+    assert timed.other == pytest.approx([5, 5])
 
 
 def test_a_trial_is_timed_and_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
