@@ -1,4 +1,4 @@
-"""What GPUs have shown, on the page of costs."""
+"""What GPUs have shown, on the page of speed."""
 
 from pathlib import Path
 

@@ -286,7 +286,7 @@ def test_without_a_gpu_there_is_a_sentence_and_nothing_else(
 ) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     monkeypatch.chdir(gpu_tests.ROOT)
-    readme = gpu.HERE / "costs/README.md"
+    readme = gpu.README
     before = readme.read_bytes()
     assert gpu.main(["--out", str(tmp_path / "new")]) == 2
     out, err = capsys.readouterr()
