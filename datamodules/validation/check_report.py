@@ -113,7 +113,7 @@ def judge(
     findings += _unseen_classes(_classes(data), summaries)
     images = [(image.sample, image.check) for split in splits for image in split.images]
     findings += trait_findings(images, next(iter(data.values())).labels)
-    joined = {(part, name) for name in data if JOIN_SIGN in name for part in name.split(JOIN_SIGN)}
+    joined = {(s, n) for n in data if JOIN_SIGN in n for s in n.split(JOIN_SIGN)}
     findings += leakage(splits, joined | (info.nested if info else frozenset()))
     # One label file may serve many images, and one image several splits.
     once = dict.fromkeys(_below(root, finding) for finding in findings)

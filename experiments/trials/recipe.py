@@ -282,8 +282,8 @@ class Recipe:
 
     @property
     def train_parts(self) -> list[str]:
-        """The splits that the training split is made of, as of `train+val`."""
-        return self.train_split.split("+")
+        """The splits of which the training split has images, as of `train+val~rest`."""
+        return self.train_split.partition("~")[0].split("+")
 
     @property
     def protocol(self) -> EvaluationProtocol:
