@@ -4,6 +4,7 @@ import importlib
 import inspect
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -46,7 +47,7 @@ def _of_heads(network: nn.Module) -> set[str]:
 
 def test_every_class_with_heads_is_here() -> None:
     modules = {importlib.import_module(entry.split(":")[0]) for entry in MODELS.values()}
-    classes = {
+    classes: set[Any] = {
         one
         for module in modules
         for one in vars(module).values()
