@@ -38,3 +38,9 @@ LEARNERS = [
     "deeplabv1:width=16",
     "smp/fpn/resnet18",
 ]
+
+# One of every class with heads that only training uses.
+HEADED = [
+    "deeplabv3:trunk=resnet18:width=8",
+    "pspnet:trunk=resnet18d:width=8",
+]
