@@ -120,7 +120,8 @@ def lovasz(logits: Tensor, mask: Tensor) -> Tensor:
     """
     from segmentation_models_pytorch.losses import LovaszLoss
 
-    loss: Tensor = LovaszLoss("multiclass", ignore_index=IGNORE)(single(logits), mask.long())
+    # Its code multiplies by vectors of fp32.
+    loss: Tensor = LovaszLoss("multiclass", ignore_index=IGNORE)(logits.float(), mask.long())
     return loss
 
 

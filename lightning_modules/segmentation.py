@@ -195,9 +195,7 @@ class Segmentation(L.LightningModule):
     def on_validation_start(self) -> None:
         self._check_finite()
         search_algorithms(False)
-
-    def on_validation_epoch_start(self) -> None:
-        self._share_statistics()  # by now those of averaged weights are in their place
+        self._share_statistics()
 
     def on_validation_end(self) -> None:
         search_algorithms(True)

@@ -32,7 +32,7 @@ from experiments.trials.trial import Trial
 from lightning_modules.segmentation import Segmentation
 
 # Of Lightning, by ours; None where a plugin of ours has it.
-_PRECISIONS: dict[str, Literal["32-true", "bf16-mixed"] | None] = {
+PRECISIONS: dict[str, Literal["64-true", "32-true", "bf16-mixed"] | None] = {
     "32-true": "32-true",
     "tf32": "32-true",
     "bf16-mixed": "bf16-mixed",
@@ -129,7 +129,7 @@ def build_trainer(
             # By name Lightning would make bf16 of it on a CPU.
             *([MixedPrecision("16-mixed", device)] if recipe.precision == "16-mixed" else []),
         ],
-        precision=_PRECISIONS[recipe.precision],
+        precision=PRECISIONS[recipe.precision],
         deterministic=recipe.deterministic and gpu,
         max_steps=min(first_steps or recipe.steps, recipe.steps),
         limit_val_batches=None if first_steps is None else 0,
