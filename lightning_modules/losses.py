@@ -87,7 +87,7 @@ def focal_sum(logits: Tensor, mask: Tensor) -> Tensor:
     """Focal loss with gamma 2, a sum over valid pixels, in fp32 (Lin et al., arXiv 1708.02002).
 
     Of segmentation-models-pytorch: each class against the rest by a sigmoid, as in the paper (Eq.
-    5 with alpha left out), added up over classes.
+    5 with alpha left out), of which each pixel has the mean over classes, not their sum.
 
     Args:
         logits: (N, K, H, W).
