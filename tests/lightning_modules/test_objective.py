@@ -108,4 +108,4 @@ def test_ones_own_loss_that_is_no_number() -> None:
     with pytest.raises(
         ValueError, match=r"returned Tensor of shape \(4, 24, 30\): a tensor of one"
     ):
-        loss_of(losses, outputs_of(CLASSES, heads=False), torch.zeros(2, *SIDES, dtype=torch.uint8))
+        loss_of(losses, outputs_of(CLASSES, heads=False), mask)
