@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from models.weight_files import read_states
 
 SHARE = 0.95  # of the trunk's tensors; a file with fewer is another network's
-HEADS = ("last_layer.", "classifier.", "reduction_conv.", "fpn_convs.")
-_TRUNKS = {"trunk", "encoder", "stem", "down"}  # modules, or modules of a network's `model`
+HEADS = ("last_layer.", "classifier.", "final_layer.", "reduction_conv.", "fpn_convs.")
+_TRUNKS = {"trunk", "encoder", "backbone", "stem", "down"}  # modules, or of a network's `model`
 _LOSSES = {"loss", "criterion"}  # modules whose tensors are no network's
 _COUNTER = "num_batches_tracked"  # files of old versions lack it, and nothing here depends on it
 

@@ -20,6 +20,10 @@ SMALL = [
     "deconvnet:width=4",
     "dilatednet:width=4",
     "deeplabv1:width=4",
+    "ddrnet23_slim:width=4",
+    "pidnet_s:width=4",
+    "pidnet_l:width=4",
+    "litehrnet18:width=4",
 ]
 
 # One of every file that is wide enough to learn two images by heart.
@@ -36,6 +40,9 @@ LEARNERS = [
     "deconvnet:width=16",
     "dilatednet:width=16",
     "deeplabv1:width=16",
+    "ddrnet23_slim:width=16",
+    "pidnet_s:width=16",
+    "litehrnet18:width=16",
     "smp/fpn/resnet18",
 ]
 
@@ -43,4 +50,6 @@ LEARNERS = [
 HEADED = [
     "deeplabv3:trunk=resnet18:width=8",
     "pspnet:trunk=resnet18d:width=8",
+    "ddrnet23_slim:width=4",
+    "pidnet_s:width=4",
 ]

@@ -18,6 +18,7 @@ from tests.models.networks import HEADED
 CLASSES = 7
 BOUNDARY = {"pidnet"}  # files whose networks have a head for the edges too
 SIZES = [(33, 33), (65, 48)]
+DEEP = 200, 200  # pixels that leave 4x4 cells at 1/64, see DEEP_SIDE in test_models.py
 
 
 def _build(name: str, heads: bool = True) -> nn.Module:
@@ -97,7 +98,7 @@ def test_the_losses_of_all_heads_reach_every_parameter(name: str) -> None:
     loss = torch.stack(
         [
             head.square().mean()
-            for head in _method(network, "training_heads")(_images(2, 64, 64)).values()
+            for head in _method(network, "training_heads")(_images(2, *DEEP)).values()
         ]
     ).sum()
     names, parameters = zip(*network.named_parameters(), strict=True)
