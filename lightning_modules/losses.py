@@ -125,25 +125,23 @@ def lovasz(logits: Tensor, mask: Tensor) -> Tensor:
     return loss
 
 
-def balanced_boundary_sum(
-    logits: Tensor, boundary: Tensor, boundary_pixels: Tensor, pixels: Tensor
-) -> Tensor:
-    """Binary cross-entropy of boundaries, weighing both kinds alike, times `pixels` of the batch.
+def balanced_boundary_sum(logits: Tensor, mask: Tensor, boundary: Tensor, share: Tensor) -> Tensor:
+    """Binary cross-entropy of boundaries, both kinds weighing alike: a sum over valid pixels.
 
     A boundary pixel counts by the share of the others, and the other way round (PIDNet, arXiv
-    2206.02066, Eq. 5 with its code's weights; after Xie and Tu, arXiv 1504.06375, Eq. 2).
+    2206.02066, Eq. 5 with its code's weights; after Xie and Tu, arXiv 1504.06375, Eq. 2). Void,
+    which has no boundaries, is left out; in the official code it is background.
 
     Args:
         logits: (N, 1, H, W).
+        mask: (N, H, W), integer, 255 for ignore.
         boundary: (N, H, W) bool.
-        boundary_pixels, pixels: scalars, of the whole global batch.
+        share: of boundary pixels among the valid ones of the whole global batch; a scalar.
     """
-    share = boundary_pixels / pixels.clamp(min=1)
-    weight = torch.where(boundary, 1 - share, share).to(torch.float32)
-    values = F.binary_cross_entropy_with_logits(
-        single(logits)[:, 0], boundary.to(single(logits).dtype), reduction="none"
-    )
-    return (values * weight).sum()
+    logits = single(logits)[:, 0]
+    weight = torch.where(boundary, 1 - share, share) * (mask != IGNORE)
+    values = F.binary_cross_entropy_with_logits(logits, boundary.to(logits.dtype), reduction="none")
+    return (values * weight.to(logits.dtype)).sum()
 
 
 class Counts(NamedTuple):
@@ -153,13 +151,12 @@ class Counts(NamedTuple):
         weight: of the valid pixels (`denominator`).
         valid: pixels.
         images: that have a valid pixel.
-        pixels, boundary: all of them, and those on boundaries of the labels.
+        boundary: pixels on boundaries of the labels; without such a head, any number.
     """
 
     weight: Tensor
     valid: Tensor
     images: Tensor
-    pixels: Tensor
     boundary: Tensor
 
 

@@ -84,9 +84,8 @@ class Objective(nn.Module):
         pixels = valid.sum().double()
         weights = self.class_weights
         weight = pixels if weights is None else denominator(mask, weights)
-        counts = [weight, pixels, (valid > 0).sum().double(), torch.full_like(pixels, mask.numel())]
         boundary = boundary_target(mask).sum().double() if "boundary" in outputs else pixels
-        return torch.stack([*counts, boundary])
+        return torch.stack([weight, pixels, (valid > 0).sum().double(), boundary])
 
     def forward(self, outputs: Mapping[str, Tensor], mask: Tensor, counts: Tensor) -> list[Share]:
         """What a part of the batch adds to the loss; a batch without a valid pixel adds 0.
@@ -126,11 +125,10 @@ class Objective(nn.Module):
     def _boundary(self, boundary: Tensor, out: Tensor, mask: Tensor, counts: Counts) -> list[Share]:
         certain = boundary.detach()[:, 0].sigmoid() > _CERTAIN
         there = torch.where(certain, mask, IGNORE)
-        total = balanced_boundary_sum(
-            boundary, boundary_target(mask), counts.boundary, counts.pixels
-        )
+        share = counts.boundary / counts.valid.clamp(min=1)
+        total = balanced_boundary_sum(boundary, mask, boundary_target(mask), share)
         return [
-            Share(self.losses.boundary_weight, total, counts.pixels.clamp(min=1)),
+            Share(self.losses.boundary_weight, total, counts.valid.clamp(min=1)),
             Share(1.0, self._ohem(out, there), counts.images.clamp(min=1)),
         ]
 

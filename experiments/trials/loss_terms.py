@@ -3,6 +3,8 @@
 import math
 from typing import NamedTuple
 
+from experiments.trials.value_checks import meant
+
 PIXEL_LOSSES = ("ce", "ohem", "focal")
 """Sums over pixels or images with a count that the labels tell: exact over any parts of a batch."""
 BATCH_LOSSES = ("dice", "lovasz")
@@ -42,6 +44,27 @@ def parse_loss(text: str) -> tuple[LossTerm, ...]:
     if len({term.name for term in terms}) < len(terms):
         raise ValueError(text)
     return tuple(terms)
+
+
+def is_loss(value: object) -> bool:
+    """Whether `parse_loss` takes it."""
+    if not isinstance(value, str):
+        return False
+    try:
+        return bool(parse_loss(value))
+    except ValueError:
+        return False
+
+
+def loss_need(value: object) -> str:
+    """What a loss may be, with the nearest name to what is none."""
+    wrong = ""
+    try:
+        parse_loss(str(value))
+    except ValueError as error:
+        wrong = str(error)
+    known = f"{', '.join(LOSSES)}, file.py:function, or a sum of different ones as ce+0.5*dice"
+    return f"{known}{meant(wrong, LOSSES)}"
 
 
 def _parse_term(text: str) -> LossTerm:

@@ -10,14 +10,13 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from experiments.trials.hashing import short_hash
-from experiments.trials.loss_terms import LossTerm, is_own, parse_loss
+from experiments.trials.loss_terms import LossTerm, is_loss, is_own, loss_need, parse_loss
 from experiments.trials.protocols import PROTOCOLS, EvaluationProtocol
 from experiments.trials.tuning_budget import TuningBudget
 from experiments.trials.value_checks import (
     MAX_SEED,
     SEEDS,
     are_weights,
-    is_loss,
     is_none_or_number,
     is_none_or_whole,
     is_number,
@@ -25,7 +24,6 @@ from experiments.trials.value_checks import (
     is_range,
     is_text,
     is_whole,
-    loss_need,
     one_of,
 )
 from models.registry import MIN_SIDE

@@ -4,8 +4,6 @@ import difflib
 import math
 from collections.abc import Callable, Sequence
 
-from experiments.trials.loss_terms import LOSSES, parse_loss
-
 MAX_SEED = 2**64 - 1  # torch's generators take no more
 SEEDS = "0 to 2**64 - 1, or None for the trial's"
 
@@ -47,31 +45,12 @@ def is_none_or_number(value: object, low: float, below: float = math.inf) -> boo
     return value is None or (is_number(value, low) and value < below)  # type: ignore[operator]
 
 
-def is_loss(value: object) -> bool:
-    if not isinstance(value, str):
-        return False
-    try:
-        return bool(parse_loss(value))
-    except ValueError:
-        return False
-
-
-def loss_need(value: object) -> str:
-    """What a loss may be, with the nearest name to what is none."""
-    wrong = ""
-    try:
-        parse_loss(str(value))
-    except ValueError as error:
-        wrong = str(error)
-    known = f"{', '.join(LOSSES)}, file.py:function, or a sum of different ones as ce+0.5*dice"
-    return f"{known}{_meant(wrong, LOSSES)}"
-
-
 def one_of(names: Sequence[str], value: object) -> str:
     """What a name may be, with the nearest to one that is none."""
-    return f"one of {', '.join(names)}{'' if value in names else _meant(str(value), names)}"
+    return f"one of {', '.join(names)}{'' if value in names else meant(str(value), names)}"
 
 
-def _meant(value: str, names: Sequence[str]) -> str:
+def meant(value: str, names: Sequence[str]) -> str:
+    """The end of a sentence about a name that is none: the nearest that is, if one is near."""
     close = difflib.get_close_matches(value, names, n=1)
     return f"; did you mean {close[0]}?" if close else ""

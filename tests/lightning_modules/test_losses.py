@@ -155,13 +155,13 @@ def test_lovasz_of_certain_predictions_is_one_minus_miou(
 
 def test_boundaries_and_the_rest_weigh_alike() -> None:
     """Two boundary pixels of eight, each told 1 / 2: both kinds add ln 2 * 2/8 * 6/8."""
-    boundary = torch.zeros(1, 2, 4, dtype=torch.bool)
+    boundary = torch.zeros(1, 2, 5, dtype=torch.bool)
     boundary[0, 0, :2] = True
-    counts = torch.tensor(2.0), torch.tensor(8.0)
-    logits = torch.zeros(1, 1, 2, 4)
-    assert balanced_boundary_sum(logits, boundary, *counts).item() / 8 == pytest.approx(
-        2 * np.log(2) * 2 / 8 * 6 / 8
-    )
+    mask = boundary.to(torch.uint8)
+    mask[..., -1] = 255  # left out
+    logits, share = torch.zeros(1, 1, 2, 5), torch.tensor(2 / 8)
+    total = balanced_boundary_sum(logits, mask, boundary, share)
+    assert total.item() / 8 == pytest.approx(2 * np.log(2) * 2 / 8 * 6 / 8)
     logits[0, 0, 0, 0] = 3.0  # one boundary is told with more certainty
     expected = np.log(1 + np.exp(-3)) * 6 / 8 + np.log(2) * (6 / 8 + 6 * 2 / 8)
-    assert balanced_boundary_sum(logits, boundary, *counts).item() == pytest.approx(expected)
+    assert balanced_boundary_sum(logits, mask, boundary, share).item() == pytest.approx(expected)
