@@ -42,7 +42,7 @@ LEARNERS = [
     "deeplabv1:width=16",
     "ddrnet23_slim:width=16",
     "pidnet_s:width=16",
-    "litehrnet18:width=16",
+    "litehrnet18",
     "smp/fpn/resnet18",
 ]
 
