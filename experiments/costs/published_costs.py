@@ -18,6 +18,10 @@ DIFFERENCE_NOTES = {
         ("hrnetv1_w18", "hrnetv1_w32", "hrnetv1_w48"),
         "the paper compares V1's accuracy (Fig. 10) and prints no cost",
     ),
+    **dict.fromkeys(
+        ("hrnetv1h_w18", "hrnetv1h_w32", "hrnetv1h_w48"),
+        "the paper compares V1h's accuracy (Fig. 10) and prints no cost",
+    ),
     "deeplabv3p": "the published GFLOPs are those of stride 8, see deeplabv3p_os8; the parameters "
     "do not depend on the stride",
     "deeplabv3p_os8": "4.9 % below the published 1444.6 GFLOPs of DeepLabv3+, where the parameters "

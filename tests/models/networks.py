@@ -26,6 +26,16 @@ SMALL = [
     "litehrnet18:width=4",
 ]
 
+# Networks of the table that differ from another in their width or end alone, and what stands for
+# them where a size is not the point.
+NARROW = {
+    name: f"{name}:width=8"
+    for name in (
+        *("hrnetv1h_w18", "hrnetv1h_w32", "hrnetv1h_w48"),
+        *("ddrnet23", "ddrnet39", "pidnet_m", "pidnet_l", "litehrnet30"),
+    )
+}
+
 # One of every file that is wide enough to learn two images by heart.
 LEARNERS = [
     "hrnetv2_w18_small_v1",

@@ -19,15 +19,13 @@ from experiments.recipes import smoke
 from experiments.training.training_data import check_batch
 from models import build_model, model_options, parse_model
 from models.registry import MODELS
-from tests.models.networks import SMALL
+from tests.models.networks import NARROW, SMALL
 
 REPOSITORY = Path(__file__).parents[2]
 CLASSES = 7
 
 # Names of one builder are one network: it is built once.
 NETWORKS = list({target: name for name, target in reversed(MODELS.items())}.values())[::-1]
-# Of the newer families those that no other one has every layer of; all are counted and built.
-RUN = [name for name in NETWORKS if name not in ("ddrnet23", "pidnet_m", "litehrnet30")]
 
 
 def _build(name: str, seed: int = 0) -> nn.Module:
@@ -91,6 +89,9 @@ PUBLISHED = {
     "hrnetv1_w18": Published(9.32, 126.7),  # no paper prints V1's with a head for segmentation
     "hrnetv1_w32": Published(28.54, 303.9),
     "hrnetv1_w48": Published(63.60, 623.8),
+    "hrnetv1h_w18": Published(9.40, 136.8),  # nor that of V1h, which has V1's trunk and V2's width
+    "hrnetv1h_w32": Published(28.79, 334.8),
+    "hrnetv1h_w48": Published(64.17, 692.6),
     # Their papers print parameters for other numbers of classes: see test_vgg_family.
     "segnet": Published(29.45, 1302.2, 1e9),
     "deconvnet": Published(251.81, 1814.4, 1e9),
@@ -187,7 +188,7 @@ def test_dilation_keeps_every_value_that_the_stride_gave(trunk: str, size: tuple
 # --- Forward and backward.
 
 
-@pytest.fixture(scope="module", params=RUN)
+@pytest.fixture(scope="module", params=[NARROW.get(name, name) for name in NETWORKS])
 def network(request: pytest.FixtureRequest) -> nn.Module:
     return _build(request.param)
 
@@ -349,7 +350,7 @@ def test_a_wrong_weights_file_is_named(content: str, tmp_path: Path) -> None:
         ("unet:width=big", "unet:width takes a value of type int, got 'big'"),
         ("unet:width=9.5", "type int, got '9.5'"),
         ("hrnet:align_corners=maybe", "type bool, got 'maybe'"),
-        ("hrnet:trunk=9", "hrnet has no option 'trunk=9' .*Known: align_corners, width"),
+        ("hrnet:trunk=9", "hrnet has no option 'trunk=9' .*Known: align_corners, down, fusion, "),
     ],
 )
 def test_what_is_not_known_is_named(text: str, message: str) -> None:
@@ -369,7 +370,9 @@ def test_options_come_typed() -> None:
     )
     for name in MODELS:
         assert parse_model(name) == (name, {})
-    assert model_options("unet") == {"width": "int"}
+    assert model_options("unet") == {"width": "int", "up": "str", "skip": "str"}
+    shared = {"skip": "bool", "up": "str"}  # by all networks of the file
+    assert model_options("deeplabv3p_x65") == {"output_stride": "int", "width": "int", **shared}
     with pytest.raises(ValueError, match="unet has no option 'widht'; did you mean 'width'"):
         build_model("unet", CLASSES, widht=4)
 
