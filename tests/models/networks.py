@@ -28,7 +28,13 @@ SMALL = [
 
 # Networks of the table that differ from another in their width or end alone, and what stands for
 # them where a size is not the point.
-NARROW = {name: f"{name}:width=8" for name in ("hrnetv1h_w18", "hrnetv1h_w32", "hrnetv1h_w48")}
+NARROW = {
+    name: f"{name}:width=8"
+    for name in (
+        *("hrnetv1h_w18", "hrnetv1h_w32", "hrnetv1h_w48"),
+        *("ddrnet23", "ddrnet39", "pidnet_m", "pidnet_l", "litehrnet30"),
+    )
+}
 
 # One of every file that is wide enough to learn two images by heart.
 LEARNERS = [
@@ -46,7 +52,7 @@ LEARNERS = [
     "deeplabv1:width=16",
     "ddrnet23_slim:width=16",
     "pidnet_s:width=16",
-    "litehrnet18:width=16",
+    "litehrnet18",
     "smp/fpn/resnet18",
 ]
 
