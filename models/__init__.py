@@ -87,25 +87,43 @@ def build_backbone(
 def model_options(name: str) -> dict[str, str]:
     """Option names of a network and their types, read from its builder's source without running it.
 
+    Networks of one file may share some: `**options: Unpack[Name]` with a TypedDict of that file.
+
     Raises:
         ValueError: no network has this name.
     """
-    return {
+    entry = builder(name)
+    signature = _signature(entry)
+    options = {
         argument.arg: ast.unparse(argument.annotation) if argument.annotation else "str"
-        for argument in _signature(builder(name)).kwonlyargs
+        for argument in signature.kwonlyargs
     }
+    shared = signature.kwarg.annotation if signature.kwarg else None
+    if isinstance(shared, ast.Subscript):
+        module, name = entry.split(":")[0], ast.unparse(shared.slice)
+        fields = _definition(f"{module}:{name}").body
+        found = (field for field in fields if isinstance(field, ast.AnnAssign))
+        options |= {ast.unparse(f.target): ast.unparse(f.annotation) for f in found}
+    return options
+
+
+def _signature(entry: str) -> ast.arguments:
+    function = _definition(entry)
+    assert isinstance(function, ast.FunctionDef)
+    return function.args
 
 
 @cache
-def _signature(entry: str) -> ast.arguments:
-    module, function = entry.split(":")
+def _definition(entry: str) -> ast.FunctionDef | ast.ClassDef:
+    """The function or class `module:name`, as it is written."""
+    module, name = entry.split(":")
     spec = importlib.util.find_spec(module)
     assert spec is not None
     assert spec.origin is not None
     for node in ast.parse(Path(spec.origin).read_text()).body:
-        if isinstance(node, ast.FunctionDef) and node.name == function:
-            return node.args
-    raise AssertionError(f"{module} has no function {function}")
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name == name:
+            return node
+    raise AssertionError(f"{module} has no {name}")
 
 
 def parse_model(text: str) -> tuple[str, dict[str, Option]]:

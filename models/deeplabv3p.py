@@ -8,9 +8,17 @@ paper's Table III, and Xception-65 41.05M.
 
 Differs from the paper: nothing known in the network; trunks other than Xception are options, and
 so is a width other than 64, with which every number of channels is scaled by width / 64.
+
+Options try the decoder's parts (section 4.1). `skip=false`: it does not see the 1/4 map, and its
+3x3 convolutions have the pyramid's channels alone; the paper asks in Tables 1 and 2 how to reduce
+and refine that map, and in Table 3 what all of the decoder is worth. `up=transposed`: both
+interpolations become transposed convolutions of one filter a channel, which start bilinear, as FCN
+learns them (arXiv 1411.4038, section 3.3); they are cut to size at the right and below, where
+bilinear ones stretch. The paper has no table of it.
 """
 
 import math
+from typing import TypedDict, Unpack
 
 import timm
 import torch
@@ -19,15 +27,29 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.resnet import subsample_narrow
+from models.upsampling import transposed
 
 _RATES = {16: (6, 12, 18), 8: (12, 24, 36)}  # section 3.1 of the paper: doubled at stride 8
 _WIDTH = 64  # of the paper's networks, see `deeplabv3p`
 _IMAGE = 3  # its channels, which no width scales
+_LOW = 4  # the stride of the map that the decoder sees, and of its logits
 _ADVICE = "name a convolutional timm network, such as xception71, mobilenetv2_100 or resnet50"
 
 
+class Decoder(TypedDict, total=False):
+    """Options of every network here: whether the decoder sees the 1/4 map, and how maps go up."""
+
+    skip: bool
+    up: str
+
+
 def deeplabv3p(
-    num_classes: int, *, trunk: str = "xception71", output_stride: int = 16, width: int = 64
+    num_classes: int,
+    *,
+    trunk: str = "xception71",
+    output_stride: int = 16,
+    width: int = 64,
+    **decoder: Unpack[Decoder],
 ) -> nn.Module:
     """DeepLabv3+; `trunk` is any timm network that gives features and takes an output stride.
 
@@ -36,27 +58,42 @@ def deeplabv3p(
             the head and with any trunk.
 
     Raises:
-        ValueError: a trunk that timm does not have or cannot dilate, a stride not 8 or 16, or a
-            width below 1 or of a trunk that is not made of convolutions and batch norms alone.
+        ValueError: a trunk that timm does not have or cannot dilate, a stride not 8 or 16, a width
+            below 1 or of a trunk that is not made of convolutions and batch norms alone, or an up
+            that is neither bilinear nor transposed.
     """
-    return DeepLabV3Plus(num_classes, trunk, output_stride, width)
+    return DeepLabV3Plus(num_classes, trunk, output_stride, width, **decoder)
 
 
-def deeplabv3p_x65(num_classes: int, *, output_stride: int = 16, width: int = 64) -> nn.Module:
+def deeplabv3p_x65(
+    num_classes: int, *, output_stride: int = 16, width: int = 64, **decoder: Unpack[Decoder]
+) -> nn.Module:
     """DeepLabv3+ with Xception-65, the smaller of the paper's: 41.05M parameters."""
-    return DeepLabV3Plus(num_classes, "xception65", output_stride, width)
+    return DeepLabV3Plus(num_classes, "xception65", output_stride, width, **decoder)
 
 
-def deeplabv3p_os8(num_classes: int, *, trunk: str = "xception71", width: int = 64) -> nn.Module:
+def deeplabv3p_os8(
+    num_classes: int, *, trunk: str = "xception71", width: int = 64, **decoder: Unpack[Decoder]
+) -> nn.Module:
     """DeepLabv3+ at output stride 8: the same parameters and names, about three times the work."""
-    return DeepLabV3Plus(num_classes, trunk, 8, width)
+    return DeepLabV3Plus(num_classes, trunk, 8, width, **decoder)
 
 
 class DeepLabV3Plus(nn.Module):
     min_train_batch = 2  # the image pooling's batch norm sees one value a channel and image
 
-    def __init__(self, num_classes: int, trunk: str, output_stride: int, width: int) -> None:
+    def __init__(
+        self,
+        num_classes: int,
+        trunk: str,
+        output_stride: int,
+        width: int,
+        skip: bool = True,
+        up: str = "bilinear",
+    ) -> None:
         super().__init__()
+        if up not in ("bilinear", "transposed"):
+            raise ValueError(f"up is bilinear or transposed, got {up!r}: choose one of them")
         if output_stride not in _RATES:
             raise ValueError(f"output_stride is 8 or 16, got {output_stride}: choose one of them")
         if width < 1:
@@ -73,19 +110,34 @@ class DeepLabV3Plus(nn.Module):
             _scaled(c, width) for c in (channels[-1], channels[self.low], 256, 48)
         )
         self.aspp = ASPP(deep, _RATES[output_stride], head)
-        self.reduce = _conv_bn_relu(low, reduced, 1)
-        self.decoder = nn.Sequential(_separable(reduced + head, head), _separable(head, head))
+        self.reduce = _conv_bn_relu(low, reduced, 1) if skip else None
+        seen = reduced + head if skip else head
+        self.decoder = nn.Sequential(_separable(seen, head), _separable(head, head))
         self.classifier = nn.Conv2d(head, num_classes, 1)
         for module in self.modules():
             if type(module) is nn.Conv2d and module.groups > 1 and module.dilation != (1, 1):
                 module.__class__ = _DilatedDepthwise
+        self.up: nn.Module | None = None
+        self.up_logits: nn.Module | None = None
+        if up == "transposed":
+            self.up = transposed(head, output_stride // _LOW)
+            self.up_logits = transposed(num_classes, _LOW)
 
     def forward(self, image: Tensor) -> Tensor:
         features = self.trunk(image)  # the deepest at 1/output_stride
-        low = self.reduce(features[self.low])  # 1/4
-        x = F.interpolate(self.aspp(features[-1]), low.shape[-2:], mode="bilinear")
-        logits = self.classifier(self.decoder(torch.cat([x, low], dim=1)))  # 1/4
-        return F.interpolate(logits, image.shape[-2:], mode="bilinear")
+        low = features[self.low]  # 1/4
+        x = _enlarged(self.aspp(features[-1]), low.shape[-2:], self.up)
+        if self.reduce is not None:
+            x = torch.cat([x, self.reduce(low)], dim=1)
+        logits = self.classifier(self.decoder(x))  # 1/4
+        return _enlarged(logits, image.shape[-2:], self.up_logits)
+
+
+def _enlarged(x: Tensor, size: torch.Size, up: nn.Module | None) -> Tensor:
+    if up is None:
+        return F.interpolate(x, size, mode="bilinear")
+    y: Tensor = up(x)  # each cell stays over the pixels that it saw
+    return y[..., : size[0], : size[1]]
 
 
 class _DilatedDepthwise(nn.Conv2d):
@@ -137,14 +189,14 @@ def _build_trunk(name: str, output_stride: int) -> tuple[nn.Module, int]:
         reason = str(error) or f"timm's {type(error).__name__}"
         raise ValueError(f"trunk {name!r} cannot serve ({reason}): {_ADVICE}") from None
     strides = _info(trunk).reduction()
-    if 4 not in strides or strides[-1] != built_stride:
+    if _LOW not in strides or strides[-1] != built_stride:
         raise ValueError(
             f"trunk {name!r} has maps of stride {strides}, and DeepLabv3+ needs one of 4 and "
             f"the last of {output_stride}: {_ADVICE}"
         )
     if dilate_later:
         _halve_stride(trunk)
-    return trunk, strides.index(4)
+    return trunk, strides.index(_LOW)
 
 
 def _scaled(channels: int, width: int) -> int:

@@ -9,14 +9,20 @@ a 1x1, and a 1x1 gives the classes; with 21 of them these are 134.3M parameters.
 Differs from the paper: its front end has no padding and reflects 186 pixels around the input; here
 every convolution is padded with zeros and keeps the size. It starts from ImageNet weights, as here
 with `init=imagenet`, else from He's initialisation, without which nothing is learnt from scratch.
-Front end and context are trained in one go, not one after the other. Optional batch norm in the
-front end (`norm=batch`).
+Front end and context are trained in one go, not one after the other; no head is for training alone,
+as the authors' joint training has one loss, on the context module's output. Optional batch norm in
+the front end (`norm=batch`).
+
+`up=transposed` tries what FCN learns (arXiv 1411.4038, section 3.3) and this network does without:
+the logits go up by a transposed convolution of one 16x16 filter a class, which starts bilinear. The
+paper has no table of it.
 """
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models.upsampling import transposed
 from models.vgg import activated, initialise, mark, vgg16
 
 _STRIDE = 8
@@ -30,21 +36,31 @@ NOISE = 1e-3  # of a weight of the identity; the paper asks for much less than 1
 
 
 def dilatednet(
-    num_classes: int, *, width: int = 64, context: str = "basic", norm: str = "none"
+    num_classes: int,
+    *,
+    width: int = 64,
+    context: str = "basic",
+    norm: str = "none",
+    up: str = "bilinear",
 ) -> nn.Module:
     """DilatedNet on a VGG16 of `width` (the paper's 64); context is none, basic or large.
 
+    Args:
+        up: bilinear or transposed.
+
     Raises:
-        ValueError: another context, or a norm other than none or batch.
+        ValueError: another context or up, or a norm other than none or batch.
     """
-    return DilatedNet(num_classes, width, context, norm)
+    return DilatedNet(num_classes, width, context, norm, up)
 
 
 class DilatedNet(nn.Module):
-    def __init__(self, num_classes: int, width: int, context: str, norm: str) -> None:
+    def __init__(self, num_classes: int, width: int, context: str, norm: str, up: str) -> None:
         super().__init__()
         if context not in _CONTEXTS:
             raise ValueError(f"context is none, basic or large, got {context!r}: choose one")
+        if up not in ("bilinear", "transposed"):
+            raise ValueError(f"up is bilinear or transposed, got {up!r}: choose one of them")
         pools = [nn.MaxPool2d(2, ceil_mode=True) for _ in range(3)]
         self.trunk = vgg16(width, norm, [*pools, nn.Identity(), nn.Identity()], dilation=2)
         hidden = 64 * width
@@ -59,11 +75,13 @@ class DilatedNet(nn.Module):
         mark(self.head.get_submodule("0.0"), "pre_logits.fc1", width, norm)
         mark(self.head.get_submodule("2.0"), "pre_logits.fc2", width, norm)
         self.context = _context(num_classes, _CONTEXTS[context])
+        self.up: nn.Module = nn.Upsample(scale_factor=_STRIDE, mode="bilinear")
+        if up == "transposed":
+            self.up = transposed(num_classes, _STRIDE)
 
     def forward(self, image: Tensor) -> Tensor:
         height, width = image.shape[-2:]
-        logits = self.context(self.head(self.trunk(image)))  # 1/8, rounded up
-        logits = F.interpolate(logits, scale_factor=_STRIDE, mode="bilinear")
+        logits: Tensor = self.up(self.context(self.head(self.trunk(image))))  # from 1/8, rounded up
         return logits[..., :height, :width]  # each cell stays over the pixels that it saw
 
 

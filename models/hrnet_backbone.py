@@ -7,7 +7,7 @@ Each maps an image (N, 3, H, W) to maps by name, the finest first, and says thei
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.hrnet import HRNet, Stages
+from models.hrnet_trunk import HRNet, Stages
 
 _LEVELS = 5  # of V2p, 1/4 to 1/64, as in the authors' detection code
 _PYRAMID = 256  # its channels

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.hrnet import BasicBlock
+from models.hrnet_module import BasicBlock
 
 _LEVELS = {4: 4, 1: 5}  # by the stride of the first
 _BLOCKS = 4

@@ -18,6 +18,10 @@ DIFFERENCE_NOTES = {
         ("hrnetv1_w18", "hrnetv1_w32", "hrnetv1_w48"),
         "the paper compares V1's accuracy (Fig. 10) and prints no cost",
     ),
+    **dict.fromkeys(
+        ("hrnetv1h_w18", "hrnetv1h_w32", "hrnetv1h_w48"),
+        "the paper compares V1h's accuracy (Fig. 10) and prints no cost",
+    ),
     "deeplabv3p": "the published GFLOPs are those of stride 8, see deeplabv3p_os8; the parameters "
     "do not depend on the stride",
     "deeplabv3p_os8": "4.9 % below the published 1444.6 GFLOPs of DeepLabv3+, where the parameters "
@@ -30,6 +34,16 @@ DIFFERENCE_NOTES = {
     "and the DeepLabv1 paper prints 134.3M for one with the same layers",
     "deeplabv1": "with its paper's 21 classes 20.51M, and 20.5M are printed there",
     "resunet": "this project's own, no paper's",
+    **dict.fromkeys(
+        ("ddrnet23_slim", "ddrnet23", "ddrnet39", "pidnet_s", "pidnet_l"),
+        "not in the HRNet paper; parameters and multiply-adds are those of the official code",
+    ),
+    "pidnet_m": "parameters and multiply-adds are those of the official code; its paper has 34.4M "
+    "(recalled, not confirmed), which no code gives",
+    **dict.fromkeys(
+        ("litehrnet18", "litehrnet30"),
+        "its paper has 1.1M and 1.8M, and operations at 512x1024 (recalled, not confirmed)",
+    ),
     "pspnet": "the row names no layers; 7x7 stem: 65.58M, 1896.9; auxiliary head counted: 68.07M, "
     "2021.8; pooled branches counted at 1/8: 65.71M, 2078; no form tried gives both figures",
     "unetpp": "the row names no layers; encoder channels in the nodes, as in "

@@ -32,6 +32,9 @@ def train_and_score(ours: RequestedTrial, identity: TrialIdentity) -> Scored | N
     )
     if prepared.init.report:
         print(f"initial weights: {prepared.init.report}")
+    if prepared.class_weights:
+        weights = ", ".join(f"{weight:.4g}" for weight in prepared.class_weights)
+        print(f"class weights by {trial.recipe.class_weights}: {weights}")
     warn_emulated(trial.recipe.precision)
     notes = noting(trial)
     dashboard = Dashboard.of_trial(
@@ -57,6 +60,7 @@ def train_and_score(ours: RequestedTrial, identity: TrialIdentity) -> Scored | N
     result = identity.unscored(trial.result_path, ours.scored_data).model_copy(
         update={
             "init": prepared.init,
+            "class_weights": prepared.class_weights,
             "timing": Timing(train_seconds=round(notes.clock.seconds, 1), steps=trial.recipe.steps),
             "environment": environment,
             "curve": notes.history.curve(),

@@ -20,7 +20,15 @@ SMALL = [
     "deconvnet:width=4",
     "dilatednet:width=4",
     "deeplabv1:width=4",
+    "ddrnet23_slim:width=4",
+    "pidnet_s:width=4",
+    "pidnet_l:width=4",
+    "litehrnet18:width=4",
 ]
+
+# Networks of the table that differ from another in their width or end alone, and what stands for
+# them where a size is not the point.
+NARROW = {name: f"{name}:width=8" for name in ("hrnetv1h_w18", "hrnetv1h_w32", "hrnetv1h_w48")}
 
 # One of every file that is wide enough to learn two images by heart.
 LEARNERS = [
@@ -36,5 +44,16 @@ LEARNERS = [
     "deconvnet:width=16",
     "dilatednet:width=16",
     "deeplabv1:width=16",
+    "ddrnet23_slim:width=16",
+    "pidnet_s:width=16",
+    "litehrnet18:width=16",
     "smp/fpn/resnet18",
+]
+
+# One of every class with heads that only training uses.
+HEADED = [
+    "deeplabv3:trunk=resnet18:width=8",
+    "pspnet:trunk=resnet18d:width=8",
+    "ddrnet23_slim:width=4",
+    "pidnet_s:width=4",
 ]

@@ -10,7 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models import build_model
-from models.hrnet import HighResolutionModule, SegmentationHRNet, Stages
+from models.hrnet import SegmentationHRNet
+from models.hrnet_module import HighResolutionModule
+from models.hrnet_trunk import Stages
 
 CLASSES = 19
 SIZES = [(6, 8), (5, 7)]  # of the higher of two streams; odd sides halve to the larger half

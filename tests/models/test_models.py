@@ -19,7 +19,7 @@ from experiments.recipes import smoke
 from experiments.training.training_data import check_batch
 from models import build_model, model_options, parse_model
 from models.registry import MODELS
-from tests.models.networks import SMALL
+from tests.models.networks import NARROW, SMALL
 
 REPOSITORY = Path(__file__).parents[2]
 CLASSES = 7
@@ -89,11 +89,23 @@ PUBLISHED = {
     "hrnetv1_w18": Published(9.32, 126.7),  # no paper prints V1's with a head for segmentation
     "hrnetv1_w32": Published(28.54, 303.9),
     "hrnetv1_w48": Published(63.60, 623.8),
+    "hrnetv1h_w18": Published(9.40, 136.8),  # nor that of V1h, which has V1's trunk and V2's width
+    "hrnetv1h_w32": Published(28.79, 334.8),
+    "hrnetv1h_w48": Published(64.17, 692.6),
     # Their papers print parameters for other numbers of classes: see test_vgg_family.
     "segnet": Published(29.45, 1302.2, 1e9),
     "deconvnet": Published(251.81, 1814.4, 1e9),
     "dilatednet": Published(134.36, 4735.7, 1e9),
     "deeplabv1": Published(20.50, 1013.7, 1e9),
+    # What their official codes' layers add up to.
+    "ddrnet23_slim": Published(5.70, 36.28, 1e9),
+    "ddrnet23": Published(20.15, 143.06, 1e9),
+    "ddrnet39": Published(32.36, 281.12, 1e9),
+    "pidnet_s": Published(7.63, 47.19, 1e9),
+    "pidnet_m": Published(28.54, 177.33, 1e9),
+    "pidnet_l": Published(36.94, 274.93, 1e9),
+    "litehrnet18": Published(1.13, 7.90),  # at 512x1024 a quarter, less what does not grow
+    "litehrnet30": Published(1.76, 12.30),
 }
 
 
@@ -176,7 +188,7 @@ def test_dilation_keeps_every_value_that_the_stride_gave(trunk: str, size: tuple
 # --- Forward and backward.
 
 
-@pytest.fixture(scope="module", params=NETWORKS)
+@pytest.fixture(scope="module", params=[NARROW.get(name, name) for name in NETWORKS])
 def network(request: pytest.FixtureRequest) -> nn.Module:
     return _build(request.param)
 
@@ -193,6 +205,11 @@ def test_logits_have_the_size_of_the_image(network: nn.Module) -> None:
             assert logits.isfinite().all()
 
 
+# Below 4x4 cells at 1/64, each average of DDRNet's and PIDNet's pyramids sees as many, so that
+# the batch norms behind take away whatever the last bias before the pyramid adds.
+DEEP_SIDE = 200
+
+
 def _gradients(network: nn.Module, *shape: int) -> dict[str, Tensor | None]:
     network.train()
     target = torch.arange(math.prod(shape)).reshape(shape) // 5 % CLASSES
@@ -202,14 +219,16 @@ def _gradients(network: nn.Module, *shape: int) -> dict[str, Tensor | None]:
     return dict(zip(names, torch.autograd.grad(loss, parameters, allow_unused=True), strict=True))
 
 
-def test_every_parameter_learns(network: nn.Module) -> None:
+def test_every_parameter_learns(network: nn.Module, request: pytest.FixtureRequest) -> None:
     # Residual units of some trunks start with a last norm of zero, to be an identity: until the
     # first step nothing else in them has a gradient.
     norms = [m.weight for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
     closed = [weight for weight in norms if not weight.any()]
     for weight in closed:
         nn.init.ones_(weight)
-    gradients = _gradients(network, 2, 64, 64)
+    deep = request.node.callspec.params["network"].startswith(("ddrnet", "pidnet"))
+    side = DEEP_SIDE if deep else 64
+    gradients = _gradients(network, 2, side, side)
     for weight in closed:
         nn.init.zeros_(weight)
     for name, gradient in gradients.items():
@@ -331,7 +350,7 @@ def test_a_wrong_weights_file_is_named(content: str, tmp_path: Path) -> None:
         ("unet:width=big", "unet:width takes a value of type int, got 'big'"),
         ("unet:width=9.5", "type int, got '9.5'"),
         ("hrnet:align_corners=maybe", "type bool, got 'maybe'"),
-        ("hrnet:trunk=9", "hrnet has no option 'trunk=9' .*Known: align_corners, width"),
+        ("hrnet:trunk=9", "hrnet has no option 'trunk=9' .*Known: align_corners, down, fusion, "),
     ],
 )
 def test_what_is_not_known_is_named(text: str, message: str) -> None:
@@ -351,7 +370,9 @@ def test_options_come_typed() -> None:
     )
     for name in MODELS:
         assert parse_model(name) == (name, {})
-    assert model_options("unet") == {"width": "int"}
+    assert model_options("unet") == {"width": "int", "up": "str", "skip": "str"}
+    shared = {"skip": "bool", "up": "str"}  # by all networks of the file
+    assert model_options("deeplabv3p_x65") == {"output_stride": "int", "width": "int", **shared}
     with pytest.raises(ValueError, match="unet has no option 'widht'; did you mean 'width'"):
         build_model("unet", CLASSES, widht=4)
 

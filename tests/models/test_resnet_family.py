@@ -12,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from models import build_model
 from models.deeplabv3 import ASPP, deeplabv3
 from models.dilated_resnet import dilated_resnet
-from models.hrnet import BasicBlock
+from models.hrnet_module import BasicBlock
 from models.pspnet import PyramidPooling, pspnet
 from models.resnet import subsample_narrow
 from models.resunet import resunet

@@ -21,10 +21,11 @@ from experiments.recipes import RECIPES, demo, smoke
 from experiments.run import main as run_trial
 from experiments.training.initialisation import build_module, initial_weights
 from experiments.trials.overrides import changed, changes, load
-from experiments.trials.recipe import Recipe, RecipeRequest, TuningBudget
+from experiments.trials.recipe import Recipe, RecipeRequest
 from experiments.trials.result_types import FinishedTrial
 from experiments.trials.results import finished, read_results
 from experiments.trials.trial import Trial, slug
+from experiments.trials.tuning_budget import TuningBudget
 from models import build_model
 from tests.commands import run
 
@@ -54,7 +55,7 @@ def test_the_papers_cityscapes_recipe() -> None:
     assert (recipe.crop, recipe.batch, recipe.steps) == ((512, 1024), 12, 120_000)
     assert (recipe.lr, recipe.weight_decay, recipe.power) == (0.01, 5e-4, 0.9)
     assert recipe.bn_momentum == 0.01
-    assert recipe.class_weights is not None
+    assert isinstance(recipe.class_weights, tuple)
     assert len(recipe.class_weights) == 19
     assert sum(recipe.class_weights) == pytest.approx(19.0001, abs=1e-6)
 
@@ -143,8 +144,8 @@ def test_another_data_set_does_not_take_over_class_weights() -> None:
         ("smoke", "lr=-1", "lr is -1.0, needed is lr (above 0)"),
         ("smoke", "batch=0", "batch is 0, needed is batch (at least 1)"),
         ("smoke", "crop=16x64", "crop is (16, 64), needed is crop (two sides of at least 33)"),
-        ("smoke", "init=imagnet", "init is 'imagnet', needed is init (one of random, imagenet)"),
-        ("smoke", "precision=fp16", "precision (one of 32-true, tf32, bf16-mixed)"),
+        ("smoke", "init=imagnet", "(one of random, imagenet; did you mean imagenet?): change it"),
+        ("smoke", "precision=fp16", "precision (one of 32-true, tf32, bf16-mixed, 16-mixed)"),
         ("smoke", "micro_batch=9", "micro_batch (1 to batch)"),
         ("missing.py:mine", "", "no recipe file at"),
     ],

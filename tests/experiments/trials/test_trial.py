@@ -151,7 +151,7 @@ def _copy(tmp_path: Path) -> Path:
         ("models/unet.py", "_LEVELS = 5", "_LEVELS = 4", True),
         ("models/unet.py", "# 1/1 ... 1/16", "# another comment", False),
         ("models/unet.py", '"""U-Net', '"""The U-Net', False),
-        ("models/hrnet.py", "expansion = 4", "expansion = 2", False),  # not this network's file
+        ("models/hrnet_trunk.py", "expansion = 4", "expansion = 2", False),  # not its file
         ("datamodules/loading/transforms.py", "INTER_LINEAR", "INTER_CUBIC", True),
         ("lightning_modules/losses.py", '"sum"', '"mean"', True),
         (
