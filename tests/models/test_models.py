@@ -187,7 +187,7 @@ def test_dilation_keeps_every_value_that_the_stride_gave(trunk: str, size: tuple
 # --- Forward and backward.
 
 
-@pytest.fixture(scope="module", params=[NARROW.get(name, name) for name in NETWORKS])
+@pytest.fixture(scope="module", params=dict.fromkeys(NARROW.get(name, name) for name in NETWORKS))
 def network(request: pytest.FixtureRequest) -> nn.Module:
     return _build(request.param)
 
