@@ -7,6 +7,7 @@ from typing import Any
 from torch import nn
 from torch.optim import SGD, AdamW, Optimizer
 
+from lightning_modules.schedule import Schedule
 from models.weights import trunk
 
 Group = dict[str, Any]  # as torch's optimisers take it: params, lr, weight_decay and lr_scale
@@ -15,7 +16,7 @@ OwnOptimizer = Callable[[list[Group]], Optimizer]
 
 @dataclass(frozen=True, kw_only=True)
 class Optimisation:
-    """Values of an optimiser; a rate follows a schedule, times the group's `lr_scale`.
+    """Values of an optimiser; a rate follows the schedule, times the group's `lr_scale`.
 
     Attributes:
         optimizer: sgd, adamw, or one's own, which makes an optimiser of groups.
@@ -25,6 +26,7 @@ class Optimisation:
         clip_norm: to which the gradient's 2-norm is scaled down; None leaves it.
     """
 
+    schedule: Schedule
     optimizer: str | OwnOptimizer = "sgd"
     momentum: float = 0.9
     betas: tuple[float, float] = (0.9, 0.999)
@@ -36,7 +38,7 @@ class Optimisation:
     clip_norm: float | None = None
 
 
-def build_optimizer(model: nn.Module, how: Optimisation, lr: float, fused: bool) -> Optimizer:
+def build_optimizer(model: nn.Module, how: Optimisation, fused: bool) -> Optimizer:
     """The optimiser of all parameters of a network.
 
     Args:
@@ -46,7 +48,7 @@ def build_optimizer(model: nn.Module, how: Optimisation, lr: float, fused: bool)
         ValueError: `layer_decay` of a network whose trunk has no blocks, or a function of one's
             own that makes no optimiser.
     """
-    groups = parameter_groups(model, how, lr)
+    groups, lr = parameter_groups(model, how), how.schedule.lr
     if how.optimizer == "sgd":
         return SGD(groups, lr=lr, momentum=how.momentum, fused=fused)
     if how.optimizer == "adamw":
@@ -61,7 +63,7 @@ def build_optimizer(model: nn.Module, how: Optimisation, lr: float, fused: bool)
     return optimizer
 
 
-def parameter_groups(model: nn.Module, how: Optimisation, lr: float) -> list[Group]:
+def parameter_groups(model: nn.Module, how: Optimisation) -> list[Group]:
     """Parameters by their rate and decay, each kind in the network's order."""
     names = [name for name, _ in model.named_parameters()]
     in_trunk = set(trunk(names))
@@ -70,7 +72,8 @@ def parameter_groups(model: nn.Module, how: Optimisation, lr: float) -> list[Gro
     for name, parameter in model.named_parameters():
         scale = layers.get(name, 1.0) * (1.0 if name in in_trunk else how.head_lr)
         decay = 0.0 if how.no_decay and parameter.ndim <= 1 else how.weight_decay
-        new = {"params": [], "lr": lr * scale, "lr_scale": scale, "weight_decay": decay}
+        lr = how.schedule.lr * scale
+        new = {"params": [], "lr": lr, "lr_scale": scale, "weight_decay": decay}
         groups.setdefault((scale, decay), new)["params"].append(parameter)
     return list(groups.values())
 

@@ -17,7 +17,6 @@ from lightning_modules.gpu_arithmetic import allow_tf32, search_algorithms
 from lightning_modules.normalisation import Normalisation
 from lightning_modules.objective import Objective, Share
 from lightning_modules.optimisation import Optimisation, build_optimizer
-from lightning_modules.schedule import Schedule
 from lightning_modules.unused_parameters import freeze_unused, say_unused
 from models.training_heads import TrainingHeads
 
@@ -35,7 +34,7 @@ class Segmentation(L.LightningModule):
     Args:
         seed: dropout is reseeded from (seed, step, rank), so that a resumed run repeats it.
         micro_batch: images a process passes at once; None passes its whole share.
-        heads: train by the network's `training_heads`, not by `forward` alone.
+        heads: train by the network's `training_heads`, which are made here, where it has them.
         compiled: train by `torch.compile`, on a GPU as CUDA graphs; validation and prediction,
             whose images have sizes of their own, run as the network is written.
         tf32: whether a GPU may round the products of fp32 to TF32.
@@ -50,7 +49,6 @@ class Segmentation(L.LightningModule):
         *,
         objective: Objective,
         optimisation: Optimisation,
-        schedule: Schedule,
         seed: int,
         bn_momentum: float,
         micro_batch: int | None = None,
@@ -62,8 +60,12 @@ class Segmentation(L.LightningModule):
         self.automatic_optimization = False
         self.model = model.to(memory_format=torch.channels_last)
         self.class_names = class_names
-        self.objective, self.optimisation, self.schedule = objective, optimisation, schedule
-        self.seed, self.micro_batch, self.heads, self.tf32 = seed, micro_batch, heads, tf32
+        self.objective, self.optimisation = objective, optimisation
+        self.schedule = optimisation.schedule
+        self.seed, self.micro_batch, self.tf32 = seed, micro_batch, tf32
+        self.heads = heads and isinstance(model, TrainingHeads)
+        if self.heads and isinstance(model, TrainingHeads):
+            model.add_training_heads()
         for module in model.modules():
             if isinstance(module, nn.modules.batchnorm._BatchNorm):
                 module.momentum = bn_momentum
@@ -239,4 +241,4 @@ class Segmentation(L.LightningModule):
     def configure_optimizers(self) -> Optimizer:
         scaled = getattr(self.trainer.precision_plugin, "scaler", None) is not None
         fused = self.device.type == "cuda" and not scaled  # it would unscale within its step
-        return build_optimizer(self.model, self.optimisation, self.schedule.lr, fused)
+        return build_optimizer(self.model, self.optimisation, fused)

@@ -11,7 +11,10 @@ from torch import Tensor, nn
 from models.weight_files import read_states
 
 SHARE = 0.95  # of the trunk's tensors; a file with fewer is another network's
-HEADS = ("last_layer.", "classifier.", "final_layer.", "reduction_conv.", "fpn_convs.")
+HEADS = (
+    *("last_layer.", "classifier.", "final_layer.", "reduction_conv.", "fpn_convs.", "widen."),
+    *("aux_head.", "cls_head.", "conv3x3_ocr.", "ocr_distri_head."),
+)
 _TRUNKS = {"trunk", "encoder", "backbone", "stem", "down"}  # modules, or of a network's `model`
 _LOSSES = {"loss", "criterion"}  # modules whose tensors are no network's
 _COUNTER = "num_batches_tracked"  # files of old versions lack it, and nothing here depends on it
@@ -52,6 +55,9 @@ class Report:
 def load_weights(model: nn.Module, path: Path) -> Report:
     """Fill a network from a state dict or a checkpoint: safetensors, or what torch.save wrote.
 
+    A network may have an attribute `also_named`: what names start with in files of a plainer one,
+    and here.
+
     Warns if anything is left over on either side; the report stays as `model.load_report`. Heads
     that only training uses are no such thing where one side has none of them: a note says so.
 
@@ -62,7 +68,7 @@ def load_weights(model: nn.Module, path: Path) -> Report:
     if not path.is_file():
         raise ValueError(f"no weights file at {path.absolute()}: give the path of a state dict")
     ours = model.state_dict()
-    state = _unwrap(read_states(path), ours)
+    state = _renamed(_unwrap(read_states(path), ours), getattr(model, "also_named", {}))
     _check_finite(state, ours, path)
     heads = tuple(f"{name}." for name in getattr(model, "auxiliary", ()))
     theirs = [name for name in state if name.startswith(heads)]
@@ -185,6 +191,15 @@ def _unwrap(states: Sequence[Mapping[str, Tensor]], ours: Collection[str]) -> di
         for name, tensor in (outside | inside).items()
         if name in ours or _LOSSES.isdisjoint(name.split("."))
     }
+
+
+def _renamed(state: dict[str, Tensor], also_named: Mapping[str, str]) -> dict[str, Tensor]:
+    for theirs, ours in also_named.items():
+        state = {
+            ours + name.removeprefix(theirs) if name.startswith(theirs) else name: tensor
+            for name, tensor in state.items()
+        }
+    return state
 
 
 def _prefixes(state: Mapping[str, Tensor], ours: Collection[str]) -> list[str]:

@@ -103,10 +103,17 @@ def _product(args: Arguments, out: Tensor) -> tuple[int, int, int]:
     return out.shape[-1], out.shape[0], out.numel() * args[-2].shape[-1]
 
 
+def _products(args: Arguments, out: Tensor) -> tuple[int, int, int]:
+    """Of several matrices, as those of an attention's heads, whose channels lie side by side."""
+    matrices, rows, columns = out.shape
+    return matrices * columns, rows, out.numel() * args[0].shape[-1]
+
+
 _COUNTERS: dict[OpOverload, Callable[[Arguments, Tensor], tuple[int, int, int]]] = {
     ATEN.convolution.default: _convolution,
     ATEN.addmm.default: _product,
     ATEN.mm.default: _product,
+    ATEN.bmm.default: _products,
 }
 
 

@@ -22,6 +22,10 @@ DIFFERENCE_NOTES = {
         ("hrnetv1h_w18", "hrnetv1h_w32", "hrnetv1h_w48"),
         "the paper compares V1h's accuracy (Fig. 10) and prints no cost",
     ),
+    "hrnetv2_w48_ocr": "70.37M and, of convolutions, 1206.37 GFLOPs, which the paper cuts to 70.3 "
+    "and 1206.3; 2.38 more are the attention's matrix products, which its counter does not see",
+    "hrnetv2_w18_ocr": "nothing is printed at this size and for these classes",
+    "hrnetv2_w32_ocr": "nothing is printed at this size and for these classes",
     "deeplabv3p": "the published GFLOPs are those of stride 8, see deeplabv3p_os8; the parameters "
     "do not depend on the stride",
     "deeplabv3p_os8": "4.9 % below the published 1444.6 GFLOPs of DeepLabv3+, where the parameters "

@@ -3,9 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from typing import Literal
 
 import lightning as L
@@ -21,15 +19,12 @@ from timm.layers.norm_act import convert_sync_batchnorm
 from torch import nn
 
 from datamodules.loading.datamodule import SegmentationData
-from datamodules.validation.check_report import CheckReport
-from experiments.training.checkpoints import Checkpoints, WholeFiles, last_checkpoint
-from experiments.training.class_weights import class_weights
-from experiments.training.initialisation import build_module, initial_weights
-from experiments.training.training_data import Splits, build_data, check_batch, open_splits
+from experiments.training.checkpoints import Checkpoints, WholeFiles
+from experiments.training.preparation import Prepared
 from experiments.training.weight_average import WeightAverage
-from experiments.trials.result_types import Initialisation, TrialIdentity
+from experiments.trials.history import log_every
+from experiments.trials.result_types import TrialIdentity
 from experiments.trials.trial import Trial
-from lightning_modules.segmentation import Segmentation
 
 # Of Lightning, by ours; None where a plugin of ours has it.
 PRECISIONS: dict[str, Literal["64-true", "32-true", "bf16-mixed"] | None] = {
@@ -38,56 +33,6 @@ PRECISIONS: dict[str, Literal["64-true", "32-true", "bf16-mixed"] | None] = {
     "bf16-mixed": "bf16-mixed",
     "16-mixed": None,
 }
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """All that a trainer needs of a trial.
-
-    Attributes:
-        checkpoint: that it goes on from; None to start.
-        class_weights: of the losses, where they follow from the training split.
-    """
-
-    splits: Splits
-    module: Segmentation
-    data: SegmentationData
-    init: Initialisation
-    checkpoint: Path | None
-    class_weights: tuple[float, ...] | None
-
-
-def prepare(
-    trial: Trial,
-    identity: TrialIdentity,
-    root: Path | None,
-    report: CheckReport,
-    *,
-    ranks: int,
-    workers: int,
-) -> Prepared:
-    """Network, data and stream of a trial.
-
-    Args:
-        report: of `trials.data_check`, of the files as they are.
-        ranks: processes that train together.
-        workers: processes that read for each of them; speed only.
-
-    Raises:
-        ValueError: weights that are not there, a batch that cannot be, or a checkpoint of another
-            trial.
-    """
-    splits = open_splits(trial.recipe, root, report)
-    last = last_checkpoint(trial.folder, identity)
-    summary = report.splits[trial.recipe.train_split]
-    weights = class_weights(trial.recipe.class_weights, summary, splits.train)
-    names = splits.train.labels.names
-    module = build_module(trial, names, weights, resumed=last is not None)
-    init = initial_weights(trial, module.model)
-    smallest = int(getattr(module.model, "min_train_batch", 1))
-    check_batch(trial.recipe, len(splits.train.ids), ranks, smallest)
-    found = weights if isinstance(trial.recipe.class_weights, str) else None
-    return Prepared(splits, module, build_data(trial, splits, workers), init, last, found)
 
 
 def build_trainer(
@@ -163,11 +108,6 @@ class TimmSyncBatchNorm(LayerSync):
 
     def revert(self, model: nn.Module) -> nn.Module:
         return model  # in evaluation it is a plain batch norm
-
-
-def log_every(steps: int) -> int:
-    """Steps between points of the training curve, so that it has about 200."""
-    return max(1, steps // 200)
 
 
 def fit(trainer: L.Trainer, prepared: Prepared) -> None:

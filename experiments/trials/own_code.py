@@ -6,12 +6,11 @@ import importlib.util
 import types
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from models.registry import nearest
 
 
-def load_function(text: str, what: str) -> Callable[..., Any]:
+def load_function(text: str, what: str) -> Callable[..., object]:
     """The function that `file.py:function` names.
 
     Args:
@@ -31,7 +30,7 @@ def load_function(text: str, what: str) -> Callable[..., Any]:
     known = [name for name, value in vars(module).items() if isinstance(value, types.FunctionType)]
     if function not in known:
         raise ValueError(f"{path} has no function {function!r}; {nearest(function, known)}")
-    found: Callable[..., Any] = getattr(module, function)
+    found: Callable[..., object] = getattr(module, function)
     return found
 
 

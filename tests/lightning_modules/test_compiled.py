@@ -9,7 +9,8 @@ import torch
 
 from experiments.recipes import smoke
 from experiments.training.callbacks import FirstLosses
-from experiments.training.trainer import build_trainer, fit, prepare
+from experiments.training.preparation import prepare
+from experiments.training.trainer import build_trainer, fit
 from experiments.trials.data_check import check_data, hash_of
 from experiments.trials.recipe import Recipe
 from experiments.trials.trial import Trial

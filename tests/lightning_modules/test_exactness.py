@@ -28,8 +28,8 @@ def lion(groups):
     return torch.optim.RMSprop(groups, momentum=0.5)
 """
 PIXELS = [  # cut at will
-    ["loss=ce", "label_smoothing=0.1"],
-    ["loss=ohem", "ohem_threshold=0.1", "ohem_pixels=300"],
+    ["loss=ce", "label_smoothing=0.1", "class_weights=median-frequency"],
+    ["loss=ohem", "ohem_threshold=0.1", "ohem_pixels=300", "class_weights=inverse-sqrt"],
     ["loss=focal", "lr=0.1"],
     ["loss=ce", "aux_weight=0.4", "boundary_weight=5", "ohem_pixels=300"],
     [

@@ -8,9 +8,12 @@ from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 
 from lightning_modules.optimisation import Optimisation, build_optimizer, layer_scales
+from lightning_modules.schedule import Schedule
 from models import build_model
 from models.registry import MODELS
 from models.weights import trunk
+
+RATE = Schedule(kind="poly", lr=0.2, steps=1)
 
 
 def rates(optimizer: Optimizer) -> dict[int, tuple[float, float]]:
@@ -25,7 +28,7 @@ def rates(optimizer: Optimizer) -> dict[int, tuple[float, float]]:
 
 def test_plain_values_make_one_group_in_the_networks_order() -> None:
     model = build_model("unet:width=2", 3)
-    optimizer = build_optimizer(model, Optimisation(weight_decay=0.1), 0.2, fused=False)
+    optimizer = build_optimizer(model, Optimisation(schedule=RATE, weight_decay=0.1), fused=False)
     assert isinstance(optimizer, SGD)
     (group,) = optimizer.param_groups
     assert [id(p) for p in group["params"]] == [id(p) for p in model.parameters()]
@@ -35,9 +38,15 @@ def test_plain_values_make_one_group_in_the_networks_order() -> None:
 def test_heads_learn_faster_and_norms_do_not_decay() -> None:
     model = build_model("deeplabv3p:trunk=mobilenetv2_100:width=8", 3)
     how = Optimisation(
-        optimizer="adamw", betas=(0.8, 0.9), eps=1e-5, weight_decay=0.1, no_decay=True, head_lr=10
+        schedule=RATE,
+        optimizer="adamw",
+        betas=(0.8, 0.9),
+        eps=1e-5,
+        weight_decay=0.1,
+        no_decay=True,
+        head_lr=10,
     )
-    optimizer = build_optimizer(model, how, 0.2, fused=False)
+    optimizer = build_optimizer(model, how, fused=False)
     assert isinstance(optimizer, AdamW)
     found = rates(optimizer)
     for name, parameter in model.named_parameters():
@@ -101,10 +110,10 @@ def test_ones_own_optimiser_is_made_of_the_groups() -> None:
         return torch.zeros(1)
 
     model = build_model("unet:width=2", 3)
-    how = Optimisation(optimizer=make, head_lr=3, weight_decay=0.1)
-    optimizer = build_optimizer(model, how, 0.2, fused=False)
+    how = Optimisation(schedule=RATE, optimizer=make, head_lr=3, weight_decay=0.1)
+    optimizer = build_optimizer(model, how, fused=False)
     assert isinstance(optimizer, torch.optim.RMSprop)
     assert sorted(group["lr_scale"] for group in given) == [1, 3]
     assert sorted(group["lr_scale"] for group in optimizer.param_groups) == [1, 3]
     with pytest.raises(ValueError, match="returned Tensor: a torch.optim.Optimizer of the groups"):
-        build_optimizer(model, Optimisation(optimizer=wrong), 0.2, fused=False)  # type: ignore[arg-type]
+        build_optimizer(model, Optimisation(schedule=RATE, optimizer=wrong), fused=False)  # type: ignore[arg-type]

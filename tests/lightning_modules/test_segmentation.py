@@ -53,8 +53,9 @@ def module_of(
         nn.Conv2d(3, classes, 3, padding=1),
         names or tuple(f"class{i}" for i in range(classes)),
         objective=Objective(Losses(class_weights=class_weights)),
-        optimisation=Optimisation(weight_decay=0.01),
-        schedule=Schedule(kind="poly", lr=0.1, steps=steps),
+        optimisation=Optimisation(
+            schedule=Schedule(kind="poly", lr=0.1, steps=steps), weight_decay=0.01
+        ),
         **{"seed": 0, "bn_momentum": 0.1, **changes},
     )
 
@@ -63,7 +64,7 @@ class Fused(Segmentation):
     """Is optimised as on a GPU, which a CPU can do as well."""
 
     def configure_optimizers(self) -> Optimizer:
-        return build_optimizer(self.model, self.optimisation, self.schedule.lr, fused=True)
+        return build_optimizer(self.model, self.optimisation, fused=True)
 
 
 class Batches(torch.utils.data.Dataset[dict[str, Tensor]]):

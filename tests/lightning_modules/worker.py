@@ -25,7 +25,7 @@ from experiments.training import trainer as trainer_module
 from experiments.training.checkpoints import PredictionWriter
 from experiments.training.initialisation import build_module
 from experiments.training.trainer import build_trainer
-from experiments.training.training_data import build_data, open_splits
+from experiments.training.training_data import build_data, class_pixels, open_splits
 from experiments.trials import recipe as recipes
 from experiments.trials.data_check import check_data
 from experiments.trials.environment import die_with_parent
@@ -36,7 +36,6 @@ from experiments.trials.trial import Trial
 from lightning_modules.segmentation import Segmentation
 from tests.lightning_modules.tiny_networks import Tiny
 
-WEIGHTS = (0.5, 1.0, 2.0, 1.0, 3.0, 1.0, 1.0, 0.1, 1.0, 2.0, 1.0)  # of the eleven classes
 MODEL = "hrnetv2_w18_small_v1"
 READ = (2, 5)  # sizes of sets that are read by other processes as well, which take a second each
 
@@ -113,7 +112,7 @@ def train(args: argparse.Namespace) -> None:
         module.model.load_state_dict(torch.load(args.weights, weights_only=True))
         if not args.live:
             freeze_batch_norm(module.model)
-    data = build_data(trial, splits._replace(train=Voided(splits.train)), workers=0)
+    data = build_data(recipe, args.seed, splits._replace(train=Voided(splits.train)), workers=0)
     recorder = Recorder()
     trainer = _trainer(trial, args, recorder)
     trainer.fit(module, data)
@@ -139,8 +138,10 @@ def train_each(args: argparse.Namespace) -> None:
             recipe = replace(load(request), precision="64-true")
             trial = Trial(recipe, "unet", 0, out)
             splits = open_splits(recipe, None, check_data(recipe, None))
-            module = build_module(trial, splits.train.labels.names, WEIGHTS)
-            data = build_data(trial, splits._replace(train=Voided(splits.train)), workers=0)
+            splits = splits._replace(train=Voided(splits.train))
+            shown = class_pixels(recipe, splits.train, check_data(recipe, None))
+            module = build_module(trial, splits.train.labels.names, shown)
+            data = build_data(recipe, args.seed, splits, workers=0)
             recorder = Recorder()
             trainer = build_trainer(
                 trial, devices=args.devices, callbacks=[recorder], first_steps=20
@@ -164,7 +165,7 @@ def evaluate(args: argparse.Namespace) -> None:
             module.model.load_state_dict(torch.load(args.weights, weights_only=True))
             module.__class__ = Recording
             assert isinstance(module, Recording)
-            data = build_data(trial, splits, workers)
+            data = build_data(recipe, args.seed, splits, workers)
             writer = PredictionWriter(trial.folder / "predictions")
             trainer = _trainer(trial, args, writer)
             trainer.validate(module, data, verbose=False)

@@ -5,6 +5,7 @@ SMALL = [
     "hrnetv2_w18_small_v1",
     "hrnetv2_w18:width=4",
     "hrnetv1_w18:width=4",
+    "hrnetv2_w18_ocr:width=4",
     "unet:width=4",
     "deeplabv3p:trunk=mobilenetv2_100",
     "deeplabv3p_os8:trunk=mobilenetv2_100",
@@ -26,13 +27,24 @@ SMALL = [
     "litehrnet18:width=4",
 ]
 
-# Networks of the table that differ from another in their width or end alone, and what stands for
-# them where a size is not the point.
-NARROW = {name: f"{name}:width=8" for name in ("hrnetv1h_w18", "hrnetv1h_w32", "hrnetv1h_w48")}
+# Networks of the table whose size is not the point of a test, and the narrow one that stands there
+# for all of their kind: they differ in their width or their end alone.
+NARROW = {
+    **{
+        f"{kind}_w{width}{end}": f"{kind}_w18{end}:width=8"
+        for kind, end in (("hrnetv1h", ""), ("hrnetv2", "_ocr"))
+        for width in (18, 32, 48)
+    },
+    **{
+        name: f"{name}:width=8"
+        for name in ("ddrnet23", "ddrnet39", "pidnet_m", "pidnet_l", "litehrnet30")
+    },
+}
 
 # One of every file that is wide enough to learn two images by heart.
 LEARNERS = [
     "hrnetv2_w18_small_v1",
+    "hrnetv2_w48_ocr:width=8",
     "unet:width=16",
     "deeplabv3p:trunk=mobilenetv2_100",
     "dilated_resnet:trunk=resnet18:width=16",
@@ -46,7 +58,7 @@ LEARNERS = [
     "deeplabv1:width=16",
     "ddrnet23_slim:width=16",
     "pidnet_s:width=16",
-    "litehrnet18:width=16",
+    "litehrnet18",
     "smp/fpn/resnet18",
 ]
 

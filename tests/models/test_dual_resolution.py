@@ -315,3 +315,19 @@ def test_ddrnet_fuses_both_ways_with_what_each_was_before() -> None:
     assert torch.equal(fused_high, torch.full((1, 4, 8, 8), 3.0))
     assert torch.equal(fused_low[:, :4], torch.full((1, 4, 4, 4), 3.0))
     assert torch.equal(fused_low[:, 4:], torch.ones(1, 4, 4, 4))
+
+
+@pytest.mark.parametrize("name", ["ddrnet23_slim:width=16", "pidnet_s:width=16"])
+def test_convolutions_start_as_he_has_them_heads_included(name: str) -> None:
+    torch.manual_seed(0)
+    network = build_model(name, CLASSES)
+    network.add_training_heads()  # type: ignore[operator]
+    large = [m for m in network.modules() if isinstance(m, nn.Conv2d) and m.weight.numel() > 2000]
+    assert any(conv is network.get_submodule("final_layer.conv1") for conv in large)
+    heads = network.auxiliary
+    assert isinstance(heads, tuple)
+    assert all(network.get_submodule(f"{head}.conv1") in large for head in heads)
+    for conv in large:
+        fan_out = conv.out_channels * conv.kernel_size[0] * conv.kernel_size[1]
+        std = conv.weight.detach().std()
+        assert std == pytest.approx((2 / fan_out) ** 0.5, rel=0.1)

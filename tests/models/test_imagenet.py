@@ -16,13 +16,14 @@ from torch import Tensor, nn
 
 from models import build_model, imagenet
 from models.imagenet import fetch, imagenet_networks, imagenet_parts, load_imagenet
-from models.weights import Report
+from models.weights import HEADS, Report
 
 FILES = {
     "resnet18": "resnet18.a1_in1k.safetensors",
     "xception41": "xception41.tf_in1k.safetensors",
     "mobilenetv2_100": "mobilenetv2_100.ra_in1k.safetensors",
     "hrnet_w18_small": "hrnet_w18_small.gluon_in1k.safetensors",
+    "hrnet_w18": "hrnet_w18.ms_aug_in1k.safetensors",
     "vgg16": "vgg16.tv_in1k.safetensors",
 }
 
@@ -68,6 +69,8 @@ def _report(model: nn.Module) -> Report:
     [
         ("hrnet", {"": "hrnet_w48"}),
         ("hrnetv2_w18_small_v1", {"": "hrnet_w18_small"}),
+        ("hrnetv1h_w18", {"": "hrnet_w18"}),
+        ("hrnetv2_w18_ocr", {"": "hrnet_w18"}),
         ("dilated_resnet", {"trunk": "resnet101s"}),
         ("deeplabv3", {"trunk": "resnet101"}),
         ("pspnet:trunk=resnet18d", {"trunk": "resnet18d"}),
@@ -107,7 +110,7 @@ def test_what_has_imagenet_weights(name: str, marks: dict[str, str]) -> None:
             network, _, module = mark.partition("/")
             theirs = timm.create_model(network).get_submodule(module).state_dict()
             for key, tensor in model.get_submodule(part).state_dict().items():
-                if not key.startswith("last_layer."):
+                if not key.startswith(HEADS):
                     assert tensor.shape == theirs[key].shape, key
 
 
@@ -131,6 +134,7 @@ def test_networks_without_are_refused_by_name() -> None:
         ("deeplabv3:trunk=resnet18", "resnet18"),
         ("deeplabv3p:trunk=mobilenetv2_100", "mobilenetv2_100"),
         ("hrnetv2_w18_small_v1", "hrnet_w18_small"),
+        ("hrnetv2_w18_ocr", "hrnet_w18"),
     ],
 )
 def test_the_trunk_is_timms_and_the_rest_as_it_was(name: str, network: str, hub: Path) -> None:
@@ -146,14 +150,14 @@ def test_the_trunk_is_timms_and_the_rest_as_it_was(name: str, network: str, hub:
     assert torch.equal(torch.get_rng_state(), drawn)
     filled = 0
     for key, tensor in model.state_dict().items():
-        head = key.startswith("last_layer.") if whole else not key.startswith("trunk.")
+        head = key.startswith(HEADS) if whole else not key.startswith("trunk.")
         assert torch.equal(tensor, before[key] if head else theirs[key.removeprefix("trunk.")]), key
         filled += not head and not key.endswith("num_batches_tracked")
     assert report is _report(model)
     assert report.trunk == (filled, filled) and len(report.loaded) == filled
     assert not report.missing and not report.mismatched and report.unexpected
     assert report.source == FILES[network].removesuffix(".safetensors")
-    assert report.licence == "apache-2.0"
+    assert report.licence == ("mit" if network == "hrnet_w18" else "apache-2.0")
     content = (hub / FILES[network]).read_bytes()
     assert report.sha256 == hashlib.sha256(content).hexdigest()
 

@@ -25,7 +25,15 @@ def test_image_pooling_and_bins_are_no_stage(model: str, deepest: int) -> None:
     assert max(layer.stride for layer in cost.layers) > DEEPEST
 
 
-@pytest.mark.parametrize("model", ["hrnetv2_w18_small_v1", "deeplabv3p:trunk=mobilenetv2_100"])
+@pytest.mark.parametrize(
+    "model",
+    [
+        "hrnetv2_w18_small_v1",
+        "deeplabv3p:trunk=mobilenetv2_100",
+        "hrnetv2_w18_ocr:width=8",
+        "smp/segformer/mit_b0",
+    ],
+)
 def test_a_count_is_that_of_a_trace(model: str) -> None:
     """PyTorch's counter alone, and layers added up as they were seen to run."""
     counted, traced = count(model, 5, (64, 96)), trace_cost(model, 5, (64, 96))
