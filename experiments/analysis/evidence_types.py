@@ -147,6 +147,8 @@ class Effect:
     target: Target
     """`checkpoints` where the interval has no part of seeds."""
     reason: str = ""
+    note: str = ""
+    """Under which of the two it did not train, being at most a point above the position prior."""
 
 
 @dataclass(frozen=True)

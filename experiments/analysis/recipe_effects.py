@@ -19,7 +19,7 @@ from experiments.analysis.evidence_types import Effect, RecipeChange, RecipeEffe
 from experiments.analysis.intervals import Interval, Target, interval, points
 from experiments.trials.recipe import Recipe
 from experiments.trials.result_types import FinishedTrial, TrialResult
-from experiments.trials.results import finished, first_runs, per_image
+from experiments.trials.results import finished, first_runs, per_image, read_prior
 
 _SEEDS = {"init_seed", "data_seed"}  # of which `replicates.variance` speaks
 _LONG = 60  # characters of a value
@@ -65,8 +65,9 @@ def _effects(results: Sequence[TrialResult], block: Block, draws: int) -> Iterat
     if pairs:
         networks = {model for *_, shared in pairs for model in shared}
         scores = _scores([r for r in results if r.model in networks], block, draws)
+        prior = _prior(results)
         for before, after, changes, shared in pairs:
-            yield _effect(before, after, changes, shared, scores)
+            yield _effect(before, after, changes, shared, scores, prior)
 
 
 def recipe_changes(before: Recipe, after: Recipe) -> tuple[RecipeChange, ...]:
@@ -101,6 +102,15 @@ def _recipe(results: Sequence[TrialResult]) -> Recipe:
     return recipe
 
 
+def _prior(results: Sequence[TrialResult]) -> float | None:
+    """mIoU of the position prior, a fraction, where a comparison of these results has kept it."""
+    for folder in dict.fromkeys(result.path.parents[2] for result in results):
+        found = read_prior(folder, results)
+        if found is not None:
+            return found.metrics.miou
+    return None
+
+
 def _models(results: Sequence[TrialResult]) -> list[str]:
     return list(dict.fromkeys(result.model for result in results))
 
@@ -129,10 +139,11 @@ def _effect(
     changes: tuple[RecipeChange, ...],
     shared: Sequence[str],
     scores: Scores,
+    prior: float | None,
 ) -> RecipeEffect:
     networks, paired = [], []
     for model in shared:
-        effect, difference = _of_network(model, before, after, scores)
+        effect, difference = _of_network(model, before, after, scores, prior)
         networks.append(effect)
         paired += [] if difference is None else [difference]
     counted = [one for one in networks if one.difference is not None and one.seeds]
@@ -153,22 +164,29 @@ def _effect(
 
 
 def _of_network(
-    model: str, before: Sequence[TrialResult], after: Sequence[TrialResult], scores: Scores
+    model: str,
+    before: Sequence[TrialResult],
+    after: Sequence[TrialResult],
+    scores: Scores,
+    prior: float | None,
 ) -> tuple[Effect, ModelScores | None]:
     """Over the seeds that both recipes have, and the differences that it rests on."""
-    for own in (before, after):
-        why = did_not_train([r for r in own if r.model == model], None).get(model)
-        if why is not None:
-            reason = f"it did not train under {_recipe(own).name}, {why}"
-            return Effect(model, (), None, None, None, "checkpoints", reason), None
     a, b = (scores.get((own[0].hashes.recipe or "", model)) for own in (before, after))
-    if a is None or b is None:
+    seeds = tuple(seed for seed in a.seeds if seed in b.seeds) if a and b else ()
+    untrained = [
+        _recipe(own).name
+        for own in (before, after)
+        if did_not_train([r for r in own if r.model == model], prior)
+    ]
+    reason = _diverged(model, before) or _diverged(model, after)
+    if not reason and (a is None or b is None):
         lacking = _recipe(before if a is None else after).name
         reason = f"no finished trial under {lacking} has counts of single images"
-        return Effect(model, (), None, None, None, "checkpoints", reason), None
-    seeds = tuple(seed for seed in a.seeds if seed in b.seeds)
-    if not seeds:
+    elif not reason and len(untrained) == 2:
+        reason = "under either recipe it is at most a point above the position prior"
+    elif not reason and not seeds:
         reason = "the two recipes have no seed in common"
+    if reason or a is None or b is None:
         return Effect(model, (), None, None, None, "checkpoints", reason), None
     a, b = a.of(seeds), b.of(seeds)
     paired = b.minus(a)
@@ -178,7 +196,14 @@ def _of_network(
     distinct = min(map(len, runs)) == len(seeds) > 1  # else a recipe gives all seeds the same run
     target: Target = "seeds" if distinct else "checkpoints"
     found = interval(paired.miou, target)
-    return Effect(model, seeds, found, a.miou.mean, b.miou.mean, target), paired
+    note = f"it did not train under {untrained[0]}" if untrained else ""
+    return Effect(model, seeds, found, a.miou.mean, b.miou.mean, target, note=note), paired
+
+
+def _diverged(model: str, results: Sequence[TrialResult]) -> str:
+    """Why the network has no number under a recipe; empty where no run went astray."""
+    why = did_not_train([r for r in results if r.model == model], None).get(model)
+    return f"it did not train under {_recipe(results).name}, {why}" if why else ""
 
 
 def _mean(counted: Sequence[Effect], paired: Sequence[ModelScores]) -> Effect | None:
@@ -212,6 +237,7 @@ def _sentence(
     if len(changes) > 1:
         what += f", these {len(changes)} fields together"
     also = ["not all of these trials were made by the same code"] * other_code
+    also += [f"{one.model}: {one.note}" for one in networks if one.note]
     also += [f"{one.model} is left out: {one.reason}" for one in networks if one.reason]
     if mean is None or mean.difference is None:
         return "; ".join([f"{what}: nothing can be said", *also]) + "."

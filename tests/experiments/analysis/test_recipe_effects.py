@@ -12,7 +12,7 @@ from scipy import stats
 from experiments.analysis.evidence_types import RecipeEffect
 from experiments.analysis.recipe_effects import recipe_effects
 from experiments.trials.result_types import FinishedTrial, TrialResult
-from tests.experiments.made import IMAGES, Floats, arrays, failed, spread, trial
+from tests.experiments.made import IMAGES, Floats, arrays, failed, spread, trial, write_prior
 
 PRETRAINED = {"name": "camvid-quick init=imagenet", "init": "imagenet"}
 ADAPTED = {"name": "fair", "init": "imagenet", "lr": 0.001}
@@ -188,6 +188,22 @@ def test_what_is_left_out_is_said(tmp_path: Path) -> None:
     (nothing,) = recipe_effects([r for r in results if r.model == "diverged"])
     assert nothing.mean is None
     assert nothing.sentence.startswith("init=imagenet instead of random: nothing can be said; div")
+
+
+def test_what_did_not_train_is_said(tmp_path: Path) -> None:
+    """Beside a position prior of 40 %, which one comparison has kept, as compare leaves it."""
+    results: list[TrialResult] = []
+    for model, mious in {"unet": (0.5, 0.6), "segnet": (0.405, 0.6), "late": (0.3, 0.405)}.items():
+        for root, miou, recipe in zip("ab", mious, (None, PRETRAINED), strict=True):
+            accuracy = spread(miou, 0.05, len(results))
+            results += _trials(tmp_path / root, model, [accuracy], recipe)
+    write_prior(tmp_path / "b", 0.4)
+    effect = _only(results)
+    assert "segnet: it did not train under camvid-quick; late is left out" in effect.sentence
+    assert "under either recipe it is at most a point above the position prior" in effect.sentence
+    assert "unet: it" not in effect.sentence
+    assert effect.mean is not None and effect.mean.difference is not None
+    assert effect.mean.difference.value == pytest.approx((0.1 + 0.195) / 2, abs=1e-3)
 
 
 def test_other_code_is_said(tmp_path: Path) -> None:
