@@ -20,12 +20,14 @@ if TYPE_CHECKING:
 def open_data(spec: str, split: str, root: Path | None = None) -> "Dataset":
     """Open a split of the data set that `spec` names, with its options (`streets:height=96`).
 
-    Part of a split is named after it, as `train~held` (see `datamodules.holdout`).
+    Several splits are one as `train+val` (`datamodules.joined`), and part of one is named after it,
+    as `train~held` or `train+val~held` (`datamodules.holdout`).
 
     Raises:
         DataError: an unknown data set, option or split, or files that are not there.
     """
     from datamodules.holdout import HOLDOUT_SIGN, select_part
+    from datamodules.joined import JOIN_SIGN, join
     from datamodules.labels import DataError
 
     name, *parts = spec.split(":")
@@ -49,7 +51,8 @@ def open_data(spec: str, split: str, root: Path | None = None) -> "Dataset":
                 f"{name}:{key} takes a value of type {types[key].__name__}, got {value!r}"
             ) from None
     whole, sign, part = split.partition(HOLDOUT_SIGN)
-    dataset: Dataset = constructor(whole, root, **options)
+    opened: list[Dataset] = [constructor(s, root, **options) for s in whole.split(JOIN_SIGN)]
+    dataset = opened[0] if len(opened) == 1 else join(opened, whole)
     return select_part(dataset, whole, part) if sign else dataset
 
 

@@ -21,8 +21,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("folders", type=ask.path, nargs="+", metavar="DIR", help="of a comparison, as runs/demo; "
-        "of several that differ in steps, init_seed or data_seed alone, also what they give "
-        "together")  # fmt: skip
+        "of several also what they give together: what the changed fields of the recipe are worth "
+        "to the same networks, and more where steps, init_seed or data_seed alone "
+        "differ")  # fmt: skip
     images = ask.whole(0, need="give a number of images, or 0 for whole groups")
     add("--block", type=images, metavar="N", help="neighbouring images of a group that are "
         "resampled together; 1: all are independent, 0: whole groups (default: the data "
@@ -42,6 +43,7 @@ def main(argv: list[str] | None = None) -> int:
     # `--help` does without pydantic and scipy, which take seconds to start.
     from experiments.analysis import replicates
     from experiments.analysis.evidence import evidence
+    from experiments.analysis.recipe_effects import recipe_effects
     from experiments.reporting.evidence_tables import show
     from experiments.trials.results import read_prior, read_results
 
@@ -58,7 +60,9 @@ def main(argv: list[str] | None = None) -> int:
             )
             for folder, results in comparisons.items()
         }
-        show(evidence_of, replicates.together(list(comparisons.values()), block), args.json)
+        together = replicates.together(list(comparisons.values()), block)
+        everything = [result for results in comparisons.values() for result in results]
+        show(evidence_of, together, recipe_effects(everything, block=block), args.json)
     except (OSError, ValueError) as error:
         ask.complain(error)
         return 2

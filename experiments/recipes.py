@@ -102,6 +102,29 @@ def camvid() -> Recipe:
     )
 
 
+def camvid_fair() -> Recipe:
+    """CamVid, short, as CNNs and transformers both train.
+
+    Command: `python -m experiments.compare --recipe camvid-fair --data-root CamVid
+        --models smp/unet/tu-tf_efficientnet_lite0,smp/segformer/mit_b0`
+    """
+    return Recipe(
+        name="camvid-fair",
+        data="camvid",
+        crop=(192, 256),
+        batch=8,
+        steps=600,
+        optimizer="adamw",
+        lr=1e-3,
+        weight_decay=0.01,
+        no_decay=True,
+        warmup=30,
+        power=1.0,
+        val_every=600,
+        precision="bf16-mixed",
+    )
+
+
 def cityscapes() -> Recipe:
     """The paper's.
 
@@ -136,5 +159,6 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "demo": demo,
     "camvid-quick": camvid_quick,
     "camvid": camvid,
+    "camvid-fair": camvid_fair,
     "cityscapes": cityscapes,
 }

@@ -42,7 +42,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--readme", type=ask.file, metavar="FILE", help="also renew this file's table of the "
         "results")  # fmt: skip
     add("--allow-mixed", action="store_true", help="write results of other recipes, data or "
-        "protocols to report-2.html and so on, instead of refusing them")  # fmt: skip
+        "protocols to report-2.html and so on, instead of refusing them, and what a changed recipe "
+        "is worth to each of them")  # fmt: skip
     return parser
 
 
@@ -53,6 +54,7 @@ def _write(args: argparse.Namespace, page: Path) -> None:
         OSError, ValueError: results that are not there or cannot be shown as asked.
     """
     # numpy, pydantic and scipy take a second, which no --help waits for.
+    from experiments.analysis.recipe_effects import recipe_effects
     from experiments.reporting.comparison_files import ComparisonFiles, write_comparison
     from experiments.trials.comparability import check_comparable, separate
     from experiments.trials.results import finished, read_results
@@ -72,10 +74,13 @@ def _write(args: argparse.Namespace, page: Path) -> None:
             f"{args.results} holds {len(sets)} comparisons, of which only pages can be written "
             "together: name the folder of one for the other files"
         )
+    effects = recipe_effects(results) if len(sets) > 1 else ()
+    for effect in effects:
+        ask.say(effect.sentence)
     for number, some in enumerate(sets, 1):
         own = page if number == 1 else page.with_stem(f"{page.stem}-{number}")
         files = ComparisonFiles(page=own, **also)
-        reason = write_comparison(args.results, some, files, args.data_root)
+        reason = write_comparison(args.results, some, files, args.data_root, effects)
         if reason:
             ask.say(f"no photos: {reason}")
         for file in files:

@@ -16,9 +16,10 @@ from experiments.training.trial_request import Resources, TrialRequest
 from experiments.trials import command_line as ask
 from experiments.trials.environment import die_with_parent, spin_briefly, starts_ranks
 from experiments.trials.launch import Place, take_place
-from experiments.trials.recipe import RecipeRequest, TuningBudget
+from experiments.trials.recipe import RecipeRequest
 from experiments.trials.signals import say_stopped, stopped_by_signals
 from experiments.trials.temporary_files import own_temporary_files
+from experiments.trials.tuning_budget import TuningBudget
 
 
 def parser() -> argparse.ArgumentParser:

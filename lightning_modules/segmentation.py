@@ -9,14 +9,16 @@ import torch
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
-from torch.optim import SGD, Optimizer
+from torch.optim import Optimizer
 
 from datamodules.loading.samples import Batch
 from lightning_modules.confusion_matrix import ConfusionMatrix
 from lightning_modules.gpu_arithmetic import allow_tf32, search_algorithms
-from lightning_modules.losses import cross_entropy_sum, denominator
 from lightning_modules.normalisation import Normalisation
+from lightning_modules.objective import Objective, Share
+from lightning_modules.optimisation import Optimisation, build_optimizer
 from lightning_modules.unused_parameters import freeze_unused, say_unused
+from models.training_heads import TrainingHeads
 
 
 class NonFiniteLossError(ValueError):
@@ -24,21 +26,20 @@ class NonFiniteLossError(ValueError):
 
 
 class Segmentation(L.LightningModule):
-    """SGD with polynomial decay on a cross-entropy whose mean is over the whole global batch.
+    """Trains a network on losses whose means are over the whole global batch.
 
-    Optimisation is manual, because that mean needs the valid pixels of every micro-batch and
+    Optimisation is manual, because such a mean needs the valid pixels of every micro-batch and
     rank before the first backward pass.
 
     Args:
         seed: dropout is reseeded from (seed, step, rank), so that a resumed run repeats it.
         micro_batch: images a process passes at once; None passes its whole share.
-        class_weights: of the cross-entropy; None for equal ones.
+        heads: train by the network's `training_heads`, which are made here, where it has them.
         compiled: train by `torch.compile`, on a GPU as CUDA graphs; validation and prediction,
             whose images have sizes of their own, run as the network is written.
         tf32: whether a GPU may round the products of fp32 to TF32.
     """
 
-    class_weights: Tensor | None
     diverged_at: Tensor
 
     def __init__(
@@ -46,15 +47,12 @@ class Segmentation(L.LightningModule):
         model: nn.Module,
         class_names: tuple[str, ...],
         *,
-        lr: float,
-        momentum: float,
-        weight_decay: float,
-        power: float,
-        steps: int,
+        objective: Objective,
+        optimisation: Optimisation,
         seed: int,
         bn_momentum: float,
         micro_batch: int | None = None,
-        class_weights: tuple[float, ...] | None = None,
+        heads: bool = False,
         compiled: bool = False,
         tf32: bool = False,
     ) -> None:
@@ -62,37 +60,44 @@ class Segmentation(L.LightningModule):
         self.automatic_optimization = False
         self.model = model.to(memory_format=torch.channels_last)
         self.class_names = class_names
-        self.lr, self.momentum, self.weight_decay = lr, momentum, weight_decay
-        self.power, self.steps, self.seed, self.micro_batch = power, steps, seed, micro_batch
-        self.tf32 = tf32
+        self.objective, self.optimisation = objective, optimisation
+        self.schedule = optimisation.schedule
+        self.seed, self.micro_batch, self.tf32 = seed, micro_batch, tf32
+        self.heads = heads and isinstance(model, TrainingHeads)
+        if self.heads and isinstance(model, TrainingHeads):
+            model.add_training_heads()
         for module in model.modules():
             if isinstance(module, nn.modules.batchnorm._BatchNorm):
                 module.momentum = bn_momentum
-        weights = None if class_weights is None else torch.tensor(class_weights)
-        self.register_buffer("class_weights", weights, persistent=False)
         self.normalise = Normalisation()
         self.confusion = ConfusionMatrix(len(class_names))
         self._looked = False  # for parameters without a gradient, after the first backward pass
         self.register_buffer("diverged_at", torch.tensor(-1), persistent=False)
         self.last_loss: Tensor | None = None
-        self._train_forward = self._compile() if compiled else self.forward
+        self._train_forward = self._compile() if compiled else self._outputs
 
     def forward(self, image: Tensor) -> Tensor:
         """Logits (N, K, H, W) of images (N, H, W, 3) in bytes."""
         logits: Tensor = self.model(self.normalise(image))
         return logits
 
-    def _compile(self) -> Callable[[Tensor], Tensor]:
+    def _outputs(self, image: Tensor) -> dict[str, Tensor]:
+        """What losses are of, by name, of images as in `forward`."""
+        if self.heads and isinstance(self.model, TrainingHeads):
+            return self.model.training_heads(self.normalise(image))
+        return {"out": self(image)}
+
+    def _compile(self) -> Callable[[Tensor], dict[str, Tensor]]:
         mode = "reduce-overhead" if torch.cuda.is_available() else None
-        compiled: Callable[[Tensor], Tensor] = torch.compile(
-            self.forward, mode=mode, dynamic=False, fullgraph=False
+        compiled: Callable[[Tensor], dict[str, Tensor]] = torch.compile(
+            self._outputs, mode=mode, dynamic=False, fullgraph=False
         )
         return compiled
 
     def setup(self, stage: str) -> None:
         allow_tf32(self.tf32)
         if stage == "fit" and self.trainer.world_size > 1:
-            unused = freeze_unused(self.model)
+            unused = freeze_unused(self.model, self.heads)
             say_unused(unused if self.global_rank == 0 else [])
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
@@ -102,11 +107,11 @@ class Segmentation(L.LightningModule):
         optimizer = self.optimizers()
         assert isinstance(optimizer, LightningOptimizer)
         for group in optimizer.param_groups:
-            group["lr"] = self.lr_at(step)
+            group["lr"] = self.schedule.at(step) * group["lr_scale"]
         optimizer.zero_grad()
         loss = self._backward(batch["image"], batch["mask"])
         logged = (step + 1) % self.trainer.log_every_n_steps == 0  # type: ignore[attr-defined]
-        self._guard(optimizer.optimizer, loss, look=logged or step + 1 == self.steps)
+        self._guard(optimizer.optimizer, loss, look=logged or step + 1 == self.schedule.steps)
         if not self._looked:
             self._looked = True
             asked = ((n, p) for n, p in self.model.named_parameters() if p.requires_grad)
@@ -116,7 +121,7 @@ class Segmentation(L.LightningModule):
         if logged:  # a number that is given to a GPU waits for all it has been given before
             self.log("step", float(step + 1))  # what loggers take as the abscissa
             self.log("train/loss", loss)
-            self.log("train/lr", self.lr_at(step))
+            self.log("train/lr", self.schedule.at(step))
 
     def _reseed(self, seed: int) -> None:
         """As `torch.manual_seed`, which without a GPU writes down the stack for one: 0.7 ms."""
@@ -151,25 +156,24 @@ class Segmentation(L.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self._check_finite()  # nobody goes on from there
 
-    def lr_at(self, step: int) -> float:
-        """lr * (1 - step / steps) ** power: the base rate at step 0, above 0 at the last."""
-        decay: float = (1 - step / self.steps) ** self.power
-        return self.lr * decay
-
     def _backward(self, image: Tensor, mask: Tensor) -> Tensor:
-        """Accumulate the gradients of the global batch's mean; return that mean, on every rank."""
-        total = self.trainer.strategy.reduce(
-            denominator(mask, self.class_weights), reduce_op="sum"
-        ).clamp(min=1)  # an all-void batch has loss 0 and gradients 0
+        """Accumulate the gradients of the global batch's loss; return that loss, on every rank."""
         size = self.micro_batch or len(image)
         loss = torch.zeros((), dtype=torch.float64, device=mask.device)
+        counts = None
         for start in range(0, len(image), size):
+            part = mask[start : start + size]
             with nullcontext() if start + size >= len(image) else self._no_sync():
-                logits = self._train_forward(image[start : start + size])
-                part = cross_entropy_sum(logits, mask[start : start + size], self.class_weights)
+                outputs = self._train_forward(image[start : start + size])
+                if counts is None:
+                    own = self.objective.counts(mask, outputs)
+                    counts = self.trainer.strategy.reduce(own, reduce_op="sum")
+                shares: list[Share] = self.objective(outputs, part, counts)
+                first, *rest = (s.weight * (s.total / s.parts.to(s.total.dtype)) for s in shares)
                 # DDP averages gradients over ranks; the sum is wanted.
-                self.manual_backward(part / total.to(part.dtype) * self.trainer.world_size)
-                loss += part.detach().double() / total
+                self.manual_backward(sum(rest, first) * self.trainer.world_size)
+                for share in shares:
+                    loss += share.weight * (share.total.detach().double() / share.parts)
         return self.trainer.strategy.reduce(loss, reduce_op="sum")
 
     def _no_sync(self) -> Any:
@@ -178,6 +182,17 @@ class Segmentation(L.LightningModule):
 
     def on_train_start(self) -> None:
         search_algorithms(True)
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Clip the gradient of the global batch, which has been unscaled here."""
+        if self.optimisation.clip_norm is not None:
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.optimisation.clip_norm)
+
+    def on_train_end(self) -> None:
+        if self.global_step == self.schedule.steps:
+            (optimizer,) = self.trainer.optimizers
+            for group in optimizer.param_groups:
+                assert group["lr"] == self.schedule.at(self.schedule.steps - 1) * group["lr_scale"]
 
     def on_validation_start(self) -> None:
         self._check_finite()
@@ -223,12 +238,7 @@ class Segmentation(L.LightningModule):
         prediction: Tensor = self(batch["image"]).argmax(1)
         return prediction.byte()
 
-    def configure_optimizers(self) -> SGD:
-        return SGD(
-            self.parameters(),
-            lr=self.lr,
-            momentum=self.momentum,
-            weight_decay=self.weight_decay,
-            # One kernel for all weights. On a CPU it saves nothing and rounds otherwise.
-            fused=self.device.type == "cuda",
-        )
+    def configure_optimizers(self) -> Optimizer:
+        scaled = getattr(self.trainer.precision_plugin, "scaler", None) is not None
+        fused = self.device.type == "cuda" and not scaled  # it would unscale within its step
+        return build_optimizer(self.model, self.optimisation, fused)

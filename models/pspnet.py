@@ -5,8 +5,12 @@ last two strides (output stride 8). Pyramid pooling sets beside the deepest map 
 1x1, 2x2, 3x3 and 6x6 bins, each reduced by a 1x1 to a quarter of the channels. A 3x3 to 512,
 dropout and a 1x1 classifier follow; every convolution but the last has batch norm and ReLU.
 
-Differs from the paper: no auxiliary loss after res4b22 (section 4). Stem and dropout are those of
-the authors' code; the paper names neither. No image is padded.
+The paper trains with an auxiliary loss of weight 0.4 after res4b22, the last unit of the third
+stage (section 4): its head is built by `add_training_heads`, as in the authors' PyTorch code
+(`aux`: a 3x3 to 256, dropout of whole maps, a 1x1).
+
+Differs from the paper: stem and dropout are those of the authors' code; the paper names neither. No
+image is padded.
 
 With 19 classes this counts 65.71M parameters and 1949.7 GFLOPs at 1024x2048, where the HRNet
 paper's Table III prints 65.9M and 2017.6 and names no layers. No plausible form tried gives both:
@@ -17,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.resnet import resnet_trunk
+from models.resnet import auxiliary_head, deep_maps, resnet_trunk
 
 _BINS = (1, 2, 3, 6)
 
@@ -35,6 +39,7 @@ def pspnet(num_classes: int, *, trunk: str = "resnet101s", width: int = 64) -> n
 
 
 class PSPNet(nn.Module):
+    auxiliary = ("aux",)
     min_train_batch = 2  # the batch norm of the 1x1 bin sees one value a channel and image
 
     def __init__(self, num_classes: int, trunk: str, width: int) -> None:
@@ -46,9 +51,24 @@ class PSPNet(nn.Module):
             nn.Dropout(0.1),
             nn.Conv2d(channels // 4, num_classes, 1),
         )
+        self.third = channels // 2  # channels of the map that the auxiliary head sees
+        self.num_classes = num_classes
+
+    def add_training_heads(self) -> None:
+        """Build the auxiliary head of section 4, which a constructor leaves out."""
+        self.aux = auxiliary_head(self.third, self.num_classes)
+
+    def training_heads(self, image: Tensor) -> dict[str, Tensor]:
+        """`out` as forward has it, and `aux`, both (N, K, H, W), of one pass of the trunk."""
+        third, deep = deep_maps(self.trunk, image)
+        out = self._logits(deep, image)
+        return {"out": out, "aux": F.interpolate(self.aux(third), out.shape[-2:], mode="bilinear")}
 
     def forward(self, image: Tensor) -> Tensor:
         (deep,) = self.trunk(image)  # 1/8
+        return self._logits(deep, image)
+
+    def _logits(self, deep: Tensor, image: Tensor) -> Tensor:
         return F.interpolate(self.head(self.pyramid(deep)), image.shape[-2:], mode="bilinear")
 
 

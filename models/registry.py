@@ -35,6 +35,14 @@ MODELS = {
     "deconvnet": "models.deconvnet:deconvnet",
     "dilatednet": "models.dilatednet:dilatednet",
     "deeplabv1": "models.deeplabv1:deeplabv1",
+    "ddrnet23_slim": "models.ddrnet:ddrnet23_slim",
+    "ddrnet23": "models.ddrnet:ddrnet23",
+    "ddrnet39": "models.ddrnet:ddrnet39",
+    "pidnet_s": "models.pidnet:pidnet_s",
+    "pidnet_m": "models.pidnet:pidnet_m",
+    "pidnet_l": "models.pidnet:pidnet_l",
+    "litehrnet18": "models.litehrnet:litehrnet18",
+    "litehrnet30": "models.litehrnet:litehrnet30",
 }
 
 # Networks named by what they are made of: `smp/fpn/resnet34`.

@@ -1,6 +1,7 @@
 """ResNet trunks (He et al., arXiv 1512.03385) from timm, at any width: no second ResNet is written.
 
-For DeepLabv3, PSPNet, UNet++ and Dilated-ResNet; none of them is a network of its own here.
+For DeepLabv3, PSPNet, UNet++ and Dilated-ResNet; none of them is a network of its own here. And the
+auxiliary head on its third stage, with which the first two are trained.
 """
 
 from typing import Any
@@ -47,6 +48,31 @@ def resnet_trunk(
     info = trunk.feature_info
     assert isinstance(info, FeatureInfo)
     return trunk, list(info.channels())
+
+
+def deep_maps(trunk: nn.Module, image: Tensor) -> tuple[Tensor, Tensor]:
+    """The maps of stages 3 and 4 in one pass; the latter is to the bit that of `trunk(image)`.
+
+    A trunk with both among its `maps` would keep the third, an eighth of the image's size with
+    1024 channels, to the end of every inference.
+    """
+    third, x = image, image
+    for name, layer in trunk.named_children():
+        x = layer(x)
+        if name == "layer3":
+            third = x
+    return third, x
+
+
+def auxiliary_head(inputs: int, num_classes: int) -> nn.Sequential:
+    """A 3x3 to a quarter of the channels with batch norm and ReLU, dropout of maps, and a 1x1."""
+    return nn.Sequential(
+        nn.Conv2d(inputs, inputs // 4, 3, padding=1, bias=False),
+        nn.BatchNorm2d(inputs // 4),
+        nn.ReLU(inplace=True),
+        nn.Dropout2d(0.1),
+        nn.Conv2d(inputs // 4, num_classes, 1),
+    )
 
 
 def subsample_narrow(trunk: nn.Module) -> None:

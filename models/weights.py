@@ -12,10 +12,10 @@ from models.weight_files import read_states
 
 SHARE = 0.95  # of the trunk's tensors; a file with fewer is another network's
 HEADS = (
-    *("last_layer.", "classifier.", "reduction_conv.", "fpn_convs.", "widen."),
+    *("last_layer.", "classifier.", "final_layer.", "reduction_conv.", "fpn_convs.", "widen."),
     *("aux_head.", "cls_head.", "conv3x3_ocr.", "ocr_distri_head."),
 )
-_TRUNKS = {"trunk", "encoder", "stem", "down"}  # modules, or modules of a network's `model`
+_TRUNKS = {"trunk", "encoder", "backbone", "stem", "down"}  # modules, or of a network's `model`
 _LOSSES = {"loss", "criterion"}  # modules whose tensors are no network's
 _COUNTER = "num_batches_tracked"  # files of old versions lack it, and nothing here depends on it
 
@@ -58,7 +58,8 @@ def load_weights(model: nn.Module, path: Path) -> Report:
     A network may have an attribute `also_named`: what names start with in files of a plainer one,
     and here.
 
-    Warns if anything is left over on either side; the report stays as `model.load_report`.
+    Warns if anything is left over on either side; the report stays as `model.load_report`. Heads
+    that only training uses are no such thing where one side has none of them: a note says so.
 
     Raises:
         ValueError: no such file, one that holds no weights, values that are no numbers, or code,
@@ -69,8 +70,19 @@ def load_weights(model: nn.Module, path: Path) -> Report:
     ours = model.state_dict()
     state = _renamed(_unwrap(read_states(path), ours), getattr(model, "also_named", {}))
     _check_finite(state, ours, path)
-    unexpected = [name for name in state if name not in ours]
-    report = fill(model, state, path, wanted=ours, trunk=trunk(ours), unexpected=unexpected)
+    heads = tuple(f"{name}." for name in getattr(model, "auxiliary", ()))
+    theirs = [name for name in state if name.startswith(heads)]
+    own = [name for name in ours if name.startswith(heads)]
+    one_sided = {*theirs, *own} if not theirs or not own else set()
+    report = fill(
+        model,
+        state,
+        path,
+        wanted=[name for name in ours if name not in one_sided],
+        trunk=trunk(name for name in ours if name not in own),
+        unexpected=[name for name in state if name not in ours and name not in one_sided],
+        note=_about_heads(theirs, own),
+    )
     if not report.complete:
         warnings.warn(f"the weights fit in part: {report}", stacklevel=3)
     return report
@@ -142,6 +154,15 @@ def fill(
     )
     model.load_report = report  # type: ignore[assignment]
     return report
+
+
+def _about_heads(theirs: Sequence[str], own: Sequence[str]) -> str:
+    """What the report says of heads that only training uses, where one side alone has them."""
+    if bool(theirs) == bool(own):
+        return ""
+    names = [name for name in (*theirs, *own) if not name.endswith(_COUNTER)]
+    what = f"{len(names)} tensors of heads that only training uses"
+    return f"; {what} left out" if theirs else f"; {what} not in the file"
 
 
 def _check_finite(state: Mapping[str, Tensor], ours: Collection[str], path: Path) -> None:

@@ -33,7 +33,7 @@ DATA_ORDER = (  # of datamodules; each may import those before it
     {"dataset"},
     {"image_files"},
     {"http_download"},
-    {"download", "holdout"},
+    {"download", "holdout", "joined"},
     {"datasets"},
     {"registry"},
     {""},

@@ -12,6 +12,7 @@ import numpy as np
 from datamodules.dataset import Dataset, DatasetInfo
 from datamodules.file_names import MOST_BYTES
 from datamodules.image_files import ImageFileDataset, Sample
+from datamodules.joined import JOIN_SIGN
 from datamodules.validation.image_checks import Finding, ImageCheck
 from datamodules.validation.leakage import CheckedImage, Split, clips, leakage, num_views
 from datamodules.validation.trait_findings import trait_findings
@@ -32,6 +33,8 @@ class SplitSummary:
     """Images that have labels."""
     pixels: list[int] = field(default_factory=list)
     """Count of each class."""
+    shown: list[int] = field(default_factory=list)
+    """Of each class the labelled pixels of the images that show it."""
     ignored: int = 0
     """Pixels of labels that are not scored."""
     sizes: list[tuple[int, int]] = field(default_factory=list)
@@ -110,7 +113,8 @@ def judge(
     findings += _unseen_classes(_classes(data), summaries)
     images = [(image.sample, image.check) for split in splits for image in split.images]
     findings += trait_findings(images, next(iter(data.values())).labels)
-    findings += leakage(splits, info.nested if info else frozenset())
+    joined = {(s, n) for n in data if JOIN_SIGN in n for s in n.split(JOIN_SIGN)}
+    findings += leakage(splits, joined | (info.nested if info else frozenset()))
     # One label file may serve many images, and one image several splits.
     once = dict.fromkeys(_below(root, finding) for finding in findings)
     ordered = sorted(once, key=lambda finding: finding.level != "error")
@@ -149,13 +153,17 @@ def _unread(data: Dataset, published: int | None, identity: str) -> SplitSummary
 
 def _summarise(split: Split, data: Dataset, published: int | None) -> SplitSummary:
     checks = [image.check for image in split.images]
-    counts = np.zeros(data.labels.num_classes + 1, np.int64)
+    classes = data.labels.num_classes
+    counts, shown = np.zeros(classes + 1, np.int64), np.zeros(classes, np.int64)
     for check in checks:
-        counts += check.pixels or 0
+        pixels = np.array(check.pixels or [0] * (classes + 1))
+        counts += pixels
+        shown += np.where(pixels[:-1] > 0, pixels[:-1].sum(), 0)
     return replace(
         _unread(data, published, _identity(split, data)),
         labelled=sum(image.sample.mask is not None for image in split.images),
         pixels=counts[:-1].tolist(),
+        shown=shown.tolist(),
         ignored=int(counts[-1]),
         sizes=[check.size for check in checks if check.size],
         views=num_views(split),

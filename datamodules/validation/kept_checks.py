@@ -22,7 +22,7 @@ _ROTTEN_TEXT = (
     "changed: fetch it again, as its disk may fail"
 )
 
-_VERSION = 3  # of the form; raise it, too, whenever the same files lead to other findings
+_VERSION = 4  # of the form; raise it, too, whenever the same files lead to other findings
 
 Key = tuple[str, str]  # an image and its labels, whatever splits they are in
 Stamp = list[list[int] | None]  # size and times of change of both; None for a file not there

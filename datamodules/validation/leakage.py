@@ -4,7 +4,7 @@ A score on an image that training shows too, or shows a moment later, says littl
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import combinations
 from typing import NamedTuple
 
@@ -66,7 +66,7 @@ class Clip(NamedTuple):
         return f"{self.things} of {self.stretches} stretches of clip {self.name}, {time} s in all"
 
 
-def leakage(splits: Sequence[Split], nested: frozenset[tuple[str, str]]) -> Iterator[Finding]:
+def leakage(splits: Sequence[Split], nested: Collection[tuple[str, str]]) -> Iterator[Finding]:
     """What splits repeat, and what they share unless one is meant to be a part of the other.
 
     Args:

@@ -117,3 +117,54 @@ class Evidence:
         """The same in lists and dictionaries, as a JSON file gives it back."""
         plain: dict[str, Any] = json.loads(json.dumps(asdict(self), allow_nan=False))
         return plain
+
+
+@dataclass(frozen=True)
+class RecipeChange:
+    """A field in which two recipes differ, with its values as text."""
+
+    field: str
+    before: str
+    after: str
+
+    def __str__(self) -> str:
+        return f"{self.field}={self.after} instead of {self.before}"
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What a changed recipe is worth for one network, or for several as their mean.
+
+    Scores are of the seeds that it has under both recipes, and None in a mean over networks.
+    """
+
+    model: str
+    seeds: tuple[int, ...]
+    difference: Interval | None
+    """mIoU under the second recipe less that under the first; None where `reason` says why."""
+    before: float | None
+    after: float | None
+    target: Target
+    """`checkpoints` where the interval has no part of seeds."""
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class RecipeEffect:
+    """Two recipes under which the same networks ran, and what the second is worth.
+
+    Each interval is for itself: nothing is corrected for the number of networks or of recipes.
+    """
+
+    before: str
+    after: str
+    """Names of the recipes."""
+    changes: tuple[RecipeChange, ...]
+    """All fields in which they differ; with several, the effect is that of all of them."""
+    networks: tuple[Effect, ...]
+    mean: Effect | None
+    """Over the networks that have a difference; of one network alone its own; None without any."""
+    num_blocks: int
+    num_images: int
+    sentence: str
+    """What is worth how much, with the interval and what it speaks of."""

@@ -38,7 +38,8 @@ def autocast(device: torch.device, precision: str) -> torch.autocast:
     What it says of TF32 stays, so that the backward pass has it too.
     """
     allow_tf32(precision == "tf32")
-    return torch.autocast(device.type, torch.bfloat16, precision == "bf16-mixed")
+    kind = torch.float16 if precision == "16-mixed" else torch.bfloat16
+    return torch.autocast(device.type, kind, precision in ("bf16-mixed", "16-mixed"))
 
 
 def synchronise(device: torch.device) -> None:

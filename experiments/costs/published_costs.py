@@ -38,6 +38,16 @@ DIFFERENCE_NOTES = {
     "and the DeepLabv1 paper prints 134.3M for one with the same layers",
     "deeplabv1": "with its paper's 21 classes 20.51M, and 20.5M are printed there",
     "resunet": "this project's own, no paper's",
+    **dict.fromkeys(
+        ("ddrnet23_slim", "ddrnet23", "ddrnet39", "pidnet_s", "pidnet_l"),
+        "not in the HRNet paper; parameters and multiply-adds are those of the official code",
+    ),
+    "pidnet_m": "parameters and multiply-adds are those of the official code; its paper has 34.4M "
+    "(recalled, not confirmed), which no code gives",
+    **dict.fromkeys(
+        ("litehrnet18", "litehrnet30"),
+        "its paper has 1.1M and 1.8M, and operations at 512x1024 (recalled, not confirmed)",
+    ),
     "pspnet": "the row names no layers; 7x7 stem: 65.58M, 1896.9; auxiliary head counted: 68.07M, "
     "2021.8; pooled branches counted at 1/8: 65.71M, 2078; no form tried gives both figures",
     "unetpp": "the row names no layers; encoder channels in the nodes, as in "

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from experiments.analysis.evidence import evidence
 from experiments.reporting.export import export, renew_readme
-from experiments.reporting.html_report import write_report
+from experiments.reporting.html_report import NO_EFFECTS, Effects, write_report
 from experiments.reporting.image_panel import make_panel
 from experiments.reporting.readme_figures import pareto_figure
 from experiments.trials.result_types import TrialResult
@@ -37,13 +37,18 @@ class ComparisonFiles:
 
 
 def write_comparison(
-    folder: Path, results: Sequence[TrialResult], files: ComparisonFiles, data_root: Path | None
+    folder: Path,
+    results: Sequence[TrialResult],
+    files: ComparisonFiles,
+    data_root: Path | None,
+    effects: Effects = NO_EFFECTS,
 ) -> str:
     """Write all files.
 
     Args:
         folder: of the comparison, which may keep a position prior.
         results: of it, which may share a table.
+        effects: for the page.
 
     Returns:
         Why the page has no photos; empty where it has.
@@ -62,6 +67,7 @@ def write_comparison(
         verified=verified(results),
         prior=prior,
         panel=panel,
+        effects=effects,
     )
     if files.latex or files.figures or files.csv:
         export(results, known, latex=files.latex, figures=files.figures, csv=files.csv, prior=prior)

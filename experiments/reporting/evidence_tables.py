@@ -7,7 +7,7 @@ from pathlib import Path
 from rich import box
 from rich.table import Table
 
-from experiments.analysis.evidence_types import COSTS, Evidence
+from experiments.analysis.evidence_types import COSTS, Effect, Evidence, RecipeEffect
 from experiments.analysis.intervals import Interval
 from experiments.analysis.replicates import Multiplier, Together
 from experiments.analysis.variance import Components, Spread
@@ -20,7 +20,12 @@ COST_NAMES = dict(zip(COSTS, ("GMACs", "params", "latency", "train s", "memory")
 UNITS = {"gmacs": "GMACs", "seconds": "s"}
 
 
-def show(found: Mapping[Path, Evidence], together: Together, json: Path | None) -> None:
+def show(
+    found: Mapping[Path, Evidence],
+    together: Together,
+    effects: Sequence[RecipeEffect],
+    json: Path | None,
+) -> None:
     """Print all of it; also write it where `json` says."""
     console = PlainConsole()
     for folder, one in found.items():
@@ -31,22 +36,29 @@ def show(found: Mapping[Path, Evidence], together: Together, json: Path | None) 
         for model, reason in one.did_not_train.items():
             console.print(f"{model} is not ranked: {reason}")
         console.print(_noise(one))
-    if together.reason:
+    for effect in effects:
+        console.print(effect.sentence)
+        if effect.mean:
+            console.print(effect_table(effect))
+    if together.reason and not effects:
         console.print(f"Nothing is said of these folders together: {together.reason}")
     if together.variance:
         console.print(variance_table(together.variance))
     if together.multipliers:
         console.print(multiplier_table(together.multipliers))
     if json is not None:
-        write_json(json, _plain(found, together))
+        write_json(json, _plain(found, together, effects))
         console.print(f"wrote {json}", soft_wrap=True)
 
 
-def _plain(found: Mapping[Path, Evidence], together: Together) -> dict[str, object]:
+def _plain(
+    found: Mapping[Path, Evidence], together: Together, effects: Sequence[RecipeEffect]
+) -> dict[str, object]:
     return {
         "comparisons": {str(folder): one.to_json() for folder, one in found.items()},
         "variance": {model: asdict(parts) for model, parts in together.variance.items()},
         "multipliers": [asdict(one) for one in together.multipliers],
+        "recipe_effects": [asdict(one) for one in effects],
     }
 
 
@@ -174,6 +186,29 @@ def multiplier_table(found: Sequence[Multiplier]) -> Table:
         pair = f"{one.a}\n/ {one.b}"
         table.add_row(pair, UNITS[one.unit], f"{100 * times.miou:.1f}", value)
     return table
+
+
+def effect_table(effect: RecipeEffect) -> Table:
+    """What a changed recipe is worth, a row a network and one for their mean."""
+    caption = (
+        f"before: {effect.before}; after: {effect.after}; 95 % intervals from "
+        f"{effect.num_blocks} blocks of images, each for itself; *: without a part of seeds"
+    )
+    names = ("model", "seeds", "before", "after", "points", "95 %")
+    table = _table("Worth of the changed recipe, mIoU %", caption, *names)
+    several = effect.mean is not None and effect.mean not in effect.networks
+    for one in (*effect.networks, *([effect.mean] if several and effect.mean else [])):
+        table.add_row(one.model, *_effect_cells(one))
+    return table
+
+
+def _effect_cells(one: Effect) -> list[str]:
+    scores = ["" if x is None else f"{100 * x:.1f}" for x in (one.before, one.after)]
+    if one.difference is None:
+        return ["-", *scores, "-", ""]
+    fixed = "*" * (one.target == "checkpoints" and one.difference.low is not None)
+    value = f"{100 * one.difference.value:+.1f}"
+    return [str(len(one.seeds)), *scores, value, f"{bounds(one.difference)}{fixed}"]
 
 
 def interval_text(interval: Interval | None) -> str:

@@ -7,7 +7,7 @@
 from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 
-from experiments.analysis.evidence_types import Evidence
+from experiments.analysis.evidence_types import Evidence, RecipeEffect
 from experiments.reporting.image_panel import Panel
 from experiments.reporting.page import render
 from experiments.reporting.report_context import report_context
@@ -15,6 +15,9 @@ from experiments.reporting.tables import NOT_VERIFIED, verification_note
 from experiments.trials.atomic_io import write_text
 from experiments.trials.result_types import PositionPrior, TrialResult
 from experiments.trials.verification import Verification
+
+Effects = Sequence[RecipeEffect]
+NO_EFFECTS: Effects = ()
 
 
 def write_report(
@@ -26,6 +29,7 @@ def write_report(
     verified: Mapping[Path, Verification] = NOT_VERIFIED,
     prior: PositionPrior | None,
     panel: Panel | None,
+    effects: Effects = NO_EFFECTS,
 ) -> None:
     """Write the whole page or leave the file as it was.
 
@@ -34,6 +38,7 @@ def write_report(
         stale: paths of results made by other code than is here now.
         verified: verifications that hold under the present code, by path of the result.
         prior: scores of the most frequent training class at each position.
+        effects: what changed recipes are worth, where results of several lie together.
 
     Raises:
         ValueError: no results, or results that differ in recipe, data or protocol.
@@ -42,6 +47,12 @@ def write_report(
         raise ValueError("no results to report: run a comparison first")
     note = verification_note(results, verified)
     context = report_context(
-        results, evidence, stale=stale, verified=note, prior=prior, panel=panel
+        results,
+        evidence,
+        stale=stale,
+        verified=note,
+        prior=prior,
+        panel=panel,
+        effects=effects,
     )
     write_text(path, render("report.html.j2", report=context))

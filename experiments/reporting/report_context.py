@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from experiments.analysis.evidence_types import Evidence
+from experiments.analysis.evidence_types import Evidence, RecipeEffect
 from experiments.analysis.model_summary import ModelSummary, mean_over_seeds, summarise
 from experiments.reporting.chart_data import Charts, make_charts, variant_scores
 from experiments.reporting.image_panel import Panel, Shot, shots
@@ -59,6 +59,7 @@ class ReportContext:
         without_boundaries: models that were scored before boundaries were counted.
         variants: mIoU by other definitions, a value a model.
         verified: models that the present code gives again, and how surely; empty where none is.
+        effects: what changed recipes are worth; empty where there is one recipe.
         warnings: of the data check.
         command: makes these results again.
     """
@@ -82,6 +83,7 @@ class ReportContext:
     panel: Panel | None
     shots: Sequence[Shot]
     verified: str
+    effects: Sequence[RecipeEffect]
     warnings: Sequence[str]
     command: str
     details: Details
@@ -95,6 +97,7 @@ def report_context(
     verified: str,
     prior: PositionPrior | None,
     panel: Panel | None,
+    effects: Sequence[RecipeEffect],
 ) -> ReportContext:
     """Everything that the page shows of results of one comparison.
 
@@ -126,6 +129,7 @@ def report_context(
         panel=panel,
         shots=shots(panel, models) if panel and models else [],
         verified=verified,
+        effects=effects,
         warnings=list(dict.fromkeys(line for result in results for line in _warnings(result))),
         command=reproduce_command(results),
         details=_details(results),

@@ -68,9 +68,7 @@ class Checkpoints(Callback):
     ) -> None:
         checkpoint[_TRIAL] = self._trial
 
-    def on_train_batch_end(
-        self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, batch: Any, index: int
-    ) -> None:
+    def on_train_batch_end(self, trainer: L.Trainer, *_: object) -> None:
         step = trainer.global_step
         due = step == self.steps or time.monotonic() - self.saved_at >= _PAUSE * self._cost
         # Saving is done together, so one rank's clock decides for all.

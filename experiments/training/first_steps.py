@@ -16,8 +16,9 @@ from experiments.training.hardware import (
     environment_now,
     reading_processes,
 )
+from experiments.training.preparation import prepare
 from experiments.training.requested_trial import RequestedTrial
-from experiments.training.trainer import build_trainer, fit, prepare
+from experiments.training.trainer import build_trainer, fit
 from experiments.trials.result_types import Environment
 from experiments.trials.verification import FirstSteps
 

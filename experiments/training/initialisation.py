@@ -3,19 +3,26 @@
 import torch
 from torch import nn
 
+from experiments.training.class_weights import ClassPixels
+from experiments.training.recipe_values import objective_of, optimisation_of
 from experiments.trials.result_types import Initialisation
 from experiments.trials.results import read_record, write_record
 from experiments.trials.trial import Trial
 from lightning_modules.segmentation import Segmentation
 from models import build_model
 from models.imagenet import load_imagenet
-from models.weights import Report
 
 
-def build_module(trial: Trial, class_names: tuple[str, ...], resumed: bool = False) -> Segmentation:
+def build_module(
+    trial: Trial,
+    class_names: tuple[str, ...],
+    shown: ClassPixels | None = None,
+    resumed: bool = False,
+) -> Segmentation:
     """The trial's network, ready for training.
 
     Args:
+        shown: what the training split shows, where the class weights follow from it.
         resumed: a checkpoint has what its initial weights became, which are left out.
 
     Raises:
@@ -30,15 +37,12 @@ def build_module(trial: Trial, class_names: tuple[str, ...], resumed: bool = Fal
     return Segmentation(
         model,
         class_names,
-        lr=recipe.lr,
-        momentum=recipe.momentum,
-        weight_decay=recipe.weight_decay,
-        power=recipe.power,
-        steps=recipe.steps,
+        objective=objective_of(recipe, shown),
+        optimisation=optimisation_of(recipe),
         seed=trial.data_seed,
         bn_momentum=recipe.bn_momentum,
         micro_batch=recipe.micro_batch,
-        class_weights=recipe.class_weights,
+        heads=recipe.aux_weight > 0,
         compiled=recipe.compile,
         tf32=recipe.precision == "tf32",
     )
@@ -49,7 +53,7 @@ def initial_weights(trial: Trial, model: nn.Module) -> Initialisation:
     keeps beside its checkpoints."""
     kind, path = trial.recipe.init, trial.folder / "init.json"
     report = getattr(model, "load_report", None)
-    if isinstance(report, Report):
+    if report is not None:
         found = Initialisation(
             kind=kind,
             source=report.source,

@@ -12,11 +12,11 @@ from lightning.pytorch.callbacks import Callback
 from experiments.costs.device import synchronise, this_device
 from experiments.speed.plain_loop import WARM_UP, Call, random_batch, sgd_step
 from experiments.speed.speed_ratios import SpeedRatio
-from experiments.training.checkpoints import Checkpoints
 from experiments.training.hardware import reading_processes
 from experiments.training.notes import noting
+from experiments.training.preparation import prepare
 from experiments.training.requested_trial import RequestedTrial
-from experiments.training.trainer import build_trainer, fit, prepare
+from experiments.training.trainer import build_trainer, fit
 
 
 class Alternate(Callback):
@@ -51,7 +51,7 @@ class Alternate(Callback):
         if step > 0:
             self.other.append(self._elapsed())
         for callback in trainer.callbacks:  # type: ignore[attr-defined]
-            if isinstance(callback, Checkpoints):
+            if hasattr(callback, "saved_at"):  # the one that saves a state after some time
                 callback.saved_at += time.monotonic() - began
         trainer.should_stop = len(self.ours) == self.blocks
         self._restart()

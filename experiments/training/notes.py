@@ -7,7 +7,7 @@ from lightning.pytorch.callbacks import Callback
 from experiments.training.callbacks import Clock, FirstLosses, OwnSignals, Progress
 from experiments.training.checkpoints import PredictionWriter
 from experiments.training.loggers import History, LastPoint
-from experiments.training.trainer import log_every
+from experiments.trials.history import log_every
 from experiments.trials.trial import Trial
 
 

@@ -3,9 +3,8 @@
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
+from typing import Literal
 
 import lightning as L
 import torch
@@ -14,62 +13,26 @@ from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.plugins.layer_sync import LayerSync
+from lightning.pytorch.plugins.precision import MixedPrecision
 from lightning.pytorch.strategies import DDPStrategy
 from timm.layers.norm_act import convert_sync_batchnorm
 from torch import nn
 
 from datamodules.loading.datamodule import SegmentationData
-from datamodules.validation.check_report import CheckReport
-from experiments.training.checkpoints import Checkpoints, WholeFiles, last_checkpoint
-from experiments.training.initialisation import build_module, initial_weights
-from experiments.training.training_data import Splits, build_data, check_batch, open_splits
-from experiments.trials.result_types import Initialisation, TrialIdentity
+from experiments.training.checkpoints import Checkpoints, WholeFiles
+from experiments.training.preparation import Prepared
+from experiments.training.weight_average import WeightAverage
+from experiments.trials.history import log_every
+from experiments.trials.result_types import TrialIdentity
 from experiments.trials.trial import Trial
-from lightning_modules.segmentation import Segmentation
 
-
-@dataclass(frozen=True)
-class Prepared:
-    """All that a trainer needs of a trial.
-
-    Attributes:
-        checkpoint: that it goes on from; None to start.
-    """
-
-    splits: Splits
-    module: Segmentation
-    data: SegmentationData
-    init: Initialisation
-    checkpoint: Path | None
-
-
-def prepare(
-    trial: Trial,
-    identity: TrialIdentity,
-    root: Path | None,
-    report: CheckReport,
-    *,
-    ranks: int,
-    workers: int,
-) -> Prepared:
-    """Network, data and stream of a trial.
-
-    Args:
-        report: of `trials.data_check`, of the files as they are.
-        ranks: processes that train together.
-        workers: processes that read for each of them; speed only.
-
-    Raises:
-        ValueError: weights that are not there, a batch that cannot be, or a checkpoint of another
-            trial.
-    """
-    splits = open_splits(trial.recipe, root, report)
-    last = last_checkpoint(trial.folder, identity)
-    module = build_module(trial, splits.train.labels.names, resumed=last is not None)
-    init = initial_weights(trial, module.model)
-    smallest = int(getattr(module.model, "min_train_batch", 1))
-    check_batch(trial.recipe, len(splits.train.ids), ranks, smallest)
-    return Prepared(splits, module, build_data(trial, splits, workers), init, last)
+# Of Lightning, by ours; None where a plugin of ours has it.
+PRECISIONS: dict[str, Literal["64-true", "32-true", "bf16-mixed"] | None] = {
+    "32-true": "32-true",
+    "tf32": "32-true",
+    "bf16-mixed": "bf16-mixed",
+    "16-mixed": None,
+}
 
 
 def build_trainer(
@@ -92,12 +55,12 @@ def build_trainer(
         first_steps: stop after so many, and never validate; None trains and validates in full.
     """
     recipe, gpu = trial.recipe, torch.cuda.is_available()
-    several = devices * num_nodes > 1
+    device, several = "cuda" if gpu else "cpu", devices * num_nodes > 1
     folder = trial.folder / "checkpoints"
     checkpoints = Checkpoints(folder, identity, recipe.steps, recipe.val_every)
     backend = "nccl" if gpu else "gloo"
     return L.Trainer(
-        accelerator="cuda" if gpu else "cpu",
+        accelerator=device,
         devices=devices,
         num_nodes=num_nodes,
         # Half an hour: rank 0 may score a large split while others wait.
@@ -108,8 +71,10 @@ def build_trainer(
             WholeFiles(),
             cluster or LightningEnvironment(),
             *([TimmSyncBatchNorm()] if gpu and several else []),
+            # By name Lightning would make bf16 of it on a CPU.
+            *([MixedPrecision("16-mixed", device)] if recipe.precision == "16-mixed" else []),
         ],
-        precision="32-true" if recipe.precision == "tf32" else recipe.precision,  # type: ignore[arg-type]
+        precision=PRECISIONS[recipe.precision],
         deterministic=recipe.deterministic and gpu,
         max_steps=min(first_steps or recipe.steps, recipe.steps),
         limit_val_batches=None if first_steps is None else 0,
@@ -118,7 +83,12 @@ def build_trainer(
         use_distributed_sampler=False,  # the stream and the shards are ours
         num_sanity_val_steps=0,
         logger=list(loggers),
-        callbacks=[*([checkpoints] if first_steps is None else []), *callbacks],
+        callbacks=[
+            # Before what saves them.
+            *([WeightAverage(recipe.ema)] if recipe.ema is not None else []),
+            *([checkpoints] if first_steps is None else []),
+            *callbacks,
+        ],
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
@@ -138,11 +108,6 @@ class TimmSyncBatchNorm(LayerSync):
 
     def revert(self, model: nn.Module) -> nn.Module:
         return model  # in evaluation it is a plain batch norm
-
-
-def log_every(steps: int) -> int:
-    """Steps between points of the training curve, so that it has about 200."""
-    return max(1, steps // 200)
 
 
 def fit(trainer: L.Trainer, prepared: Prepared) -> None:

@@ -3,14 +3,16 @@
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from datamodules.dataset import Dataset
 from datamodules.loading.cache import open_cached
 from datamodules.loading.datamodule import SegmentationData
 from datamodules.loading.samples import TrainData
 from datamodules.loading.transforms import Augmentation
 from datamodules.validation.check_report import CheckReport
+from experiments.training.class_weights import ClassPixels
 from experiments.trials.recipe import Recipe
-from experiments.trials.trial import Trial
 
 
 class Splits(NamedTuple):
@@ -35,16 +37,32 @@ def open_splits(recipe: Recipe, root: Path | None, report: CheckReport) -> Split
     )
 
 
-def build_data(trial: Trial, splits: Splits, workers: int) -> SegmentationData:
+def class_pixels(recipe: Recipe, train: Dataset, report: CheckReport) -> ClassPixels | None:
+    """What the training split shows of each class, where class weights follow from it; else None.
+
+    As the check has counted it; data that are made, not read, are counted here.
+    """
+    if not isinstance(recipe.class_weights, str):
+        return None
+    summary = report.splits[recipe.train_split]
+    if report.inspected:
+        return ClassPixels(np.array(summary.pixels), np.array(summary.shown))
+    classes = train.labels.num_classes
+    masks = (train.mask(index) for index in range(len(train.ids)))
+    images = np.array([np.bincount(mask.ravel(), minlength=256)[:classes] for mask in masks])
+    shown = np.where(images > 0, images.sum(1, keepdims=True), 0).sum(0)
+    return ClassPixels(images.sum(0), shown)
+
+
+def build_data(recipe: Recipe, seed: int, splits: Splits, workers: int) -> SegmentationData:
     """The stream of batches and the shards of both other splits.
 
     Args:
         workers: processes that read for each training process; speed only.
     """
-    recipe = trial.recipe
     how = Augmentation(recipe.crop, recipe.scale, recipe.flip, recipe.photometric)
     return SegmentationData(
-        TrainData(splits.train, seed=trial.data_seed, augmentation=how),
+        TrainData(splits.train, seed=seed, augmentation=how),
         splits.val,
         splits.test,
         batch=recipe.batch,

@@ -8,8 +8,9 @@ from experiments.training.hardware import (
 )
 from experiments.training.loggers import Dashboard
 from experiments.training.notes import noting
+from experiments.training.preparation import prepare
 from experiments.training.requested_trial import RequestedTrial
-from experiments.training.trainer import build_trainer, fit, predict, prepare
+from experiments.training.trainer import build_trainer, fit, predict
 from experiments.training.trial_result import Scored, score_and_measure
 from experiments.trials.result_types import Timing, TrialIdentity
 
@@ -32,6 +33,11 @@ def train_and_score(ours: RequestedTrial, identity: TrialIdentity) -> Scored | N
     )
     if prepared.init.report:
         print(f"initial weights: {prepared.init.report}")
+    rule = isinstance(trial.recipe.class_weights, str)
+    weights = prepared.module.objective.losses.class_weights if rule else None
+    if weights is not None:
+        shown = ", ".join(f"{weight:.4g}" for weight in weights)
+        print(f"class weights by {trial.recipe.class_weights}: {shown}")
     warn_emulated(trial.recipe.precision)
     notes = noting(trial)
     dashboard = Dashboard.of_trial(
@@ -57,6 +63,7 @@ def train_and_score(ours: RequestedTrial, identity: TrialIdentity) -> Scored | N
     result = identity.unscored(trial.result_path, ours.scored_data).model_copy(
         update={
             "init": prepared.init,
+            "class_weights": weights,
             "timing": Timing(train_seconds=round(notes.clock.seconds, 1), steps=trial.recipe.steps),
             "environment": environment,
             "curve": notes.history.curve(),

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from experiments.trials.environment import WandbMode
 from experiments.trials.overrides import changes, load
-from experiments.trials.recipe import RecipeRequest, TuningBudget
+from experiments.trials.recipe import RecipeRequest
+from experiments.trials.tuning_budget import TuningBudget
 
 if TYPE_CHECKING:  # it brings pydantic, which `--help` does without
     from experiments.trials.trial import Trial

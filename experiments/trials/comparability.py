@@ -5,8 +5,8 @@ from dataclasses import asdict
 from itertools import combinations
 from typing import Literal, TypeVar
 
-from experiments.trials.recipe import TuningBudget
 from experiments.trials.result_types import FinishedTrial, TrialResult
+from experiments.trials.tuning_budget import TuningBudget
 
 Part = Literal["recipe", "data", "protocol"]
 Leaves = dict[str, object]

@@ -46,9 +46,8 @@ def check_data(
     """
     names = (recipe.train_split, recipe.val_split, recipe.test_split)
     known = dataset_info(recipe.data)
-    if recipe.train_split == recipe.test_split or (
-        known and (recipe.test_split, recipe.train_split) in known.nested
-    ):
+    nested = known.nested if known else frozenset()
+    if any(recipe.test_split == s or (recipe.test_split, s) in nested for s in recipe.train_parts):
         raise ValueError(
             f"recipe {recipe.name} scores {recipe.test_split}, which its training split "
             f"{recipe.train_split} shows: name another with --set test_split= or train_split="
@@ -67,7 +66,7 @@ def check_data(
             "device need one: --set crop_on=workers"
         )
     weights, classes = recipe.class_weights, len(report.classes)
-    if weights is not None and len(weights) != classes:
+    if isinstance(weights, tuple) and len(weights) != classes:
         raise ValueError(
             f"recipe {recipe.name} weighs {len(weights)} classes and {recipe.data} has {classes}: "
             "give a weight for each (--set class_weights=1,2,...) or --set class_weights=none"

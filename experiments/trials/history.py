@@ -77,3 +77,8 @@ def points_of(curve: Curve) -> Points:
         for step, value in values:
             points.setdefault(step, {"step": step})[name] = value
     return [points[step] for step in sorted(points)]
+
+
+def log_every(steps: int) -> int:
+    """Steps between points of the training curve, so that it has about 200."""
+    return max(1, steps // 200)

@@ -1,19 +1,20 @@
 """A recipe as the command line asks for it: by name or file, with `--set` and `--data` applied."""
 
 import dataclasses
-import importlib.util
 import types
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Union, get_args, get_origin
 
 from datamodules import dataset_info
 from experiments.recipes import RECIPES
+from experiments.trials.own_code import files_hash, load_function
 from experiments.trials.recipe import Recipe, RecipeRequest
 from models.registry import nearest
 
-# Of the fields that `--set` changes: a name follows from them, a tuning from a search.
-_TYPES = {f.name: f.type for f in dataclasses.fields(Recipe) if f.name not in ("name", "tuning")}
+# Of the fields that `--set` changes: a name follows from them, a tuning from a search, and a hash
+# of one's own code from its files.
+_FOUND = ("name", "tuning", "own_code")
+_TYPES = {f.name: f.type for f in dataclasses.fields(Recipe) if f.name not in _FOUND}
 
 Value = bool | int | float | str | None | tuple[int, ...] | tuple[float, ...]
 
@@ -39,10 +40,10 @@ def load(request: RecipeRequest) -> Recipe:
     values = _parsed(request.overrides)
     if data is not None and data != recipe.data:
         values = {**_of_data(recipe, data), **values, "data": data}
-    if not values:
-        return recipe
-    name = "+".join([recipe.name, *(f"{k}={_show(v)}" for k, v in sorted(values.items()))])
-    return dataclasses.replace(recipe, **{**values, "name": name})
+    if values:
+        name = "+".join([recipe.name, *(f"{k}={_show(v)}" for k, v in sorted(values.items()))])
+        recipe = dataclasses.replace(recipe, **{**values, "name": name})
+    return dataclasses.replace(recipe, own_code=files_hash(recipe.own_functions))
 
 
 def changes(recipe: Recipe, other: Recipe) -> list[str]:
@@ -65,8 +66,9 @@ def _of_data(recipe: Recipe, data: str) -> dict[str, Any]:
     if data.split(":")[0] == recipe.data.split(":")[0]:
         return {}
     found = dataset_info(data)
+    rule = isinstance(recipe.class_weights, str)
     own = {
-        "class_weights": None,
+        "class_weights": recipe.class_weights if rule else None,
         "train_split": "train",
         "val_split": "val",
         "test_split": found.test_split if found else "test",
@@ -75,18 +77,7 @@ def _of_data(recipe: Recipe, data: str) -> dict[str, Any]:
 
 
 def _from_file(text: str) -> Recipe:
-    path, _, function = text.rpartition(":")
-    if not Path(path).is_file():
-        raise ValueError(f"no recipe file at {Path(path).absolute()}: give file.py:function")
-    spec = importlib.util.spec_from_file_location("user_recipe", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    known = [name for name, value in vars(module).items() if isinstance(value, types.FunctionType)]
-    if function not in known:
-        raise ValueError(f"{path} has no function {function!r}; {nearest(function, known)}")
-    recipe = getattr(module, function)()
+    recipe = load_function(text, "recipe")()
     if not isinstance(recipe, Recipe):
         raise ValueError(f"{text} returned {type(recipe).__name__}: a Recipe is needed")
     return recipe
@@ -116,7 +107,13 @@ def _convert(text: str, kind: Any) -> Value:
     if get_origin(kind) in (types.UnionType, Union):
         if text.lower() == "none":
             return None
-        return _convert(text, get_args(kind)[0])
+        first, *others = (one for one in get_args(kind) if one is not types.NoneType)
+        try:
+            return _convert(text, first)
+        except ValueError:
+            if not others:
+                raise
+            return _convert(text, others[0])  # a rule, where numbers may stand
     if get_origin(kind) is tuple:
         item, *rest = get_args(kind)
         values = tuple(item(part) for part in text.replace("x", ",").split(","))

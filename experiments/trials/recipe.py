@@ -5,27 +5,41 @@ A recipe is a frozen dataclass made by a function (`experiments.recipes`); a var
 """
 
 import dataclasses
-import math
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
 from experiments.trials.hashing import short_hash
+from experiments.trials.loss_terms import LossTerm, is_loss, is_own, loss_need, parse_loss
 from experiments.trials.protocols import PROTOCOLS, EvaluationProtocol
+from experiments.trials.tuning_budget import TuningBudget
+from experiments.trials.value_checks import (
+    MAX_SEED,
+    SEEDS,
+    are_weights,
+    is_none_or_number,
+    is_none_or_whole,
+    is_number,
+    is_pair,
+    is_range,
+    is_text,
+    is_whole,
+    one_of,
+)
 from models.registry import MIN_SIDE
 
-PRECISIONS = ("32-true", "tf32", "bf16-mixed")
+PRECISIONS = ("32-true", "tf32", "bf16-mixed", "16-mixed")
+WEIGHT_RULES = ("median-frequency", "inverse-sqrt")
+OPTIMIZERS = ("sgd", "adamw")
+_SCHEDULES = ("poly", "cosine", "constant")
 _PHOTOMETRIC = ("none", "colour-jitter")
-_LATER = (
-    "crop_on",
-    "tuning",
-    "compile",
-    "deterministic",
-)  # fields that came after the first published results
 _CROP_ON = ("workers", "device", "auto")
 _INITS = ("random", "imagenet")
-MAX_SEED = 2**64 - 1  # torch's generators take no more
-SEEDS = "0 to 2**64 - 1, or None for the trial's"
+_FIRST = {  # fields of the first published results; others are hashed where they are not default
+    *("data", "train_split", "val_split", "test_split", "crop", "scale", "flip", "photometric"),
+    *("batch", "micro_batch", "steps", "lr", "momentum", "weight_decay", "power", "class_weights"),
+    *("bn_momentum", "precision", "init", "init_seed", "data_seed", "val_every"),
+}
 
 
 @dataclass(frozen=True)
@@ -41,67 +55,6 @@ class RecipeRequest:
     recipe: str
     overrides: tuple[str, ...] = ()
     data: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class TuningBudget:
-    """A search for a network's own `lr` and `weight_decay`, the same for every network.
-
-    Candidates are `num_trials` points of a low-discrepancy sequence, log-uniform from
-    value / span to value * span around the recipe's own values, which are the first of them.
-
-    Attributes:
-        seed: of every candidate.
-        steps: of every candidate.
-        train_split, select_split: what candidates train on, and where their mIoU is compared.
-    """
-
-    num_trials: int
-    seed: int
-    lr: float
-    weight_decay: float
-    span: float
-    steps: int
-    train_split: str
-    select_split: str
-
-    def __post_init__(self) -> None:
-        checks = {
-            "num_trials": is_whole(self.num_trials, 1),
-            "seed": is_whole(self.seed, 0, MAX_SEED),
-            "lr": is_number(self.lr) and self.lr > 0,
-            "weight_decay": is_number(self.weight_decay, 0),
-            "span": is_number(self.span, 1),
-            "steps": is_whole(self.steps, 1),
-            "train_split": _is_text(self.train_split),
-            "select_split": _is_text(self.select_split),
-        }
-        for field, fine in checks.items():
-            if not fine:
-                raise ValueError(
-                    f"the search for lr and weight_decay has {field} {getattr(self, field)!r}, "
-                    "with which nothing can be searched: ask for it with --tune N"
-                )
-
-    def __str__(self) -> str:
-        ranges = [
-            f"{name} {value / self.span:.3g} to {value * self.span:.3g}"
-            for name, value in (("lr", self.lr), ("weight_decay", self.weight_decay))
-        ]
-        return (
-            f"{self.num_trials} trials with seed {self.seed}; {' and '.join(ranges)}, log-uniform "
-            f"by a Halton sequence, the recipe's own first; {self.steps} steps each on "
-            f"{self.train_split}; highest mIoU on {self.select_split}"
-        )
-
-    def difference(self, other: "TuningBudget") -> str:
-        """The fields in which two searches are not the same, with both values."""
-        ours, theirs = dataclasses.asdict(self), dataclasses.asdict(other)
-        return "; ".join(
-            f"{name}: {value} against {theirs[name]}"
-            for name, value in ours.items()
-            if value != theirs[name]
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,13 +74,35 @@ class Recipe:
     lr: float
     precision: str
     """32-true; tf32, which is fp32 whose products a GPU rounds to 10 bits (elsewhere it is
-    32-true); or bf16-mixed, whose weights are fp32."""
+    32-true); bf16-mixed or 16-mixed, whose weights are fp32; the latter scales its losses."""
     micro_batch: int | None = None
     """Images a process passes at once; None passes its whole share of the batch."""
+    optimizer: str = "sgd"
+    """Or adamw, or one's own as `file.py:function`, which is called with groups of parameters
+    (each with `params`, `lr` and `weight_decay`) and returns a `torch.optim.Optimizer`."""
     momentum: float = 0.9
+    """Of sgd."""
+    betas: tuple[float, float] = (0.9, 0.999)
+    """Of adamw."""
+    eps: float = 1e-8
+    """Of adamw."""
     weight_decay: float = 5e-4
+    no_decay: bool = False
+    """Leave norms, biases and other parameters of one dimension out of `weight_decay`."""
+    head_lr: float = 1.0
+    """How many times `lr` what is not of a network's trunk learns with."""
+    layer_decay: float = 1.0
+    """Of `lr`, from each block of a transformer's trunk to the one below it."""
+    clip_norm: float | None = None
+    """The gradient's 2-norm is scaled down to it."""
+    schedule: str = "poly"
+    """Of the learning rate, step by step: poly, (1 - t) ** power; cosine; or constant."""
     power: float = 0.9
-    """Of the polynomial decay from `lr` to 0, step by step."""
+    """Of the polynomial decay from `lr` to 0."""
+    warmup: int = 0
+    """First steps, in which the learning rate grows linearly to `lr`; the decay follows them."""
+    ema: float | None = None
+    """Decay of an exponential average of the weights, which is then what is predicted with."""
     scale: tuple[float, float] = (0.5, 2.0)
     flip: bool = True
     photometric: str = "none"
@@ -135,8 +110,24 @@ class Recipe:
     """Where crops are made: by the reading processes, or on the device, which then holds the whole
     training set; colours change there by the same distribution from other draws. Or auto: on a
     GPU that has room for that set, else by the processes; the result says which."""
-    class_weights: tuple[float, ...] | None = None
-    """Of the cross-entropy, in the order of the classes."""
+    loss: str = "ce"
+    """Cross-entropy; or ohem, focal, dice, lovasz, one's own as `file.py:function`, which is called
+    with logits (N, K, H, W) and labels (N, H, W; 255 is ignored) of the whole batch; or a sum of
+    such as `ce+0.5*dice` (`lightning_modules.losses` says what each is)."""
+    class_weights: tuple[float, ...] | str | None = None
+    """Of the cross-entropy, in the order of the classes; or the rule by which they follow from the
+    training split: median-frequency or inverse-sqrt."""
+    label_smoothing: float = 0.0
+    """Of the cross-entropy."""
+    ohem_threshold: float = 0.9
+    """ohem keeps the pixels whose true class is less probable than this,"""
+    ohem_pixels: int | None = None
+    """but of each image at least so many, by default a twelfth of the crop's."""
+    aux_weight: float = 0.0
+    """Of the cross-entropy of a network's auxiliary head; above 0 a network gets what training
+    heads its paper has, at 0 none."""
+    boundary_weight: float = 20.0
+    """Of the balanced cross-entropy of a boundary head, which PIDNet has (`aux_weight` above 0)."""
     bn_momentum: float = 0.1
     init: str = "random"
     """Or imagenet: each network's trunk starts from timm's ImageNet weights; it must have some."""
@@ -156,42 +147,141 @@ class Recipe:
     they are equal anyway."""
     tuning: TuningBudget | None = None
     """By what search a network's own `lr` and `weight_decay` were chosen."""
+    own_code: str | None = None
+    """A hash of the files of one's own loss and optimizer, found when the recipe is loaded."""
 
     def __post_init__(self) -> None:
-        checks = (  # field, what it needs, and whether it has it
-            ("name", "a text", _is_text(self.name)),
-            ("data", "a data set", _is_text(self.data)),
-            ("crop", f"two sides of at least {MIN_SIDE}", _is_pair(self.crop, is_whole, MIN_SIDE)),
-            ("batch", "at least 1", is_whole(self.batch, 1)),
-            ("steps", "at least 1", is_whole(self.steps, 1)),
-            ("val_every", "at least 1", is_whole(self.val_every, 1)),
-            ("lr", "above 0", is_number(self.lr) and self.lr > 0),
-            ("momentum", "0 to 1", is_number(self.momentum) and 0 <= self.momentum < 1),
-            ("bn_momentum", "0 to 1", is_number(self.bn_momentum) and 0 < self.bn_momentum <= 1),
-            ("weight_decay", "at least 0", is_number(self.weight_decay, 0)),
-            ("power", "at least 0", is_number(self.power, 0)),
-            ("scale", "0 < low <= high", _is_range(self.scale)),
-            ("flip", "true or false", isinstance(self.flip, bool)),
-            ("micro_batch", "1 to batch", _is_none_or_whole(self.micro_batch, 1, self.batch)),
-            ("class_weights", "numbers of at least 0, one above", _are_weights(self.class_weights)),
-            ("init_seed", SEEDS, _is_none_or_whole(self.init_seed, 0, MAX_SEED)),
-            ("data_seed", SEEDS, _is_none_or_whole(self.data_seed, 0, MAX_SEED)),
-            ("precision", _one_of(PRECISIONS), self.precision in PRECISIONS),
-            ("photometric", _one_of(_PHOTOMETRIC), self.photometric in _PHOTOMETRIC),
-            ("crop_on", _one_of(_CROP_ON), self.crop_on in _CROP_ON),
-            ("init", _one_of(_INITS), self.init in _INITS),
-            ("compile", "true or false", isinstance(self.compile, bool)),
-            ("deterministic", "true or false", isinstance(self.deterministic, bool)),
-            ("train_split", "a split", _is_text(self.train_split)),
-            ("val_split", "a split", _is_text(self.val_split)),
-            ("test_split", "a split", _is_text(self.test_split)),
-        )
-        for field, need, fine in checks:
+        for field, need, fine in self._checks():
             if not fine:
                 raise ValueError(
                     f"recipe {self.name}: {field} is {getattr(self, field)!r}, needed is {field} "
                     f"({need}): change it with --set {field}=..."
                 )
+        for contradiction in self._contradictions():
+            raise ValueError(f"recipe {self.name}: {contradiction}")
+
+    def _checks(self) -> Iterator[tuple[str, str, bool]]:
+        """Fields, what each needs, and whether it has it."""
+        yield "name", "a text", is_text(self.name)
+        yield "data", "a data set", is_text(self.data)
+        yield (
+            *("crop", f"two sides of at least {MIN_SIDE}"),
+            is_pair(self.crop, is_whole, MIN_SIDE),
+        )
+        for field in ("batch", "steps", "val_every"):
+            yield field, "at least 1", is_whole(getattr(self, field), 1)
+        yield "micro_batch", "1 to batch", is_none_or_whole(self.micro_batch, 1, self.batch)
+        yield "warmup", "at least 0", is_whole(self.warmup, 0)
+        pixels = self.crop[0] * self.crop[1]
+        need = f"1 to the {pixels} pixels of a crop, or None"
+        yield "ohem_pixels", need, is_none_or_whole(self.ohem_pixels, 1, pixels)
+        for field in ("lr", "eps", "head_lr", "ohem_threshold"):
+            value = getattr(self, field)
+            yield field, "above 0", is_number(value) and value > 0
+        for field in ("momentum", "label_smoothing"):
+            value = getattr(self, field)
+            yield field, "from 0 to below 1", is_number(value) and 0 <= value < 1
+        for field in ("bn_momentum", "layer_decay"):
+            value = getattr(self, field)
+            yield field, "above 0, at most 1", is_number(value) and 0 < value <= 1
+        yield "ema", "from 0 to below 1, or None", is_none_or_number(self.ema, 0, 1)
+        yield "clip_norm", "above 0, or None", is_none_or_number(self.clip_norm, 1e-9)
+        for field in ("weight_decay", "power", "aux_weight", "boundary_weight"):
+            yield field, "at least 0", is_number(getattr(self, field), 0)
+        fine = is_pair(self.betas, is_number, 0) and max(self.betas) < 1
+        yield "betas", "two numbers from 0 to below 1", fine
+        yield "scale", "0 < low <= high", is_range(self.scale)
+        for field in ("flip", "compile", "deterministic", "no_decay"):
+            yield field, "true or false", isinstance(getattr(self, field), bool)
+        for field in ("init_seed", "data_seed"):
+            yield field, SEEDS, is_none_or_whole(getattr(self, field), 0, MAX_SEED)
+        for field in ("train_split", "val_split", "test_split"):
+            yield field, "a split", is_text(getattr(self, field))
+        yield "own_code", "found by itself", self.own_code is None or is_text(self.own_code)
+        yield "loss", loss_need(self.loss), is_loss(self.loss)
+        named: tuple[tuple[str, tuple[str, ...]], ...] = (
+            *(("precision", PRECISIONS), ("photometric", _PHOTOMETRIC), ("crop_on", _CROP_ON)),
+            *(("init", _INITS), ("schedule", _SCHEDULES)),
+        )
+        for field, names in named:
+            yield field, one_of(names, getattr(self, field)), getattr(self, field) in names
+        own = isinstance(self.optimizer, str) and is_own(self.optimizer)
+        need = f"{one_of(OPTIMIZERS, self.optimizer)}, or file.py:function"
+        yield "optimizer", need, own or self.optimizer in OPTIMIZERS
+        if isinstance(self.class_weights, str):
+            need = one_of(WEIGHT_RULES, self.class_weights)
+            yield "class_weights", f"numbers, or {need}", self.class_weights in WEIGHT_RULES
+        else:
+            need = "numbers of at least 0, one above"
+            yield "class_weights", need, are_weights(self.class_weights)
+
+    def _contradictions(self) -> Iterator[str]:
+        """Of values that are fine each by itself, those that cannot be meant together."""
+        names = {term.name for term in self.loss_terms}
+        ce = "ce" in names or self.aux_weight > 0
+        ohem = "ohem" in names or self.aux_weight > 0
+        whole = [term.name for term in self.loss_terms if term.whole_batch]
+        others = {
+            "momentum": "sgd",
+            "betas": "adamw",
+            "eps": "adamw",
+        }
+        for field, optimizer in others.items():
+            if self._changed(field) and self.optimizer != optimizer:
+                yield (
+                    f"{field} is of {optimizer}, and optimizer is {self.optimizer}: leave one of "
+                    "them as it is"
+                )
+        if self._changed("power") and self.schedule != "poly":
+            yield f"power is of the schedule poly, and schedule is {self.schedule}: leave it out"
+        if self.warmup >= self.steps:
+            yield (
+                f"warmup takes {self.warmup} of {self.steps} steps, so the learning rate never "
+                "decays: --set warmup= fewer"
+            )
+        if whole and self.micro_batch is not None:
+            yield (
+                f"the loss {whole[0]} is of the whole batch and no sum over parts of it, which "
+                "micro_batch asks for: leave micro_batch out, or name another loss"
+            )
+        if self.class_weights is not None and not (ce or ohem):
+            yield (
+                f"class_weights are of ce and ohem, and loss is {self.loss}: leave them out, or "
+                f"--set loss=ce+{self.loss}"
+            )
+        if self.label_smoothing and not ce:
+            yield (
+                f"label_smoothing is of ce, and loss is {self.loss}: leave it out, or "
+                f"--set loss=ce+{self.loss}"
+            )
+        for field in ("ohem_threshold", "ohem_pixels"):
+            if self._changed(field) and not ohem:
+                yield f"{field} is of ohem, and loss is {self.loss}: leave it out"
+        if self._changed("boundary_weight") and not self.aux_weight:
+            yield (
+                "boundary_weight is of a training head, and with aux_weight 0 there is none: leave "
+                "it out, or --set aux_weight=0.4"
+            )
+
+    def _changed(self, field: str) -> bool:
+        """Whether a value is not the default."""
+        default = {own.name: own.default for own in dataclasses.fields(self)}[field]
+        return bool(getattr(self, field) != default)
+
+    @property
+    def loss_terms(self) -> tuple[LossTerm, ...]:
+        return parse_loss(self.loss)
+
+    @property
+    def own_functions(self) -> list[str]:
+        """What of it is a user's, as `file.py:function`."""
+        names = [self.optimizer, *(term.name for term in self.loss_terms)]
+        return [name for name in names if is_own(name)]
+
+    @property
+    def train_parts(self) -> list[str]:
+        """The splits of which the training split has images, as of `train+val~rest`."""
+        return self.train_split.partition("~")[0].split("+")
 
     @property
     def protocol(self) -> EvaluationProtocol:
@@ -211,43 +301,6 @@ class Recipe:
         fields = dataclasses.asdict(self)
         del fields["name"]
         for field in dataclasses.fields(self):
-            if field.name in _LATER and fields[field.name] == field.default:
+            if field.name not in _FIRST and fields.get(field.name) == field.default:
                 del fields[field.name]
         return short_hash(fields)
-
-
-def is_whole(value: object, low: int, high: float = math.inf) -> bool:
-    """Whether it is a whole number of a range, both ends included; True is none."""
-    return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
-
-
-def is_number(value: object, low: float = -math.inf) -> bool:
-    """Whether it is a finite number of at least `low`."""
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return number and math.isfinite(value) and value >= low  # type: ignore[arg-type, operator]
-
-
-def _is_none_or_whole(value: object, low: int, high: float) -> bool:
-    return value is None or is_whole(value, low, high)
-
-
-def _is_pair(value: object, fits: Callable[[object, int], bool], low: int) -> bool:
-    return isinstance(value, tuple) and len(value) == 2 and all(fits(v, low) for v in value)
-
-
-def _is_range(value: object) -> bool:
-    return _is_pair(value, is_number, 0) and 0 < value[0] <= value[1]  # type: ignore[index]
-
-
-def _are_weights(value: object) -> bool:
-    if value is None:
-        return True
-    return isinstance(value, tuple) and all(is_number(v, 0) for v in value) and any(value)
-
-
-def _is_text(value: object) -> bool:
-    return isinstance(value, str) and bool(value.strip())
-
-
-def _one_of(names: tuple[str, ...]) -> str:
-    return f"one of {', '.join(names)}"

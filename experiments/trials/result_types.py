@@ -308,9 +308,13 @@ class FinishedTrial(TrialResult):
         per_image_sha256: of `per_image.npz`, which belongs to this scoring and no other; None in
             files of schema 1.
         checkpoint, precision: of an evaluation of single weights.
+        class_weights: of the loss, where the recipe names a rule for them.
     """
 
     init: Initialisation | None = None
+    class_weights: tuple[Positive, ...] | None = Field(
+        default=None, exclude_if=lambda weights: weights is None
+    )
     data: Data
     confusion: tuple[tuple[Count, ...], ...]
     unpredicted: tuple[Count, ...] = Field(default=(), exclude_if=lambda pixels: not pixels)

@@ -69,6 +69,27 @@ def test_the_command_puts_folders_together(
     assert "Nothing is said of these folders together: the recipes differ in" in text
 
 
+def test_the_command_says_what_a_changed_recipe_is_worth(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    name = "deeplabv3p:trunk=tf_efficientnet_lite0"
+    trial(tmp_path / "a", name, arrays(spread(0.5, 0.05)))
+    trial(tmp_path / "b", name, arrays(spread(0.6, 0.02, 1)), recipe={"init": "imagenet"})
+    folders = [str(tmp_path / "a"), str(tmp_path / "b")]
+    assert command.main([*folders, "--json", str(tmp_path / "e.json")]) == 0
+    text = capsys.readouterr().out
+    assert "init=imagenet instead of random: +10.0 points of mIoU for" in text
+    assert "has no part of seeds" in " ".join(text.split())
+    table = text.split("Worth of the changed recipe")[1]
+    assert "50.0" in table and "60.0" in table and "+10.0" in table
+    assert max(len(line) for line in text.splitlines() if str(tmp_path) not in line) <= 80
+    assert "Nothing is said" not in text
+    (kept,) = json.loads((tmp_path / "e.json").read_text())["recipe_effects"]
+    assert kept["changes"] == [{"field": "init", "before": "random", "after": "imagenet"}]
+    assert kept["networks"][0]["difference"]["value"] == pytest.approx(0.1, abs=1e-3)
+
+
 def test_any_name_on_a_terminal_of_ascii(tmp_path: Path) -> None:
     """Also where Python is told to use nothing better: what it lacks is printed by number."""
     trial(tmp_path / "결과", "유넷", arrays(0.5), data={"classes": ["길", "차"]})

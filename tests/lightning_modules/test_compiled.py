@@ -9,7 +9,8 @@ import torch
 
 from experiments.recipes import smoke
 from experiments.training.callbacks import FirstLosses
-from experiments.training.trainer import build_trainer, fit, prepare
+from experiments.training.preparation import prepare
+from experiments.training.trainer import build_trainer, fit
 from experiments.trials.data_check import check_data, hash_of
 from experiments.trials.recipe import Recipe
 from experiments.trials.trial import Trial
@@ -62,6 +63,7 @@ def test_compiled_training_is_that_of_the_network(
     assert module.state_dict().keys() == plain.state_dict().keys()
     images = torch.randint(256, (4, 48, 64, 3), generator=torch.Generator().manual_seed(0))
     with torch.autocast("cpu", torch.bfloat16, precision == "bf16-mixed"):
-        told = module._train_forward(images.byte()).argmax(1)  # as it was compiled for training
+        # As it was compiled for training.
+        told = module._train_forward(images.byte())["out"].argmax(1)
         expected = module(images.byte()).argmax(1)
     assert (told == expected).float().mean() > agreement

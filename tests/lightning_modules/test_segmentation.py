@@ -6,10 +6,13 @@ import lightning as L
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.optim import SGD
+from torch.optim import Optimizer
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from lightning_modules.gpu_arithmetic import search_algorithms
+from lightning_modules.objective import Losses, Objective
+from lightning_modules.optimisation import Optimisation, build_optimizer
+from lightning_modules.schedule import Schedule
 from lightning_modules.segmentation import NonFiniteLossError, Segmentation
 
 IGNORE = 255
@@ -22,10 +25,7 @@ pytestmark = [  # of Lightning's own loops, with torch's present way of walking 
 @pytest.mark.parametrize("classes", [1, 2])
 def test_the_curve_of_one_class_and_of_two(classes: int, monkeypatch: pytest.MonkeyPatch) -> None:
     names = ("crack", "road")[:classes]
-    module = Segmentation(
-        nn.Conv2d(3, classes, 1), names, lr=0.1, momentum=0.9, weight_decay=0.0, power=0.9,
-        steps=1, seed=0, bn_momentum=0.1,
-    )  # fmt: skip
+    module = module_of(classes, names)
     monkeypatch.setattr(type(module), "global_step", 1)
     logged: dict[str, float] = {}
     monkeypatch.setattr(module, "log", lambda name, value: logged.update({name: float(value)}))
@@ -41,21 +41,30 @@ def test_the_curve_of_one_class_and_of_two(classes: int, monkeypatch: pytest.Mon
         logged.clear()
 
 
-def module_of(classes: int = 2, **changes: Any) -> Segmentation:
+def module_of(
+    classes: int = 2,
+    names: tuple[str, ...] = (),
+    steps: int = 4,
+    class_weights: tuple[float, ...] | None = None,
+    **changes: Any,
+) -> Segmentation:
     torch.manual_seed(0)
-    values: dict[str, Any] = {
-        "lr": 0.1, "momentum": 0.9, "weight_decay": 0.01, "power": 0.9, "steps": 4, "seed": 0,
-        "bn_momentum": 0.1,
-    }  # fmt: skip
-    names = tuple(f"class{i}" for i in range(classes))
-    return Segmentation(nn.Conv2d(3, classes, 3, padding=1), names, **{**values, **changes})
+    return Segmentation(
+        nn.Conv2d(3, classes, 3, padding=1),
+        names or tuple(f"class{i}" for i in range(classes)),
+        objective=Objective(Losses(class_weights=class_weights)),
+        optimisation=Optimisation(
+            schedule=Schedule(kind="poly", lr=0.1, steps=steps), weight_decay=0.01
+        ),
+        **{"seed": 0, "bn_momentum": 0.1, **changes},
+    )
 
 
 class Fused(Segmentation):
     """Is optimised as on a GPU, which a CPU can do as well."""
 
-    def configure_optimizers(self) -> SGD:
-        return SGD(self.parameters(), lr=self.lr, momentum=self.momentum, fused=True)
+    def configure_optimizers(self) -> Optimizer:
+        return build_optimizer(self.model, self.optimisation, fused=True)
 
 
 class Batches(torch.utils.data.Dataset[dict[str, Tensor]]):

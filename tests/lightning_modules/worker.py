@@ -20,16 +20,21 @@ from torch import Tensor, nn
 from datamodules.dataset import Dataset
 from datamodules.labels import IGNORE, LabelSet, UInt8
 from experiments.recipes import smoke
+from experiments.training import initialisation
+from experiments.training import trainer as trainer_module
 from experiments.training.checkpoints import PredictionWriter
 from experiments.training.initialisation import build_module
 from experiments.training.trainer import build_trainer
-from experiments.training.training_data import build_data, open_splits
+from experiments.training.training_data import build_data, class_pixels, open_splits
 from experiments.trials import recipe as recipes
 from experiments.trials.data_check import check_data
 from experiments.trials.environment import die_with_parent
 from experiments.trials.launch import PARENT
+from experiments.trials.overrides import load
+from experiments.trials.recipe import RecipeRequest
 from experiments.trials.trial import Trial
 from lightning_modules.segmentation import Segmentation
+from tests.lightning_modules.tiny_networks import Tiny
 
 MODEL = "hrnetv2_w18_small_v1"
 READ = (2, 5)  # sizes of sets that are read by other processes as well, which take a second each
@@ -107,7 +112,7 @@ def train(args: argparse.Namespace) -> None:
         module.model.load_state_dict(torch.load(args.weights, weights_only=True))
         if not args.live:
             freeze_batch_norm(module.model)
-    data = build_data(trial, splits._replace(train=Voided(splits.train)), workers=0)
+    data = build_data(recipe, args.seed, splits._replace(train=Voided(splits.train)), workers=0)
     recorder = Recorder()
     trainer = _trainer(trial, args, recorder)
     trainer.fit(module, data)
@@ -116,6 +121,35 @@ def train(args: argparse.Namespace) -> None:
     )
     if trainer.is_global_zero:
         torch.save(module.model.state_dict(), args.out / "weights.pt")
+
+
+def train_each(args: argparse.Namespace) -> None:
+    """Train a tiny network 20 steps in fp64 under each of the overrides, in a folder of its own."""
+    torch.set_num_threads(1)  # so small convolutions wait for other threads most of the time
+    for number, given in enumerate(json.loads(args.overrides)):
+        out = args.out / str(number)
+        out.mkdir(parents=True, exist_ok=True)
+        with (
+            patch.object(recipes, "PRECISIONS", (*recipes.PRECISIONS, "64-true")),
+            patch.dict(trainer_module.PRECISIONS, {"64-true": "64-true"}),
+            patch.object(initialisation, "build_model", lambda name, classes: Tiny(classes)),
+        ):
+            request = RecipeRequest("smoke", ("steps=20", "crop=36x40", *given))
+            recipe = replace(load(request), precision="64-true")
+            trial = Trial(recipe, "unet", 0, out)
+            splits = open_splits(recipe, None, check_data(recipe, None))
+            splits = splits._replace(train=Voided(splits.train))
+            shown = class_pixels(recipe, splits.train, check_data(recipe, None))
+            module = build_module(trial, splits.train.labels.names, shown)
+            data = build_data(recipe, args.seed, splits, workers=0)
+            recorder = Recorder()
+            trainer = build_trainer(
+                trial, devices=args.devices, callbacks=[recorder], first_steps=20
+            )
+            trainer.fit(module, data)
+        if trainer.is_global_zero:
+            (out / "losses.json").write_text(json.dumps(recorder.losses))
+            torch.save(module.model.state_dict(), out / "weights.pt")
 
 
 def evaluate(args: argparse.Namespace) -> None:
@@ -131,7 +165,7 @@ def evaluate(args: argparse.Namespace) -> None:
             module.model.load_state_dict(torch.load(args.weights, weights_only=True))
             module.__class__ = Recording
             assert isinstance(module, Recording)
-            data = build_data(trial, splits, workers)
+            data = build_data(recipe, args.seed, splits, workers)
             writer = PredictionWriter(trial.folder / "predictions")
             trainer = _trainer(trial, args, writer)
             trainer.validate(module, data, verbose=False)
@@ -170,7 +204,8 @@ def _trainer(trial: Trial, args: argparse.Namespace, callback: Callback) -> L.Tr
 def main(argv: list[str]) -> None:
     """Several pieces of work with `--` between, as ranks take six seconds each to start."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("what", choices=("train", "evaluate", "all"))
+    parser.add_argument("what", choices=("train", "each", "evaluate", "all"))
+    parser.add_argument("--overrides", default="[]", help="lists of field=value, as JSON")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--devices", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
@@ -184,7 +219,8 @@ def main(argv: list[str]) -> None:
         if not between:
             args = parser.parse_args([*words])
             args.out.mkdir(parents=True, exist_ok=True)
-            {"train": train, "evaluate": evaluate, "all": all_of}[args.what](args)
+            works = {"train": train, "each": train_each, "evaluate": evaluate, "all": all_of}
+            works[args.what](args)
 
 
 if __name__ == "__main__":

@@ -21,14 +21,24 @@ SMALL = [
     "deconvnet:width=4",
     "dilatednet:width=4",
     "deeplabv1:width=4",
+    "ddrnet23_slim:width=4",
+    "pidnet_s:width=4",
+    "pidnet_l:width=4",
+    "litehrnet18:width=4",
 ]
 
 # Networks of the table whose size is not the point of a test, and the narrow one that stands there
-# for all three: they differ in their width alone.
+# for all of their kind: they differ in their width or their end alone.
 NARROW = {
-    f"{kind}_w{width}{end}": f"{kind}_w18{end}:width=8"
-    for kind, end in (("hrnetv1h", ""), ("hrnetv2", "_ocr"))
-    for width in (18, 32, 48)
+    **{
+        f"{kind}_w{width}{end}": f"{kind}_w18{end}:width=8"
+        for kind, end in (("hrnetv1h", ""), ("hrnetv2", "_ocr"))
+        for width in (18, 32, 48)
+    },
+    **{
+        name: f"{name}:width=8"
+        for name in ("ddrnet23", "ddrnet39", "pidnet_m", "pidnet_l", "litehrnet30")
+    },
 }
 
 # One of every file that is wide enough to learn two images by heart.
@@ -46,5 +56,16 @@ LEARNERS = [
     "deconvnet:width=16",
     "dilatednet:width=16",
     "deeplabv1:width=16",
+    "ddrnet23_slim:width=16",
+    "pidnet_s:width=16",
+    "litehrnet18",
     "smp/fpn/resnet18",
+]
+
+# One of every class with heads that only training uses.
+HEADED = [
+    "deeplabv3:trunk=resnet18:width=8",
+    "pspnet:trunk=resnet18d:width=8",
+    "ddrnet23_slim:width=4",
+    "pidnet_s:width=4",
 ]

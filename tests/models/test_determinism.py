@@ -19,7 +19,12 @@ from tests.devices import GPU
 from tests.models.networks import SMALL
 
 CLASSES = 7
-REFUSED = {"pspnet": "adaptive_avg_pool2d", "segnet": "max_unpool", "deconvnet": "max_unpool"}
+REFUSED = {
+    "pspnet": "adaptive_avg_pool2d",
+    "segnet": "max_unpool",
+    "deconvnet": "max_unpool",
+    "litehrnet": "adaptive_avg_pool2d",
+}
 WHOLE = list({target: name for name, target in reversed(MODELS.items())}.values())[::-1]
 ON_DEVICES = [
     *(pytest.param("cpu", name, id=f"cpu-{name}") for name in SMALL[1::4]),

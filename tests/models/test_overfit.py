@@ -17,10 +17,13 @@ from tests.models.networks import LEARNERS
 # left; the best of six images with six classes of 1 % and more).
 RENDERING, WINDOW = (768, 1024), (128, 192)
 WINDOWS = [(2, 576, 640), (5, 320, 128)]
+# At 1/64 these windows are 2x3 cells, and averages of them one: batch norms behind these see two
+# values, whose unbiased variance, which evaluation takes, is twice that of training.
+BY_BATCH = ("ddrnet", "pidnet")  # judged by the statistics of the batch
 
 
 def overfit(name: str, steps: int = 400, lr: float = 3e-3) -> tuple[float, int]:
-    """mIoU of the two images in evaluation mode, and the steps of Adam that this took.
+    """mIoU of the two images in evaluation, and the steps of Adam that this took.
 
     Classes weigh the inverse of their pixels: else narrow networks leave out the rare ones.
     """
@@ -39,7 +42,7 @@ def overfit(name: str, steps: int = 400, lr: float = 3e-3) -> tuple[float, int]:
     torch.manual_seed(0)
     model = build_model(name, data.labels.num_classes).to(memory_format=torch.channels_last)
     optimizer = torch.optim.Adam(model.parameters(), lr=lr)
-    miou = 0.0
+    miou, by_batch = 0.0, name.startswith(BY_BATCH)
     for step in range(1, steps + 1):
         optimizer.param_groups[0]["lr"] = lr * min(1, step / 10)
         optimizer.zero_grad()
@@ -49,7 +52,7 @@ def overfit(name: str, steps: int = 400, lr: float = 3e-3) -> tuple[float, int]:
         optimizer.step()
         if step % 25 == 0:
             with torch.no_grad():
-                found = model.eval()(images).argmax(1).numpy()
+                found = model.train(by_batch)(images).argmax(1).numpy()
             matrix = confusion(truth, found, data.labels.num_classes)
             union = matrix.sum(0) + matrix.sum(1) - matrix.diagonal()
             miou = float((matrix.diagonal()[union > 0] / union[union > 0]).mean())

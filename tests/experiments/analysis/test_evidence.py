@@ -18,8 +18,8 @@ from experiments.analysis.model_summary import summarise
 from experiments.analysis.pareto import pareto
 from experiments.recipes import camvid_quick
 from experiments.trials.atomic_io import write_json
-from experiments.trials.recipe import TuningBudget
 from experiments.trials.result_types import FinishedTrial, TrialResult
+from experiments.trials.tuning_budget import TuningBudget
 from tests.experiments.analysis.made_counts import Counts, slow_bootstrap
 from tests.experiments.made import WIDTHS, arrays, difference, failed, judge, spread, trial
 

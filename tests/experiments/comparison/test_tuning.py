@@ -22,7 +22,7 @@ from experiments.training.trial_request import Resources, request_of
 from experiments.trials.comparability import check_comparable
 from experiments.trials.data_check import data_hash
 from experiments.trials.overrides import load
-from experiments.trials.recipe import Recipe, RecipeRequest, TuningBudget
+from experiments.trials.recipe import Recipe, RecipeRequest
 from experiments.trials.result_types import (
     FailedTrial,
     Failure,
@@ -39,6 +39,7 @@ from experiments.trials.results import (
     write_record,
 )
 from experiments.trials.trial import Rerun, State, Trial
+from experiments.trials.tuning_budget import TuningBudget
 from tests.experiments import here
 from tests.experiments.ended_trials import DATA, fail, finish, finished
 from tests.trees import camvid

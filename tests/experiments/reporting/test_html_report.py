@@ -10,11 +10,13 @@ import pytest
 
 from datamodules.datasets.camvid import CAMVID
 from datamodules.labels import IGNORE
+from experiments import report
 from experiments.analysis.evidence import evidence
 from experiments.reporting.image_panel import make_panel
 from experiments.trials.result_types import Metrics, PositionPrior, TrialResult
 from experiments.trials.results import finished, per_image, read_results, write_result
 from experiments.trials.verification import Verification
+from tests.experiments.made import arrays, failed, spread, trial
 from tests.experiments.reporting.pages import drawn, page, section, words
 from tests.experiments.street_trials import (
     HASHES,
@@ -265,3 +267,27 @@ def test_absent_data_is_said(results: Results, no_data: None) -> None:
     assert "No photos and no truth: camvid needs a folder" in words(text)
     assert text.count("data:image/png") == 6 * len(MODELS) and "not scored" not in words(text)
     assert panel.labels.palette == CAMVID.palette
+
+
+def test_what_a_changed_recipe_is_worth(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """On the page of each recipe, where a folder holds results of both."""
+    fair = {"name": "fair <1>", "lr": 0.001, "weight_decay": 0.01}
+    trial(tmp_path / "a", "unet", arrays(spread(0.5, 0.05)))
+    trial(tmp_path / "b", "unet", arrays(spread(0.6, 0.02, 1)), recipe=fair)
+    trial(tmp_path / "a", "segnet", arrays(0.4))
+    failed(tmp_path / "b", "segnet", "the loss is <nan>", kind="diverged", recipe=fair)
+    assert report.main([str(tmp_path), "--allow-mixed"]) == 0
+    head = "these 2 fields together: +10.0 points of mIoU for unet (95 % interval"
+    left_out = "segnet is left out: it did not train under fair <1>, seed 0: the loss is <nan>."
+    said = capsys.readouterr().out
+    assert head in said and left_out in said
+    for name in ("report.html", "report-2.html"):
+        part = section((tmp_path / name).read_text(), "effects")
+        assert "<nan>" not in part and "<1>" not in part
+        shown = words(part)
+        assert "lr=0.001 instead of 0.05, weight_decay=0.01 instead of 0.0005" in shown
+        assert head in shown and left_out in shown
+        assert re.search(r"unet 1seed 0 50.0 ?60.0 \+10.0 \[8.\d, 11.\d\]", shown), shown
+    (tmp_path / "b").rename(tmp_path.parent / f"{tmp_path.name}-b")  # one recipe: no such part
+    assert report.main([str(tmp_path)]) == 0
+    assert 'id="effects"' not in (tmp_path / "report.html").read_text()

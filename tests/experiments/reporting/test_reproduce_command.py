@@ -9,7 +9,8 @@ import pytest
 
 from experiments.reporting.reproduce_command import reproduce_command
 from experiments.trials.overrides import load
-from experiments.trials.recipe import RecipeRequest, TuningBudget
+from experiments.trials.recipe import RecipeRequest
+from experiments.trials.tuning_budget import TuningBudget
 from tests.experiments.made import failed, trial
 
 BUDGET = TuningBudget(

@@ -13,8 +13,9 @@ import pytest
 import torch
 
 from experiments.training.callbacks import Clock, FirstLosses
+from experiments.training.preparation import prepare
 from experiments.training.requested_trial import requested
-from experiments.training.trainer import build_trainer, fit, prepare
+from experiments.training.trainer import build_trainer, fit
 from experiments.training.trial_request import Resources, TrialRequest
 from experiments.training.trial_runner import first_steps
 from experiments.trials.launch import PARENT

@@ -23,10 +23,18 @@ def forks() -> Iterator[Forks]:
         yield started
 
 
-def _trial(out: Path, model: str, devices: int) -> list[object]:
+AVERAGED = (  # all that a training keeps beside its weights
+    *("optimizer=adamw", "no_decay=true", "ema=0.9", "warmup=17", "schedule=cosine"),
+    *("loss=ohem+0.5*dice", "aux_weight=0.4", "clip_norm=1", "precision=16-mixed"),
+)
+
+
+def _trial(out: Path, model: str, devices: int, fields: tuple[str, ...] = ()) -> list[object]:
+    changes = (f"steps={STEPS}", "val_every=12", *fields)
     return [
         *("--model", model, "--recipe", "smoke", "--wandb", "off", "--workers", 0),
-        *("--set", f"steps={STEPS}", "--set", "val_every=12", "--devices", devices, "--out", out),
+        *(f"--set={change}" for change in changes),
+        *("--devices", devices, "--out", out),
     ]
 
 
@@ -48,32 +56,48 @@ def _wait_for(out: Path, step: int, process: Fork) -> None:
 
 
 @pytest.mark.parametrize(
-    ("model", "devices", "kills"),
-    [("deeplabv3p:trunk=mobilenetv2_100", 1, 3), ("unet:width=4", 2, 1)],
-    ids=["dropout, three times", "two processes"],
+    ("model", "devices", "kills", "fields"),
+    [
+        ("deeplabv3p:trunk=mobilenetv2_100", 1, 3, ()),
+        ("unet:width=4", 2, 1, ()),
+        ("pspnet:trunk=resnet18:width=4", 1, 1, AVERAGED),
+    ],
+    ids=["dropout, three times", "two processes", "averaged weights"],
 )
 def test_killed_in_every_quarter(
-    forks: Forks, tmp_path: Path, model: str, devices: int, kills: int
+    forks: Forks, tmp_path: Path, model: str, devices: int, kills: int, fields: tuple[str, ...]
 ) -> None:
     """How often, `test_kills` does with two processes as well."""
     whole, killed, log = (tmp_path / name for name in ("whole", "killed", "log"))
-    forks.start("experiments.run", *_trial(whole, model, devices), output=log).wait(300)
+
+    def trial(out: Path) -> list[object]:
+        return _trial(out, model, devices, fields)
+
+    forks.start("experiments.run", *trial(whole), output=log).wait(300)
     rng = random.Random(f"{model} {devices}")
     quarter = STEPS // 4
     steps = sorted(q * quarter + k for q in range(4) for k in rng.sample(range(1, quarter), kills))
     for step in steps:
-        process = forks.start("experiments.run", *_trial(killed, model, devices), output=log)
+        process = forks.start("experiments.run", *trial(killed), output=log)
         _wait_for(killed, step, process)
         process.kill()
-    forks.start("experiments.run", *_trial(killed, model, devices), output=log).wait(300)
+    forks.start("experiments.run", *trial(killed), output=log).wait(300)
 
     first, second = (
         torch.load(_checkpoints(out)[-1], weights_only=True) for out in (whole, killed)
     )
     assert first["global_step"] == second["global_step"] == STEPS
-    assert set(first["state_dict"]) == set(second["state_dict"])
-    for name, value in first["state_dict"].items():
-        assert torch.equal(value, second["state_dict"][name]), name
+    states = ("state_dict", "trained_state_dict") if fields else ("state_dict",)
+    for state in states:  # the average, and what training would go on from
+        assert set(first[state]) == set(second[state])
+        for name, value in first[state].items():
+            assert torch.equal(value, second[state][name]), name
+    if fields:
+        assert first["state_dict"].keys() == first["trained_state_dict"].keys()
+        assert not torch.equal(*(first[s]["model.trunk.conv1.weight"] for s in states))
+        scalers = [state["MixedPrecision"] for state in (first, second)]
+        assert scalers[0] == scalers[1]
+        assert scalers[1]["_growth_tracker"] == STEPS  # steps without an overflow, before kills too
     results = [read_result(next(out.glob("*/*/*/result.json"))) for out in (whole, killed)]
     ours, theirs = results
     assert isinstance(ours, FinishedTrial), log.read_text()

@@ -11,7 +11,7 @@ import pytest
 
 from experiments.recipes import camvid_quick
 from experiments.trials.protocols import EvaluationProtocol, Protocol
-from experiments.trials.recipe import RecipeRequest, TuningBudget
+from experiments.trials.recipe import RecipeRequest
 from experiments.trials.result_types import FailedTrial, FinishedTrial, TrialResult
 from experiments.trials.results import (
     PRIOR,
@@ -22,6 +22,7 @@ from experiments.trials.results import (
     write_result,
 )
 from experiments.trials.schema1 import upgrade
+from experiments.trials.tuning_budget import TuningBudget
 from experiments.trials.verification import VERIFICATION, read_verification
 from tests.experiments.made import arrays, failed, spread, trial
 
