@@ -87,24 +87,28 @@ def build_backbone(
 def model_options(name: str) -> dict[str, str]:
     """Option names of a network and their types, read from its builder's source without running it.
 
-    Networks of one file may share some: `**options: Unpack[Name]` with a TypedDict of that file.
+    A Literal is given as its values, `sum|concat`. Networks of one file may share some options:
+    `**options: Unpack[Name]` with a TypedDict of that file.
 
     Raises:
         ValueError: no network has this name.
     """
     entry = builder(name)
     signature = _signature(entry)
-    options = {
-        argument.arg: ast.unparse(argument.annotation) if argument.annotation else "str"
-        for argument in signature.kwonlyargs
-    }
+    options = {argument.arg: _kind(argument.annotation) for argument in signature.kwonlyargs}
     shared = signature.kwarg.annotation if signature.kwarg else None
     if isinstance(shared, ast.Subscript):
         module, name = entry.split(":")[0], ast.unparse(shared.slice)
         fields = _definition(f"{module}:{name}").body
         found = (field for field in fields if isinstance(field, ast.AnnAssign))
-        options |= {ast.unparse(f.target): ast.unparse(f.annotation) for f in found}
+        options |= {ast.unparse(field.target): _kind(field.annotation) for field in found}
     return options
+
+
+def _kind(annotation: ast.expr | None) -> str:
+    if isinstance(annotation, ast.Subscript) and ast.unparse(annotation.value) == "Literal":
+        return "|".join(ast.literal_eval(annotation.slice))
+    return ast.unparse(annotation) if annotation else "str"
 
 
 def _signature(entry: str) -> ast.arguments:
@@ -144,6 +148,10 @@ def parse_model(text: str) -> tuple[str, dict[str, Option]]:
 
 
 def _typed(what: str, value: str, kind: str) -> Option:
+    if "|" in kind and value not in (values := kind.split("|")):
+        *first, last = values
+        known = f"{', '.join(first)} or {last}"
+        raise ValueError(f"{what} is {known}, got {value!r}: choose one of them")
     try:
         if kind == "bool":
             return {"true": True, "false": False}[value.lower()]

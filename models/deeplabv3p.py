@@ -18,7 +18,7 @@ bilinear ones stretch. The paper has no table of it.
 """
 
 import math
-from typing import TypedDict, Unpack
+from typing import Literal, TypedDict, Unpack
 
 import timm
 import torch
@@ -40,7 +40,7 @@ class Decoder(TypedDict, total=False):
     """Options of every network here: whether the decoder sees the 1/4 map, and how maps go up."""
 
     skip: bool
-    up: str
+    up: Literal["bilinear", "transposed"]
 
 
 def deeplabv3p(

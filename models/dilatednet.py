@@ -18,6 +18,8 @@ the logits go up by a transposed convolution of one 16x16 filter a class, which 
 paper has no table of it.
 """
 
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -41,7 +43,7 @@ def dilatednet(
     width: int = 64,
     context: str = "basic",
     norm: str = "none",
-    up: str = "bilinear",
+    up: Literal["bilinear", "transposed"] = "bilinear",
 ) -> nn.Module:
     """DilatedNet on a VGG16 of `width` (the paper's 64); context is none, basic or large.
 

@@ -31,7 +31,7 @@ network as published has 76.4 % mIoU (section 7):
   ReLU, as all others have: without them it would be one linear map with the head's first layer.
 """
 
-from typing import TypedDict, Unpack
+from typing import Literal, TypedDict, Unpack
 
 import torch
 from torch import Tensor, nn
@@ -44,10 +44,10 @@ from models.hrnet_trunk import SMALL_V1, SMALL_V2, W18, W32, W40, W48, HRNet, St
 class Ablation(TypedDict, total=False):
     """The options of every network here; what they mean is said in `Exchange` and above."""
 
-    fusion: str
-    down: str
-    merge: str
-    order: str
+    fusion: Literal["all", "across", "final", "none"]
+    down: Literal["strided", "maxpool", "bilinear"]
+    merge: Literal["sum", "concat"]
+    order: Literal["conv-first", "upsample-first"]
     streams: int
 
 

@@ -2,7 +2,7 @@
 
 HRNet differs from a U-Net in more than its topology. Here only that is a U-Net's: one path down,
 one up, a concatenated skip at each level (Ronneberger et al., arXiv 1505.04597, Fig. 1). The rest
-is `models/hrnet.py`'s: at stride 4 its stem, so that the last map is at 1/4 as HRNet's is, and
+is HRNet's as it is built here: at stride 4 its stem, so that the last map is at 1/4, as there;
 levels down to 1/32; BasicBlocks, four wherever the path comes to a level, as in a module's stream;
 `width * 2**level` channels; 3x3 convolutions of stride 2 down; 1x1 convolutions, then bilinear
 upsampling, up; its head, on one map; its initialisation. The longest way has 28 BasicBlocks, where

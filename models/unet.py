@@ -14,6 +14,8 @@ has half the inputs. `up=bilinear`: in place of the 2x2 transposed convolution a
 channels, then interpolation.
 """
 
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -23,7 +25,11 @@ _STRIDE = 2 ** (_LEVELS - 1)
 
 
 def unet(
-    num_classes: int, *, width: int = 64, up: str = "transposed", skip: str = "concat"
+    num_classes: int,
+    *,
+    width: int = 64,
+    up: Literal["transposed", "bilinear"] = "transposed",
+    skip: Literal["concat", "none"] = "concat",
 ) -> nn.Module:
     """U-Net with `width` channels at full resolution; 31.04M parameters at 64.
 

@@ -279,6 +279,20 @@ def test_what_is_none_or_contradicts_is_refused(name: str, says: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "option"),
+    [
+        *(("hrnet", "fusion"), ("hrnet", "down"), ("hrnetv1_w18", "merge"), ("hrnet", "order")),
+        *(("unet", "up"), ("unet", "skip"), ("deeplabv3p", "up"), ("dilatednet", "up")),
+    ],
+)
+def test_values_that_come_from_code_are_checked_too(name: str, option: str) -> None:
+    """A command's are before anything is built."""
+    says = f"{option} is .* or .*, got 'other': choose one of them"
+    with torch.device("meta"), pytest.raises(ValueError, match=says):
+        build_model(name, CLASSES, **{option: "other"})
+
+
 # --- HRNet.
 
 

@@ -357,6 +357,8 @@ def test_a_wrong_weights_file_is_named(content: str, tmp_path: Path) -> None:
         ("unet:", "unet has no option '' "),
         ("unet:width=big", "unet:width takes a value of type int, got 'big'"),
         ("unet:width=9.5", "type int, got '9.5'"),
+        ("unet:skip=sum", "unet:skip is concat or none, got 'sum': choose one of them"),
+        ("hrnet:fusion=", "hrnet:fusion is all, across, final or none, got ''"),
         ("hrnet:align_corners=maybe", "type bool, got 'maybe'"),
         ("hrnet:trunk=9", "hrnet has no option 'trunk=9' .*Known: align_corners, down, fusion, "),
     ],
@@ -378,8 +380,12 @@ def test_options_come_typed() -> None:
     )
     for name in MODELS:
         assert parse_model(name) == (name, {})
-    assert model_options("unet") == {"width": "int", "up": "str", "skip": "str"}
-    shared = {"skip": "bool", "up": "str"}  # by all networks of the file
+    assert model_options("unet") == {
+        "width": "int",
+        "up": "transposed|bilinear",
+        "skip": "concat|none",
+    }
+    shared = {"skip": "bool", "up": "bilinear|transposed"}  # by all networks of the file
     assert model_options("deeplabv3p_x65") == {"output_stride": "int", "width": "int", **shared}
     with pytest.raises(ValueError, match="unet has no option 'widht'; did you mean 'width'"):
         build_model("unet", CLASSES, widht=4)
