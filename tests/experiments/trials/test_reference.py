@@ -11,8 +11,8 @@ from experiments.trials.reference import PAPER_COLUMNS, REFERENCE, Published, pu
 
 COLUMNS = "model,method,metric,value,data,split,scales,flip,conditions,source,locator"
 NETWORKS = (  # those that are here or come; `model` joins a row to one of them
-    r"hrnetv2_w(18|32|40|48|18_small_v1|18_small_v2)|hrnetv1_\w+|unet|deeplabv3p|deeplabv3p_os8"
-    r"|dilated_resnet|deconvnet|segnet|dilatednet|deeplabv1|deeplabv3|deeplabv3p_x65|unetpp|pspnet"
+    r"hrnetv2_w(18|32|40|48|18_small_v1|18_small_v2|48_ocr)|hrnetv1_\w+|unet|deeplabv3p"
+    r"|deeplabv3p_os8|dilated_resnet|deconvnet|segnet|dilatednet|deeplabv1|deeplabv3|deeplabv3p_x65|unetpp|pspnet"
 )
 METRICS = {  # least and greatest value
     **dict.fromkeys(
