@@ -1,6 +1,6 @@
 """Which optimiser trains a network, and which of its parameters learn how fast and decay."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,8 +65,7 @@ def build_optimizer(model: nn.Module, how: Optimisation, fused: bool) -> Optimiz
 
 def parameter_groups(model: nn.Module, how: Optimisation) -> list[Group]:
     """Parameters by their rate and decay, each kind in the network's order."""
-    names = [name for name, _ in model.named_parameters()]
-    in_trunk = set(trunk(names))
+    in_trunk = _trunk(model)
     layers = layer_scales(model, how.layer_decay) if how.layer_decay != 1 else {}
     groups: dict[tuple[float, float], Group] = {}
     for name, parameter in model.named_parameters():
@@ -88,8 +87,7 @@ def layer_scales(model: nn.Module, decay: float) -> dict[str, float]:
     Raises:
         ValueError: a trunk without blocks of one kind in a row.
     """
-    names = [name for name, _ in model.named_parameters()]
-    in_trunk = set(trunk(names))
+    in_trunk = _trunk(model)
     blocks = [name for name in _blocks(model) if any(n.startswith(f"{name}.") for n in in_trunk)]
     if not blocks:
         raise ValueError(
@@ -97,12 +95,20 @@ def layer_scales(model: nn.Module, decay: float) -> dict[str, float]:
             f"{type(model).__name__} has none: leave it out with --set layer_decay=1"
         )
     found, now = {}, 0
-    for name in names:
+    for name, _ in model.named_parameters():
         if name in in_trunk:
             own = (i for i, block in enumerate(blocks, 1) if name.startswith(f"{block}."))
             now = next(own, now)
             found[name] = decay ** (len(blocks) + 1 - now)
     return found
+
+
+def _trunk(model: nn.Module) -> set[str]:
+    """Names of its parameters; heads are not of it, those that only training uses neither."""
+    heads = tuple(f"{name}." for name in getattr(model, "auxiliary", ()))
+    return {
+        n for n in trunk(name for name, _ in model.named_parameters()) if not n.startswith(heads)
+    }
 
 
 def _blocks(model: nn.Module) -> list[str]:
@@ -115,14 +121,10 @@ def _blocks(model: nn.Module) -> list[str]:
 
 
 def _is_row(module: nn.Module) -> bool:
-    parts = list(_children(module))
+    parts = list(module.children())
     return (
         isinstance(module, nn.Sequential | nn.ModuleList)
         and len(parts) > 1
         and len({type(part) for part in parts}) == 1
         and all(any(True for _ in part.children()) for part in parts)
     )
-
-
-def _children(module: nn.Module) -> Iterator[nn.Module]:
-    return module.children()

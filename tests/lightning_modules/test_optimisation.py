@@ -58,6 +58,15 @@ def test_heads_learn_faster_and_norms_do_not_decay() -> None:
         assert (group["betas"], group["eps"]) == ((0.8, 0.9), 1e-5)
 
 
+def test_heads_of_training_are_heads() -> None:
+    model = build_model("ddrnet23_slim:width=4", 3)
+    model.add_training_heads()  # type: ignore[operator]
+    optimizer = build_optimizer(model, Optimisation(schedule=RATE, head_lr=10), fused=False)
+    found = rates(optimizer)
+    fast = {n.split(".")[0] for n, p in model.named_parameters() if found[id(p)][0] == 10}
+    assert fast == {"final_layer", "seghead_extra"}
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_every_network_has_a_head_and_a_trunk(name: str) -> None:
     """So that `head_lr` is no word without effect."""
