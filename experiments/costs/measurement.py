@@ -120,7 +120,7 @@ class Measurement:
         device: "cpu" or "cuda".
         hardware: the model of the processor or GPU.
         torch: its version.
-        ran_in: "fp32", "tf32" or "bf16": what convolutions of inference really computed in.
+        ran_in: "fp32", "tf32", "bf16" or "fp16": what convolutions of inference really computed in.
         start_up_s: seconds from the network to its first logits: exporting, compiling.
         agreement: share of the pixels of a procedural street that get the class that torch gives
             them in fp32; None where they were not compared.

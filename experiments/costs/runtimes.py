@@ -18,6 +18,8 @@ from experiments.costs.measurement import check_libraries
 
 Forward = Callable[[Tensor], Tensor]
 
+_HALF = {"bf16-mixed": "bf16", "16-mixed": "fp16"}  # of two bytes
+
 
 @dataclass(frozen=True)
 class Runner:
@@ -26,7 +28,7 @@ class Runner:
     Attributes:
         forward: images (N, 3, H, W), float32, normalised and of the example's shape, to logits
             (N, K, H, W), which hold until the next call.
-        ran_in: "fp32", "tf32" or "bf16": what convolutions really compute in.
+        ran_in: "fp32", "tf32", "bf16" or "fp16": what convolutions really compute in.
         start_up_s: seconds from the network to its first logits.
     """
 
@@ -74,7 +76,7 @@ def _start(
 ) -> tuple[Forward, str]:
     """What runs it, after its first call, and what that computes in."""
     forward: Forward = network
-    ran_in = "bf16" if precision == "bf16-mixed" else "fp32"
+    ran_in = _HALF.get(precision, "fp32")
     if precision == "tf32" and example.device.type == "cuda":
         ran_in = "tf32"
     if runtime == "eager":
@@ -132,21 +134,22 @@ def _openvino(exported: bytes, precision: str) -> tuple[Forward, str]:
         "NUM_STREAMS": 1,
         "INFERENCE_NUM_THREADS": torch.get_num_threads(),
         "ENABLE_HYPER_THREADING": True,  # as many threads as torch has, on whatever cores
-        "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16-mixed" else "f32",
+        "INFERENCE_PRECISION_HINT": {"bf16-mixed": "bf16", "16-mixed": "f16"}.get(precision, "f32"),
     }
     model = core.compile_model(core.read_model(exported), "CPU", options)
-    bf16 = model.get_property("INFERENCE_PRECISION_HINT") == openvino.Type.bf16
+    hint = model.get_property("INFERENCE_PRECISION_HINT")
+    ran_in = {openvino.Type.bf16: "bf16", openvino.Type.f16: "fp16"}.get(hint, "fp32")
     request = model.create_infer_request()
 
     def forward(image: Tensor) -> Tensor:
         found = request.infer([image.contiguous().numpy()], share_inputs=True, share_outputs=True)
         return torch.from_numpy(found[0])
 
-    return forward, "bf16" if bf16 else "fp32"
+    return forward, ran_in
 
 
 def _onnxruntime(exported: bytes, precision: str) -> tuple[Forward, str]:
-    """In fp32 whatever the precision: its convolutions know no bf16 on a processor."""
+    """In fp32 whatever the precision: its convolutions know no other on a processor."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Literal
 
 import lightning as L
 import torch
@@ -26,13 +25,7 @@ from experiments.trials.history import log_every
 from experiments.trials.result_types import TrialIdentity
 from experiments.trials.trial import Trial
 
-# Of Lightning, by ours; None where a plugin of ours has it.
-PRECISIONS: dict[str, Literal["64-true", "32-true", "bf16-mixed"] | None] = {
-    "32-true": "32-true",
-    "tf32": "32-true",
-    "bf16-mixed": "bf16-mixed",
-    "16-mixed": None,
-}
+_LIGHTNINGS = {"tf32": "32-true", "16-mixed": None}  # precisions that are not named alike there
 
 
 def build_trainer(
@@ -74,7 +67,7 @@ def build_trainer(
             # By name Lightning would make bf16 of it on a CPU.
             *([MixedPrecision("16-mixed", device)] if recipe.precision == "16-mixed" else []),
         ],
-        precision=PRECISIONS[recipe.precision],
+        precision=_LIGHTNINGS.get(recipe.precision, recipe.precision),  # type: ignore[arg-type]
         deterministic=recipe.deterministic and gpu,
         max_steps=min(first_steps or recipe.steps, recipe.steps),
         limit_val_batches=None if first_steps is None else 0,

@@ -21,7 +21,6 @@ from datamodules.dataset import Dataset
 from datamodules.labels import IGNORE, LabelSet, UInt8
 from experiments.recipes import smoke
 from experiments.training import initialisation
-from experiments.training import trainer as trainer_module
 from experiments.training.checkpoints import PredictionWriter
 from experiments.training.initialisation import build_module
 from experiments.training.trainer import build_trainer
@@ -131,7 +130,6 @@ def train_each(args: argparse.Namespace) -> None:
         out.mkdir(parents=True, exist_ok=True)
         with (
             patch.object(recipes, "PRECISIONS", (*recipes.PRECISIONS, "64-true")),
-            patch.dict(trainer_module.PRECISIONS, {"64-true": "64-true"}),
             patch.object(initialisation, "build_model", lambda name, classes: Tiny(classes)),
         ):
             request = RecipeRequest("smoke", ("steps=20", "crop=36x40", *given))
