@@ -1,8 +1,10 @@
 """The module: its curve, what it does with a loss that is no number, and what it waits for."""
 
+from collections import OrderedDict
 from typing import Any
 
 import lightning as L
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -10,6 +12,7 @@ from torch.optim import Optimizer
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from lightning_modules.gpu_arithmetic import search_algorithms
+from lightning_modules.normalisation import Normalisation
 from lightning_modules.objective import Losses, Objective
 from lightning_modules.optimisation import Optimisation, build_optimizer
 from lightning_modules.schedule import Schedule
@@ -192,3 +195,46 @@ def test_what_a_gpu_may_round_is_said() -> None:
     finally:
         torch.use_deterministic_algorithms(False)
         matmul.allow_tf32, cudnn.allow_tf32, cudnn.benchmark = kept
+
+
+def test_steps_are_those_of_a_plain_loop() -> None:
+    """AdamW with a warm-up, a cosine, a clipped gradient, norms that do not decay and a fast head,
+    against torch's own parts without Lightning or a line of ours."""
+    how = Optimisation(
+        schedule=Schedule(kind="cosine", lr=0.01, steps=6, warmup=2), optimizer="adamw",
+        betas=(0.8, 0.95), weight_decay=0.1, no_decay=True, head_lr=4, clip_norm=0.05,
+    )  # fmt: skip
+
+    def network() -> nn.Module:
+        torch.manual_seed(0)
+        parts = [nn.Conv2d(3, 4, 3, padding=1), nn.GroupNorm(2, 4), nn.Tanh()]
+        return nn.Sequential(OrderedDict(trunk=nn.Sequential(*parts), head=nn.Conv2d(4, 2, 1)))
+
+    model, data = network(), Batches(6)
+    module = Segmentation(
+        network(), ("road", "car"), objective=Objective(Losses()), optimisation=how, seed=0,
+        bn_momentum=0.1,
+    )  # fmt: skip
+    after = Weights()
+    train(module, data, 3, after)
+
+    convolution, norm, head = (model.get_submodule(n) for n in ("trunk.0", "trunk.1", "head"))
+    groups = [  # parameters, how much they decay, and how many times the rate they learn with
+        ([convolution.weight], 0.1, 1), ([convolution.bias, *norm.parameters()], 0.0, 1),
+        ([head.weight], 0.1, 4), ([head.bias], 0.0, 4),
+    ]  # fmt: skip
+    names = ("params", "weight_decay", "times")
+    kinds = [dict(zip(names, group, strict=True)) for group in groups]
+    optimizer = torch.optim.AdamW(kinds, betas=(0.8, 0.95))
+    normalise = Normalisation()
+    for step in range(6):
+        rate = (step + 1) / 3 if step < 2 else (1 + np.cos(np.pi * (step - 2) / 4)) / 2
+        for group in optimizer.param_groups:
+            group["lr"] = 0.01 * rate * group["times"]
+        batch = data[step]
+        optimizer.zero_grad()
+        logits = model(normalise(batch["image"]))
+        nn.functional.cross_entropy(logits, batch["mask"].long()).backward()  # type: ignore[no-untyped-call]
+        assert nn.utils.clip_grad_norm_(model.parameters(), 0.05) > 0.05
+        optimizer.step()
+        torch.testing.assert_close(after.after[step], weights_of(model), rtol=1e-5, atol=1e-7)
