@@ -120,14 +120,14 @@ def camvid_fair() -> Recipe:
         data="camvid",
         crop=(192, 256),
         batch=8,
-        steps=600,
+        steps=400,
         optimizer="adamw",
         lr=1e-3,
         weight_decay=0.01,
         no_decay=True,
-        warmup=30,
+        warmup=20,
         power=1.0,
-        val_every=600,
+        val_every=400,
         precision="bf16-mixed",
     )
 
