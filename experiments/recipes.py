@@ -219,7 +219,7 @@ def ade20k() -> Recipe:
 
 
 def voc2012() -> Recipe:
-    """PASCAL VOC 2012 with SBD's labels, as MMSegmentation trains its networks.
+    """PASCAL VOC 2012 with SBD's labels, MMSegmentation's.
 
     Paper: none; MMSegmentation's schedule of 20,000 steps on crops of 512x512, four images a GPU,
     with an auxiliary head at 0.4 where a network has one. Its values of the optimiser are recalled

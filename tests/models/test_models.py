@@ -349,9 +349,9 @@ def test_a_wrong_weights_file_is_named(content: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("hrnt", r"unknown model 'hrnt'; did you mean 'hrnet'\? Known: deconvnet, "),
+        ("hrnt", r"unknown model 'hrnt'; did you mean 'hrnet'\? Known: ddrnet23, "),
         ("unett:width=9", "did you mean 'unet'"),
-        ("", r"unknown model ''; Known: deconvnet, "),
+        ("", r"unknown model ''; Known: ddrnet23, "),
         ("unet:widht=9", r"unet has no option 'widht=9' \(key=value\); did you mean 'width'"),
         ("unet:width", "unet has no option 'width' "),
         ("unet:", "unet has no option '' "),

@@ -43,7 +43,7 @@ def _wrong(capsys: pytest.CaptureFixture[str], *args: object) -> str:
 @pytest.mark.parametrize(
     ("args", "says"),
     [
-        (("--models", "hrnt"), "unknown model 'hrnt'; did you mean 'hrnet'? Known: deconvnet,"),
+        (("--models", "hrnt"), "unknown model 'hrnt'; did you mean 'hrnet'? Known: ddrnet23,"),
         (("--models", "unet:widht=9"), "unet has no option 'widht=9' (key=value); did you mean"),
         (("--models", "unet:width=big"), "unet:width takes a value of type int, got 'big'"),
         (("--models", ","), "--models is ',': it names no network"),
