@@ -102,8 +102,8 @@ def test_a_comparison_is_verified_until_a_line_changes_its_numbers(tmp_path: Pat
     assert held.outcome == "equal" and held.num_losses == 12 and not stale_results(results)
 
     # The first step's loss is that of the same weights; the second follows an update.
-    line = 'group["lr"] = self.schedule.at(step)'
-    other = line.replace("self", "1.01 * self")
+    line = "(s.weight * (s.total"  # of gradients alone
+    other = line.replace("s.weight", "1.01 * s.weight")
     status, text = _verify_with(line, other, tmp_path / "runs", tmp_path / "copy")
     assert status == 1, text
     assert f"{MODEL} seed 0: different from step 2 on" in text
