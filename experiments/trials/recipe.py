@@ -151,7 +151,7 @@ class Recipe:
     """A hash of the files of one's own loss and optimizer, found when the recipe is loaded."""
 
     def __post_init__(self) -> None:
-        for field, need, fine in self._checks():
+        for field, need, fine in (*self._numbers(), *self._names()):
             if not fine:
                 raise ValueError(
                     f"recipe {self.name}: {field} is {getattr(self, field)!r}, needed is {field} "
@@ -160,14 +160,10 @@ class Recipe:
         for contradiction in self._contradictions():
             raise ValueError(f"recipe {self.name}: {contradiction}")
 
-    def _checks(self) -> Iterator[tuple[str, str, bool]]:
-        """Fields, what each needs, and whether it has it."""
-        yield "name", "a text", is_text(self.name)
-        yield "data", "a data set", is_text(self.data)
-        yield (
-            *("crop", f"two sides of at least {MIN_SIDE}"),
-            is_pair(self.crop, is_whole, MIN_SIDE),
-        )
+    def _numbers(self) -> Iterator[tuple[str, str, bool]]:
+        """Fields that are numbers or truths, what each needs, and whether it has it."""
+        need = f"two sides of at least {MIN_SIDE}"
+        yield "crop", need, is_pair(self.crop, is_whole, MIN_SIDE)
         for field in ("batch", "steps", "val_every"):
             yield field, "at least 1", is_whole(getattr(self, field), 1)
         yield "micro_batch", "1 to batch", is_none_or_whole(self.micro_batch, 1, self.batch)
@@ -195,6 +191,11 @@ class Recipe:
             yield field, "true or false", isinstance(getattr(self, field), bool)
         for field in ("init_seed", "data_seed"):
             yield field, SEEDS, is_none_or_whole(getattr(self, field), 0, MAX_SEED)
+
+    def _names(self) -> Iterator[tuple[str, str, bool]]:
+        """The same of fields that are names, and of weights, which may be one."""
+        yield "name", "a text", is_text(self.name)
+        yield "data", "a data set", is_text(self.data)
         for field in ("train_split", "val_split", "test_split"):
             yield field, "a split", is_text(getattr(self, field))
         yield "own_code", "found by itself", self.own_code is None or is_text(self.own_code)
@@ -221,16 +222,11 @@ class Recipe:
         ce = "ce" in names or self.aux_weight > 0
         ohem = "ohem" in names or self.aux_weight > 0
         whole = [term.name for term in self.loss_terms if term.whole_batch]
-        others = {
-            "momentum": "sgd",
-            "betas": "adamw",
-            "eps": "adamw",
-        }
-        for field, optimizer in others.items():
+        for field, optimizer in (("momentum", "sgd"), ("betas", "adamw"), ("eps", "adamw")):
             if self._changed(field) and self.optimizer != optimizer:
                 yield (
-                    f"{field} is of {optimizer}, and optimizer is {self.optimizer}: leave one of "
-                    "them as it is"
+                    f"{field}={getattr(self, field)} is of {optimizer}, and optimizer is "
+                    f"{self.optimizer}: leave one of them as it is"
                 )
         if self._changed("power") and self.schedule != "poly":
             yield f"power is of the schedule poly, and schedule is {self.schedule}: leave it out"

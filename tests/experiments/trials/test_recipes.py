@@ -190,9 +190,9 @@ def test_wrong_requests_say_what_is_needed(recipe: str, change: str, says: str) 
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ("optimizer=adamw momentum=0.8", "momentum is of sgd, and optimizer is adamw"),
-        ("betas=0.5,0.9", "betas is of adamw, and optimizer is sgd"),
-        ("eps=1e-4", "eps is of adamw, and optimizer is sgd"),
+        ("optimizer=adamw momentum=0.8", "momentum=0.8 is of sgd, and optimizer is adamw"),
+        ("betas=0.5,0.9", "betas=(0.5, 0.9) is of adamw, and optimizer is sgd"),
+        ("eps=1e-4", "eps=0.0001 is of adamw, and optimizer is sgd"),
         ("schedule=cosine power=2", "power is of the schedule poly, and schedule is cosine"),
         ("warmup=12", "warmup takes 12 of 12 steps"),
         ("loss=dice micro_batch=2", "the loss dice is of the whole batch and no sum over parts"),
