@@ -46,3 +46,13 @@ def test_a_split_without_labels_is_refused_and_the_remedy_works(
 def test_a_training_split_without_labels(root: Path) -> None:
     with pytest.raises(DataError, match="nothing to learn from it, .*--set train_split="):
         check_data(_recipe(train_split="test", test_split="val"), root)
+
+
+@pytest.mark.parametrize("train", ["train+val", "train+val~rest", "val"])
+def test_a_split_that_training_shows_is_not_scored(train: str) -> None:
+    """What is trained on for a server's hidden labels says nothing here."""
+    recipe = replace(smoke(), train_split=train, test_split="val")
+    with pytest.raises(ValueError, match=r"scores val, which its training split \S+ shows: name"):
+        check_data(recipe, None)
+    report = check_data(replace(recipe, test_split="test"), None)
+    assert report.splits[train].images > 0
