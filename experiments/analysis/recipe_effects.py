@@ -148,7 +148,8 @@ def _effect(
         paired += [] if difference is None else [difference]
     counted = [one for one in networks if one.difference is not None and one.seeds]
     mean = counted[0] if len(counted) == 1 else _mean(counted, paired)
-    codes = {r.hashes.code for r in (*before, *after) if r.model in shared and r.done}
+    codes = {(r.model, r.hashes.code) for r in (*before, *after) if r.model in shared and r.done}
+    models = {model for model, _ in codes}  # each of which has a hash of its own
     first = next(iter(scores.values()), None)
     blocks, images = (first.miou.num_blocks, first.num_images) if first else (0, 0)
     return RecipeEffect(
@@ -159,7 +160,7 @@ def _effect(
         mean=mean,
         num_blocks=blocks,
         num_images=images,
-        sentence=_sentence(changes, networks, counted, mean, blocks, len(codes) > 1),
+        sentence=_sentence(changes, networks, counted, mean, blocks, len(codes) > len(models)),
     )
 
 

@@ -214,6 +214,17 @@ def test_other_code_is_said(tmp_path: Path) -> None:
     assert _only([*first, *second]).sentence.endswith(said)
 
 
+def test_networks_have_hashes_of_their_own_code(tmp_path: Path) -> None:
+    """A hash is of what its network reaches, so that two networks never share one."""
+    results = []
+    for model in ("unet", "segnet"):
+        for root, miou, recipe in zip("ab", (0.5, 0.6), (None, PRETRAINED), strict=True):
+            for made in _trials(tmp_path / root, model, [spread(miou, 0.05)], recipe):
+                hashes = made.hashes.model_copy(update={"code": model})
+                results.append(made.model_copy(update={"hashes": hashes}))
+    assert "same code" not in _only(results).sentence
+
+
 def test_too_few_blocks_give_no_interval(tmp_path: Path) -> None:
     results = [
         *_trials(tmp_path / "a", "unet", [spread(0.5, 0.05)], block=None),
