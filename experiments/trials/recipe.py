@@ -7,6 +7,7 @@ A recipe is a frozen dataclass made by a function (`experiments.recipes`); a var
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import ClassVar
 
 from experiments.trials.hashing import short_hash
@@ -151,7 +152,7 @@ class Recipe:
     """A hash of the files of one's own loss and optimizer, found when the recipe is loaded."""
 
     def __post_init__(self) -> None:
-        for field, need, fine in (*self._numbers(), *self._names()):
+        for field, need, fine in chain(self._numbers(), self._names()):  # later ones need earlier
             if not fine:
                 raise ValueError(
                     f"recipe {self.name}: {field} is {getattr(self, field)!r}, needed is {field} "
