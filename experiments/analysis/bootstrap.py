@@ -248,15 +248,16 @@ def _columns(sums: Floats, shows: npt.NDArray[np.bool_]) -> Floats:
         shows: (draws, K), whether a draw has a labelled pixel of a class.
     """
     whole, within = sums[:, :1], sums[:, 1:]
-    miou, inside, outside = (_mean_iou(part) for part in (whole, within, whole - within))
+    miou, inside, outside = (mean_iou(part) for part in (whole, within, whole - within))
     tp, union = np.moveaxis(whole[:, 0], 1, 0)
     iou = np.full_like(tp, np.nan)  # a class that is only predicted in a draw says nothing
     np.divide(tp, union, out=iou, where=shows)
     return np.concatenate([miou, iou, inside, outside], axis=1)
 
 
-def _mean_iou(sums: Floats) -> Floats:
-    """mIoU of tp and union, (..., 2, K) to (...); NaN where no class has a pixel."""
+def mean_iou(sums: Floats) -> Floats:
+    """mIoU of intersection and union, (..., 2, K) to (...), over the classes that have a union;
+    NaN where none has."""
     tp, union = sums[..., 0, :], sums[..., 1, :]
     total = np.divide(tp, union, out=np.zeros_like(tp), where=union > 0).sum(-1)
     num_classes = (union > 0).sum(-1)

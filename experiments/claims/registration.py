@@ -38,12 +38,12 @@ runs on other such images: seeds and blocks of frames are both random (`analysis
 2. *supported*: the interval lies above 0; *contradicted*: it lies below 0;
 3. *cannot be told*: anything else, with the difference that could have been seen 4 times in 5.
 
-**A claim** with several primary contrasts is all of them together: supported if each is (which needs
-no correction), contradicted if any is, no difference if each has none, else it cannot be told.
-Fewer seeds than registered give a verdict that says so; a single one gives none.
+**A claim** with several primary contrasts is all of them together: supported if each is (which
+needs no correction), contradicted if any is, no difference if each has none, else it cannot be
+told. Fewer seeds than registered give a verdict that says so; a single one gives none.
 
-**Nine claims, nine tests.** Each is tested at 5 %, uncorrected for there being nine. If none of them
-were true, one false verdict among nine would be no surprise.
+**Nine claims, nine tests.** Each is tested at 5 %, uncorrected for there being nine. If none of
+them were true, one false verdict among nine would be no surprise.
 
 **Exploratory** is everything not named as primary here: secondary quantities, other contrasts,
 single classes, seeds looked at one by one, and whatever else is seen on the way.
@@ -53,7 +53,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 Budget = Literal["macs", "seconds"]
-Quantity = Literal["miou", "boundary_gain", "boundary_iou", "thin_recall", "field_radius"]
+CountedQuantity = Literal["miou", "boundary_gain", "boundary_iou", "thin_recall"]
+Quantity = CountedQuantity | Literal["field_radius"]
 
 RECIPE = "camvid-lab"
 GMACS, SIZE = 2.7, (360, 480)  # of the budget `macs`, per image of this height and width
@@ -249,9 +250,7 @@ C8 = Claim(
         for quantity in ("thin_recall", "boundary_iou", "miou")
     ),
 )
-C9 = FrontClaim(
-    "C9", "HRNetV2 is on the Pareto front of mIoU against cost.", "hrnetv2", FAMILIES
-)
+C9 = FrontClaim("C9", "HRNetV2 is on the Pareto front of mIoU against cost.", "hrnetv2", FAMILIES)
 CLAIMS: tuple[Claim | IdentityClaim | FrontClaim, ...] = (C1, C2, C3, C4, C5, C6, C7, C8, C9)
 
 # Whether the schedule is long enough: these networks with these times the steps, on SEEDS. Long

@@ -1,0 +1,125 @@
+"""Verdicts as sentences with their numbers, in either language."""
+
+import math
+
+from experiments.analysis.intervals import points
+from experiments.claims.contrasts import Estimate
+from experiments.claims.registration import FIELD_MARGIN, Claim, FrontClaim, IdentityClaim
+from experiments.claims.verdicts import Verdict
+from experiments.claims.words import BUDGETS, OUTCOMES, POINTS, QUANTITIES, RATIO, Language, Text
+
+_DIFFERENCE = Text(
+    "{better} - {worse}, {quantity} {budget}: {value} (95 % interval {low} to {high}; {seeds}; "
+    "a true {mdd} is found 4 times in 5)",
+    "{better} − {worse}, {budget} {quantity}: {value} (95 % 신뢰구간 {low} ~ {high}; {seeds}; "
+    "실제 차이가 {mdd}이면 다섯 번 중 네 번 검출)",
+)
+_WITHOUT = Text(
+    "{better} - {worse}, {quantity} {budget}: {value}, without an interval ({reason})",
+    "{better} − {worse}, {budget} {quantity}: {value}, 신뢰구간 없음 ({reason})",
+)
+_NOTHING = Text(
+    "{better} - {worse}, {quantity} {budget}: nothing yet ({reason})",
+    "{better} − {worse}, {budget} {quantity}: 아직 없음 ({reason})",
+)
+_ORDER = Text(
+    "the outputs differ by {difference} of their largest value with fixed statistics and by "
+    "{batch} with a batch's own; {first} against {second} GMACs; {ratio} times the seconds (95 % "
+    "interval {low} to {high})",
+    "고정 통계에서 출력 차이는 최댓값의 {difference}, 배치 통계에서는 {batch}; {first} 대 {second} "
+    "GMACs; 시간은 {ratio}배 (95 % 신뢰구간 {low} ~ {high})",
+)
+_SEEDS = Text("{n} seeds", "시드 {n}개")
+_SEED = Text("1 seed", "시드 1개")
+_NOT_YET = Text("not measured yet", "아직 측정되지 않음")
+_SO_FAR = Text("so far, {n} of {of} seeds", "현재까지, 시드 {of}개 중 {n}개")
+_MARGIN = Text("a factor of {value}", "{value}배")
+_POINT = Text("a point", "1점")
+
+
+def outcome_words(verdict: Verdict, language: Language) -> str:
+    """As `supported`, or `supported (so far, 2 of 3 seeds)`."""
+    claim = verdict.claim
+    margin = _POINT(language)
+    if isinstance(claim, Claim) and claim.margin == FIELD_MARGIN:
+        margin = _MARGIN(language, value=FIELD_MARGIN)
+    if not verdict.started:
+        return _NOT_YET(language)
+    said = OUTCOMES[verdict.outcome](language, margin=margin)
+    if verdict.complete:
+        return said
+    n, of = verdict.seeds
+    return f"{said} ({_SO_FAR(language, n=n, of=of)})"
+
+
+def difference_words(one: Estimate, language: Language) -> str:
+    """A contrast with its numbers."""
+    contrast, found = one.contrast, one.difference
+    names = {
+        "better": contrast.better,
+        "worse": contrast.worse,
+        "quantity": QUANTITIES[contrast.quantity](language),
+        "budget": BUDGETS[contrast.budget](language),
+    }
+    if found is None:
+        return _NOTHING(language, **names, reason=one.lacking)
+    value = quantity_words(one, found.value, language)
+    if found.low is None or found.high is None or one.mdd is None:
+        return _WITHOUT(language, **names, value=value, reason=one.lacking)
+    num = len(one.seeds)
+    return _DIFFERENCE(
+        language,
+        **names,
+        value=value,
+        low=number(one, found.low),
+        high=number(one, found.high),
+        seeds=(_SEED if num == 1 else _SEEDS)(language, n=num),
+        mdd=quantity_words(one, one.mdd, language),
+    )
+
+
+def quantity_words(one: Estimate, value: float, language: Language) -> str:
+    """As `2.1 points` or `1.30 times`."""
+    return (RATIO if one.is_ratio else POINTS)(language, value=number(one, value))
+
+
+def number(one: Estimate, value: float) -> str:
+    """Points of a fraction, or the ratio of a logarithm."""
+    return f"{math.exp(value):.2f}" if one.is_ratio else points(value)[0]
+
+
+def order_words(verdict: Verdict, language: Language) -> str:
+    """What C5 measured; empty where it was not."""
+    order = verdict.order
+    if order is None:
+        return ""
+    return _ORDER(
+        language,
+        difference=f"{order.difference:.0e}",
+        batch=f"{order.batch_difference:.1%}",
+        first=f"{order.gmacs[0]:.1f}",
+        second=f"{order.gmacs[1]:.1f}",
+        ratio=f"{order.ratio:.2f}",
+        low=f"{order.ratio_low:.2f}",
+        high=f"{order.ratio_high:.2f}",
+    )
+
+
+def sentence(verdict: Verdict, language: Language) -> str:
+    """The verdict with the numbers that decided it."""
+    claim = verdict.claim
+    if isinstance(claim, IdentityClaim):
+        rests = order_words(verdict, language)
+    elif isinstance(claim, FrontClaim):
+        deciding = _closest(verdict)
+        rests = difference_words(deciding, language) if deciding else ""
+    else:
+        rests = "; ".join(difference_words(one, language) for one in verdict.primary)
+    said = f"{claim.key}: {outcome_words(verdict, language)}."
+    return f"{said} {rests}." if rests and verdict.started else said
+
+
+def _closest(verdict: Verdict) -> Estimate | None:
+    """Of a front, the network that comes nearest to its top or is furthest above it."""
+    known = [one for one in verdict.primary if one.difference is not None]
+    return min(known, key=lambda one: one.difference.value if one.difference else 0, default=None)

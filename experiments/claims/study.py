@@ -1,0 +1,184 @@
+"""The trials of the registered study: which there are, in their order, and what came of them."""
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from experiments.claims.quantities import BlockDraws
+from experiments.claims.registration import (
+    AT_EQUAL_SECONDS,
+    CLAIMS,
+    LONGER,
+    NETWORKS,
+    RECIPE,
+    REPEATED,
+    SEEDS,
+    Budget,
+    Claim,
+    CountedQuantity,
+    FrontClaim,
+    IdentityClaim,
+)
+from experiments.trials.overrides import load
+from experiments.trials.recipe import Recipe, RecipeRequest
+from experiments.trials.result_types import FailedTrial, FinishedTrial
+from experiments.trials.results import finished, per_image, read_results
+
+AnyClaim = Claim | IdentityClaim | FrontClaim
+
+
+@dataclass(frozen=True)
+class StudyTrial:
+    """A network and a seed, under the study's recipe for `times` its steps."""
+
+    model: str
+    seed: int
+    times: int = 1
+    repeat: int = 0
+
+    @property
+    def request(self) -> RecipeRequest:
+        return lab(self.times)
+
+
+def lab(times: int = 1) -> RecipeRequest:
+    """The study's recipe, for so many times its steps."""
+    if times == 1:
+        return RecipeRequest(RECIPE)
+    return RecipeRequest(RECIPE, (f"steps={times * load(RecipeRequest(RECIPE)).steps}",))
+
+
+def model_of(name: str, budget: Budget) -> str | None:
+    """The network of a registered name at a budget; None where its width is not measured yet.
+
+    HRNetV2 is what the others take as many seconds as.
+    """
+    if budget == "macs" or NETWORKS[name] == NETWORKS["hrnetv2"]:
+        return NETWORKS[name]
+    return AT_EQUAL_SECONDS.get(name)
+
+
+def names_of(claim: AnyClaim) -> list[tuple[str, Budget]]:
+    """The networks that a claim trains, at which budgets."""
+    if isinstance(claim, IdentityClaim):
+        return []
+    if isinstance(claim, FrontClaim):
+        names = (claim.network, *claim.others)
+        return [(name, budget) for budget in claim.budgets for name in names]
+    contrasts = (*claim.primary, *claim.secondary)
+    both = [(n, c.budget) for c in contrasts for n in (c.better, c.worse)]
+    return list(dict.fromkeys(both))
+
+
+def registered(claims: Sequence[AnyClaim] = CLAIMS) -> list[StudyTrial]:
+    """Every trial of these claims once, by seed, in the order in which they run.
+
+    The check of the schedule's length and the repeated trial belong to all claims.
+    """
+    wanted: dict[int, list[StudyTrial]] = {}
+    for budget in ("macs", "seconds"):
+        for name in NETWORKS:
+            for seed in _seeds(claims, name, budget):
+                model = model_of(name, budget)
+                if model is not None:
+                    wanted.setdefault(seed, []).append(StudyTrial(model, seed))
+    networks, times = LONGER
+    for seed in SEEDS:
+        longer = [StudyTrial(NETWORKS[name], seed, times) for name in networks]
+        wanted.setdefault(seed, []).extend(longer if claims == CLAIMS else [])
+    if claims == CLAIMS:
+        name, seed = REPEATED
+        wanted[seed].append(StudyTrial(NETWORKS[name], seed, repeat=1))
+    return list(dict.fromkeys(trial for seed in sorted(wanted) for trial in wanted[seed]))
+
+
+def _seeds(claims: Sequence[AnyClaim], name: str, budget: Budget) -> list[int]:
+    seeds = {
+        seed
+        for claim in claims
+        if not isinstance(claim, IdentityClaim) and (name, budget) in names_of(claim)
+        for seed in claim.seeds
+    }
+    return sorted(seeds)
+
+
+@dataclass(frozen=True)
+class Study:
+    """What came of the registered trials; the others of its results are not of the study."""
+
+    trials: Mapping[StudyTrial, FinishedTrial | FailedTrial]
+
+    def results(self, model: str) -> dict[int, FinishedTrial | FailedTrial]:
+        """Of one network under the study's recipe, by seed."""
+        return {t.seed: r for t, r in self.trials.items() if t == StudyTrial(model, t.seed)}
+
+    def finished(self, model: str) -> dict[int, FinishedTrial]:
+        found = self.results(model).items()
+        return {seed: result for seed, result in found if isinstance(result, FinishedTrial)}
+
+    @cached_property
+    def _draws(self) -> BlockDraws | None:
+        """Of the first finished trial, whose images all have."""
+        for result in finished(self.trials.values()):
+            counts = per_image(result)
+            if counts is not None:
+                return BlockDraws(counts, result.data.block)
+        return None
+
+    @cached_property
+    def _values(self) -> dict[tuple[Path, CountedQuantity], np.ndarray]:
+        return {}
+
+    def draws(self) -> BlockDraws:
+        """Raises: ValueError where no trial has counts of single images."""
+        if self._draws is None:
+            raise ValueError("no trial of the study has finished: give --run, or wait for one")
+        return self._draws
+
+    def values(self, result: FinishedTrial, quantity: CountedQuantity) -> np.ndarray:
+        """(1 + draws,) of one trial.
+
+        Raises:
+            ValueError: a result without its counts.
+        """
+        key = result.path, quantity
+        if key not in self._values:
+            counts = per_image(result)
+            if counts is None:
+                raise ValueError(f"{result.path.parent} has no counts of single images")
+            self._values[key] = self.draws().of(quantity, counts)
+        return self._values[key]
+
+
+def read_study(folders: Iterable[Path], claims: Sequence[AnyClaim] = CLAIMS) -> Study:
+    """What lies of the registered trials in these folders; the first that has one counts.
+
+    A finished trial counts before a failed one.
+
+    Raises:
+        ValueError: a result that cannot be read.
+    """
+    recipes = {_numbers(load(lab(times))): times for times in (1, LONGER[1])}
+    wanted = set(registered(claims))
+    found: dict[StudyTrial, FinishedTrial | FailedTrial] = {}
+    for result in _results(folders):
+        times = recipes.get(_numbers(result.recipe)) if result.recipe else None
+        trial = StudyTrial(result.model, result.seed, times or 0, result.repeat)
+        if trial in wanted and (trial not in found or (result.done and not found[trial].done)):
+            found[trial] = result
+    return Study(found)
+
+
+def _results(folders: Iterable[Path]) -> Iterator[FinishedTrial | FailedTrial]:
+    for folder in folders:
+        if folder.is_dir():
+            yield from read_results(folder)
+
+
+def _numbers(recipe: Recipe) -> str:
+    """What tells recipes apart: all that can change a number, but the name."""
+    return dataclasses.replace(recipe, name=RECIPE).hash()

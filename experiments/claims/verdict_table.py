@@ -1,0 +1,67 @@
+"""The verdicts for a terminal of 80 columns or a log file."""
+
+from collections.abc import Sequence
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from experiments.claims.contrasts import Estimate
+from experiments.claims.sentences import number, outcome_words, sentence
+from experiments.claims.verdicts import Verdict
+
+_SHORT = {
+    "miou": "mIoU",
+    "boundary_gain": "band - interior",
+    "boundary_iou": "Boundary IoU",
+    "thin_recall": "thin recall",
+    "field_radius": "field radius",
+}
+
+
+def print_verdicts(verdicts: Sequence[Verdict], console: Console) -> None:
+    """A table, then each verdict as a sentence with what it rests on."""
+    console.print(_table(verdicts))
+    for verdict in verdicts:
+        console.print(f"{verdict.claim.says}", style="bold")
+        console.print(sentence(verdict, "en"))
+
+
+def _table(verdicts: Sequence[Verdict]) -> Table:
+    table = Table(
+        title="The lecture's claims",
+        box=box.SIMPLE,
+        pad_edge=False,
+        collapse_padding=True,
+        caption="Points; of field radii ratios. 95 % intervals for new training runs on other such "
+        "images; found: the true difference that is seen 4 times in 5.",
+    )
+    table.add_column("", no_wrap=True)
+    table.add_column("difference", overflow="fold")
+    for name in ("value", "95 %", "found"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("verdict")
+    for verdict in verdicts:
+        rows = [_row(one) for one in verdict.primary] or [("", "", "", "")]
+        for i, row in enumerate(rows):
+            first = i == 0
+            key, said = (verdict.claim.key, outcome_words(verdict, "en")) if first else ("", "")
+            table.add_row(key, *row, said, end_section=i == len(rows) - 1)
+    return table
+
+
+def _row(one: Estimate) -> tuple[str, str, str, str]:
+    contrast, found = one.contrast, one.difference
+    budget = ", s" if contrast.budget == "seconds" else ""
+    what = f"{contrast.better} - {contrast.worse}, {_SHORT[contrast.quantity]}{budget}"
+    if found is None:
+        return what, "", "", ""
+    value = number(one, found.value)
+    if found.low is None or found.high is None or one.mdd is None:
+        return what, value, "", ""
+    return (
+        what,
+        value,
+        f"{number(one, found.low)} to {number(one, found.high)}",
+        number(one, one.mdd),
+    )

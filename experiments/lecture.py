@@ -1,0 +1,71 @@
+"""The lecture's claims, measured: what each rests on, its verdict, and the page that shows it."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from experiments.trials import command_line as ask
+
+KEPT = Path(__file__).parent / "results" / "lecture"
+
+DESCRIPTION = """\
+What the lecture says of HRNet, as nine claims with a measurement and a verdict.
+
+  python -m experiments.lecture                            what is known so far
+  python -m experiments.lecture --run --data-root CamVid   train what is missing
+
+Networks, quantities, margins and tests were registered before the first trial
+ran, in experiments/claims/registration.py.
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    p = ask.Parser(
+        prog="python -m experiments.lecture",
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = p.add_argument
+    add("--claims", type=ask.names, metavar="CLAIMS", help="commas between, as C1,C3 (default: "
+        "all)")  # fmt: skip
+    add("--run", action="store_true", help="run what has no result yet: hours; what was stopped "
+        "goes on")  # fmt: skip
+    add("--data-root", type=ask.path, metavar="DIR", help="folder that holds CamVid")
+    add("--jobs", type=ask.whole(1, ask.MOST_PROCESSES), default=1, metavar="N",
+        help="trials at a time (default: 1)")  # fmt: skip
+    add("--out", type=ask.folder, default=Path("runs"), metavar="DIR", help="where trials run, and "
+        "lecture.html is written (default: runs)")  # fmt: skip
+    return p
+
+
+def main(argv: list[str] | None = None) -> int:
+    """0 with the verdicts, 1 when a trial failed, 2 for a wrong request, 130 if stopped."""
+    args = parser().parse_args(argv)
+    # `--help` does without pydantic, scipy and rich.
+    from experiments.claims.assessment import assess, chosen
+    from experiments.claims.study import read_study, registered
+    from experiments.claims.study_runner import describe, run_study
+    from experiments.claims.verdict_table import print_verdicts
+    from experiments.reporting.console import PlainConsole
+    from experiments.training.trial_request import Resources
+    from experiments.trials.command import process_of_trials
+
+    console = PlainConsole()
+    try:
+        claims, notes = chosen(args.claims), []
+        folders = [KEPT, args.out]
+        if args.run:
+            with process_of_trials(1):
+                resources = Resources(data_root=args.data_root, wandb="off")
+                notes = run_study(claims, folders, args.out, resources, args.jobs, console)
+        study = read_study(folders, claims)
+        console.print(describe(registered(claims), study))
+        print_verdicts(assess(claims, study, folders), console)
+        return int(bool(notes))
+    except (ValueError, OSError) as error:
+        ask.complain(error)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())
