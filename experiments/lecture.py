@@ -42,26 +42,33 @@ def main(argv: list[str] | None = None) -> int:
     """0 with the verdicts, 1 when a trial failed, 2 for a wrong request, 130 if stopped."""
     args = parser().parse_args(argv)
     # `--help` does without pydantic, scipy and rich.
-    from experiments.claims.assessment import assess, chosen
+    from experiments.claims.assessment import assess, chosen, measure_order, read_order
+    from experiments.claims.registration import C5
     from experiments.claims.study import read_study, registered
-    from experiments.claims.study_runner import describe, run_study
+    from experiments.claims.study_plan import describe, remaining, requests
     from experiments.claims.verdict_table import print_verdicts
+    from experiments.comparison.comparison_runner import run_comparison
     from experiments.reporting.console import PlainConsole
     from experiments.training.trial_request import Resources
     from experiments.trials.command import process_of_trials
 
     console = PlainConsole()
     try:
-        claims, notes = chosen(args.claims), []
-        folders = [KEPT, args.out]
+        claims, folders, failed = chosen(args.claims), [KEPT, args.out], False
+        wanted, study = registered(claims), read_study(folders, claims)
+        console.print(describe(wanted, study))
         if args.run:
             with process_of_trials(1):
+                if C5 in claims and read_order(folders) is None:
+                    console.print("C5: two orders of the same layers")
+                    measure_order(args.out)
                 resources = Resources(data_root=args.data_root, wandb="off")
-                notes = run_study(claims, folders, args.out, resources, args.jobs, console)
-        study = read_study(folders, claims)
-        console.print(describe(registered(claims), study))
+                left = remaining(wanted, study).trials
+                for request in requests(left, args.out, resources, args.jobs):
+                    failed |= bool(run_comparison(request, console).notes)
+            study = read_study(folders, claims)
         print_verdicts(assess(claims, study, folders), console)
-        return int(bool(notes))
+        return int(failed)
     except (ValueError, OSError) as error:
         ask.complain(error)
         return 2

@@ -140,7 +140,7 @@ def camvid_fair() -> Recipe:
 def camvid_lab() -> Recipe:
     """CamVid from scratch, as short as the lecture's study can use it.
 
-    Paper: none. Fifty passes over the 367 training images in crops of a ninth of their size, so
+    Paper: none. Fifty passes over the 367 training images in crops of an eighth of their size, so
     that a trial takes about ten minutes of one core; two at a time with a core each take two thirds
     of the time of one after the other with two. Networks whose papers train with an auxiliary head
     have it. RATE

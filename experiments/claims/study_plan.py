@@ -1,4 +1,4 @@
-"""The trials of the study that have not finished, run by the comparison's own means."""
+"""What of the study has no result yet: how long it takes, and the comparisons that run it."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -6,16 +6,10 @@ from itertools import groupby
 from pathlib import Path
 from statistics import fmean
 
-from rich.console import Console
-
-from experiments.claims.assessment import ORDER, read_order
-from experiments.claims.registration import C5, IdentityClaim
-from experiments.claims.study import AnyClaim, Study, StudyTrial, read_study, registered
-from experiments.comparison.comparison_runner import run_comparison
+from experiments.claims.study import Study, StudyTrial
 from experiments.comparison.request import ComparisonRequest
 from experiments.training.trial_request import Resources
 from experiments.trials.result_types import FinishedTrial
-from experiments.trials.results import write_record
 
 _USUAL = 600.0  # seconds of training that a trial took on one core where none is known
 
@@ -60,39 +54,13 @@ def describe(wanted: Sequence[StudyTrial], study: Study) -> str:
     return ", ".join(parts)
 
 
-def run_study(
-    claims: Sequence[AnyClaim],
-    folders: Sequence[Path],
-    out: Path,
-    resources: Resources,
-    jobs: int,
-    console: Console,
-) -> list[str]:
-    """Run and measure what the claims have not.
-
-    Returns:
-        A sentence for each trial that has no result.
-
-    Raises:
-        BusyError, ValueError: as `run_comparison`.
-    """
-    if any(isinstance(claim, IdentityClaim) for claim in claims) and read_order(folders) is None:
-        from experiments.costs.order_benchmark import measure_order  # it brings torch
-
-        console.print("C5: measuring two orders of the same layers")
-        write_record(out / ORDER, measure_order(C5.first, C5.second))
-    wanted, study = registered(claims), read_study(folders, claims)
-    return _run(remaining(wanted, study).trials, out, resources, jobs, console)
-
-
-def _run(
-    trials: Iterable[StudyTrial], out: Path, resources: Resources, jobs: int, console: Console
-) -> list[str]:
-    """In their order, some at a time; what was stopped goes on."""
-    notes = []
+def requests(
+    trials: Iterable[StudyTrial], out: Path, resources: Resources, jobs: int
+) -> Iterator[ComparisonRequest]:
+    """Comparisons that run these trials in their order, some at a time."""
     for _, together in groupby(trials, lambda t: (t.seed, t.times, t.repeat)):
         some = list(together)
-        request = ComparisonRequest(
+        yield ComparisonRequest(
             models=tuple(trial.model for trial in some),
             recipe=some[0].request,
             seeds=(some[0].seed,),
@@ -101,5 +69,3 @@ def _run(
             out=out,
             resources=resources,
         )
-        notes += run_comparison(request, console).notes
-    return notes

@@ -1,0 +1,87 @@
+"""What is registered can be run: its networks exist, cost what it says, and follow one order."""
+
+import pytest
+
+from experiments.claims.registration import (
+    AT_EQUAL_SECONDS,
+    CLAIMS,
+    FAMILIES,
+    GMACS,
+    LONGER,
+    MORE_SEEDS,
+    NETWORKS,
+    REPEATED,
+    SEEDS,
+    SIZE,
+    Claim,
+)
+from experiments.claims.study import StudyTrial, lab, model_of, names_of, registered
+from experiments.costs.flops import count
+from experiments.trials.overrides import load
+from models import parse_model
+
+FARTHEST = 0.13  # of the budget, which whole channels leave
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_network_costs_what_the_budget_says(name: str) -> None:
+    assert abs(count(NETWORKS[name], 11, SIZE).gmacs / GMACS - 1) < FARTHEST
+
+
+def test_the_nine_claims_name_registered_networks() -> None:
+    assert [claim.key for claim in CLAIMS] == [f"C{i}" for i in range(1, 10)]
+    assert {name for claim in CLAIMS for name, _ in names_of(claim)} == set(NETWORKS)
+    assert set(AT_EQUAL_SECONDS) <= {"resunet", *FAMILIES}
+    for model in AT_EQUAL_SECONDS.values():
+        parse_model(model)
+
+
+def test_contrasts_are_in_the_direction_of_their_claim() -> None:
+    for claim in CLAIMS:
+        if isinstance(claim, Claim):
+            primary = {(c.better, c.worse) for c in claim.primary}
+            assert primary.isdisjoint({(worse, better) for better, worse in primary}), claim.key
+            assert claim.margin > 0
+            assert claim.supported_if
+
+
+def test_any_prefix_compares_all_networks_on_equally_many_seeds() -> None:
+    trials = registered()
+    assert len(trials) == len(set(trials))
+    seeds = [trial.seed for trial in trials]
+    assert seeds == sorted(seeds)
+    for seed in SEEDS:
+        assert {t.model for t in trials if t.seed == seed} >= set(NETWORKS.values())
+    late = {t.model for t in trials if t.seed > max(SEEDS)}
+    assert late == {NETWORKS[name] for name in ("hrnetv2", "resunet")} | {
+        AT_EQUAL_SECONDS[name] for name in ("resunet",) if name in AT_EQUAL_SECONDS
+    }
+    assert {t.seed for t in trials if t.model == NETWORKS["hrnetv2"]} == set(MORE_SEEDS)
+
+
+def test_the_study_checks_its_own_length_and_noise() -> None:
+    networks, times = LONGER
+    steps = load(lab()).steps
+    assert load(lab(times)).steps == times * steps
+    trials = registered()
+    assert [t for t in trials if t.times > 1] == [
+        StudyTrial(NETWORKS[name], seed, times) for seed in SEEDS for name in networks
+    ]
+    name, seed = REPEATED
+    assert StudyTrial(NETWORKS[name], seed, repeat=1) in trials
+
+
+def test_a_claim_alone_runs_only_what_it_compares() -> None:
+    (fusion,) = (claim for claim in CLAIMS if claim.key == "C3")
+    names = ("hrnetv2", "fusion-final", "fusion-across", "fusion-none")
+    assert {t.model for t in registered([fusion])} == {NETWORKS[name] for name in names}
+
+
+def test_hrnet_sets_the_seconds_that_others_take() -> None:
+    assert model_of("hrnetv2", "seconds") == NETWORKS["hrnetv2"]
+
+
+def test_fifty_passes_over_the_training_images() -> None:
+    recipe = load(lab())
+    assert recipe.steps * recipe.batch >= 50 * 367
+    assert (recipe.train_split, recipe.test_split) == ("train", "test")
