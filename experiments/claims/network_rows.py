@@ -1,0 +1,142 @@
+"""The study's networks side by side: cost, mIoU over seeds, boundaries and thin objects."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+import numpy as np
+
+from experiments.analysis.bootstrap import Resampled, resampled
+from experiments.analysis.comparison_scores import did_not_train
+from experiments.analysis.model_summary import ModelSummary, mean_over_seeds, summarise
+from experiments.claims.registration import (
+    BAND,
+    FAMILIES,
+    LONGER,
+    NETWORKS,
+    REPEATED,
+    SEEDS,
+    Budget,
+)
+from experiments.claims.study import Study, StudyTrial, model_of, registered
+from experiments.trials.result_types import FailedTrial, FinishedTrial
+
+LECTURE = ("hrnetv2", *FAMILIES)
+VARIANTS = tuple(name for name in NETWORKS if name not in LECTURE)
+
+
+@dataclass(frozen=True)
+class NetworkRow:
+    """One network at one budget; what was not measured is None.
+
+    Attributes:
+        name: as it is registered.
+        model: with its width; None where that is not measured yet.
+        summary: of the finished seeds; None without one.
+        registered: how many seeds are.
+        failed: seeds that did.
+        near: mIoU within the band, a fraction.
+        thin: recall of thin objects, a fraction.
+        draws: mIoU on resampled images; None without counts.
+        untrained: why a seed did not train; empty where all did.
+    """
+
+    name: str
+    model: str | None
+    budget: Budget
+    summary: ModelSummary | None
+    registered: int
+    failed: tuple[int, ...]
+    near: float | None
+    thin: float | None
+    draws: Resampled | None
+    untrained: str
+
+
+def network_row(name: str, budget: Budget, study: Study, prior: float | None) -> NetworkRow:
+    """Of the trials of a network under the study's own number of steps."""
+    model = model_of(name, budget)
+    results = study.results(model) if model else {}
+    found = study.finished(model) if model else {}
+    trials = [found[seed] for seed in sorted(found)]
+    num_seeds = sum(trial == StudyTrial(model or "", trial.seed) for trial in registered())
+    return NetworkRow(
+        name=name,
+        model=model,
+        budget=budget,
+        summary=summarise(trials)[0] if trials else None,
+        registered=num_seeds or len(SEEDS),
+        failed=tuple(seed for seed, r in sorted(results.items()) if isinstance(r, FailedTrial)),
+        near=mean_over_seeds(map(_near, trials)),
+        thin=fmean(study.values(t, "thin_recall")[0] for t in trials) if trials else None,
+        draws=_draws(study, trials),
+        untrained=next(iter(did_not_train(list(results.values()), prior).values()), ""),
+    )
+
+
+def _near(trial: FinishedTrial) -> float | None:
+    bands = trial.metrics.bands
+    return bands.within[bands.pixels.index(BAND)] if bands and BAND in bands.pixels else None
+
+
+def _draws(study: Study, trials: Sequence[FinishedTrial]) -> Resampled | None:
+    if not trials:
+        return None
+    values = np.stack([study.values(trial, "miou") for trial in trials], axis=1)
+    return resampled(values, study.size[1])
+
+
+@dataclass(frozen=True)
+class Spread:
+    """The smallest and the largest SD of mIoU over seeds, as fractions, and whose they are."""
+
+    low: float
+    lowest: str
+    high: float
+    highest: str
+
+
+def seed_spread(rows: Sequence[NetworkRow]) -> Spread | None:
+    """None where no network has two seeds."""
+    known = sorted(
+        (row.summary.spread, row.name)
+        for row in rows
+        if row.summary and row.summary.spread is not None
+    )
+    return Spread(*known[0], *known[-1]) if known else None
+
+
+def repeat_difference(study: Study) -> float | None:
+    """Between the repeated trial and its first run, a fraction; None until both have finished."""
+    name, seed = REPEATED
+    runs = [study.trials.get(StudyTrial(NETWORKS[name], seed, repeat=i)) for i in (0, 1)]
+    mious = [run.miou for run in runs if isinstance(run, FinishedTrial)]
+    return abs(mious[1] - mious[0]) if len(mious) == 2 else None
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Mean difference of the two networks after the study's steps and after more, fractions."""
+
+    seeds: tuple[int, ...]
+    once: float
+    more: float
+
+
+def longer_schedule(study: Study) -> Schedule | None:
+    """On the seeds that all four trials have; None without one."""
+    names, times = LONGER
+    found: dict[int, dict[tuple[str, int], float]] = {}
+    for trial, result in study.trials.items():
+        if trial.repeat == 0 and isinstance(result, FinishedTrial):
+            found.setdefault(trial.seed, {})[trial.model, trial.times] = result.miou
+    better, worse = (NETWORKS[name] for name in names)
+    both = {
+        seed: [own[better, t] - own[worse, t] for t in (1, times)]
+        for seed, own in sorted(found.items())
+        if all((model, t) in own for model in (better, worse) for t in (1, times))
+    }
+    if not both:
+        return None
+    once, more = (fmean(values) for values in zip(*both.values(), strict=True))
+    return Schedule(tuple(both), once, more)
