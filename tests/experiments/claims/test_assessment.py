@@ -16,7 +16,7 @@ from experiments.claims.verdicts import Verdict
 from experiments.lecture import main
 from experiments.training.trial_request import Resources
 from experiments.trials.overrides import load
-from tests.experiments.claims.study_maker import write_study
+from tests.experiments.claims.study_maker import Shifts, write_study
 from tests.experiments.made import failed
 
 FIRST_SEED = [trial for trial in registered() if trial.seed == 0]
@@ -32,7 +32,7 @@ def judged(root: Path, *keys: str) -> dict[str, Verdict]:
 def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """All trials: fusion matters, how streams go down does not, V1 is better, skips give edges."""
     root = tmp_path_factory.mktemp("study")
-    shifts = {
+    shifts: dict[str, float | Shifts] = {
         "fusion-final": -4.0,
         "hrnetv1": 5.0,
         "deeplabv3p": {"boundary_gain": 4.0},
