@@ -35,6 +35,8 @@ def parser() -> argparse.ArgumentParser:
         help="trials at a time (default: 1)")  # fmt: skip
     add("--out", type=ask.folder, default=Path("runs"), metavar="DIR", help="where trials run, and "
         "lecture.html is written (default: runs)")  # fmt: skip
+    add("--publish", type=ask.folder, metavar="DIR", help="also copy the study's results there, to "
+        "be kept with the code")  # fmt: skip
     return p
 
 
@@ -43,6 +45,7 @@ def main(argv: list[str] | None = None) -> int:
     args = parser().parse_args(argv)
     # `--help` does without pydantic, scipy and rich.
     from experiments.claims.assessment import assess, chosen, measure_order, read_order
+    from experiments.claims.published_study import publish_study
     from experiments.claims.registration import C5
     from experiments.claims.study import read_study, registered
     from experiments.claims.study_plan import describe, remaining, requests
@@ -68,6 +71,9 @@ def main(argv: list[str] | None = None) -> int:
                     failed |= bool(run_comparison(request, console).notes)
             study = read_study(folders, claims)
         print_verdicts(assess(claims, study, folders), console)
+        if args.publish:
+            num = publish_study(study, folders, args.publish)
+            console.print(f"copied {num} trials to {args.publish}", soft_wrap=True)
         return int(failed)
     except (ValueError, OSError) as error:
         ask.complain(error)

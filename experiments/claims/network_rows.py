@@ -9,15 +9,7 @@ import numpy as np
 from experiments.analysis.bootstrap import Resampled, resampled
 from experiments.analysis.comparison_scores import did_not_train
 from experiments.analysis.model_summary import ModelSummary, mean_over_seeds, summarise
-from experiments.claims.registration import (
-    BAND,
-    FAMILIES,
-    LONGER,
-    NETWORKS,
-    REPEATED,
-    SEEDS,
-    Budget,
-)
+from experiments.claims.registration import BAND, FAMILIES, NETWORKS, SEEDS, Budget
 from experiments.claims.study import Study, StudyTrial, model_of, registered
 from experiments.trials.result_types import FailedTrial, FinishedTrial
 
@@ -83,60 +75,14 @@ def _draws(study: Study, trials: Sequence[FinishedTrial]) -> Resampled | None:
     if not trials:
         return None
     values = np.stack([study.values(trial, "miou") for trial in trials], axis=1)
-    return resampled(values, study.size[1])
+    return resampled(values, images_and_blocks(study)[1])
 
 
-@dataclass(frozen=True)
-class Spread:
-    """The smallest and the largest SD of mIoU over seeds, as fractions, and whose they are."""
+def images_and_blocks(study: Study) -> tuple[int, int]:
+    """How many images the study's trials were scored on, and how many blocks of them are drawn.
 
-    low: float
-    lowest: str
-    high: float
-    highest: str
-
-
-def seed_spread(rows: Sequence[NetworkRow]) -> Spread | None:
-    """None where no network has two seeds."""
-    known = sorted(
-        (row.summary.spread, row.name)
-        for row in rows
-        if row.summary and row.summary.spread is not None
-    )
-    return Spread(*known[0], *known[-1]) if known else None
-
-
-def repeat_difference(study: Study) -> float | None:
-    """Between the repeated trial and its first run, a fraction; None until both have finished."""
-    name, seed = REPEATED
-    runs = [study.trials.get(StudyTrial(NETWORKS[name], seed, repeat=i)) for i in (0, 1)]
-    mious = [run.miou for run in runs if isinstance(run, FinishedTrial)]
-    return abs(mious[1] - mious[0]) if len(mious) == 2 else None
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """Mean difference of the two networks after the study's steps and after more, fractions."""
-
-    seeds: tuple[int, ...]
-    once: float
-    more: float
-
-
-def longer_schedule(study: Study) -> Schedule | None:
-    """On the seeds that all four trials have; None without one."""
-    names, times = LONGER
-    found: dict[int, dict[tuple[str, int], float]] = {}
-    for trial, result in study.trials.items():
-        if trial.repeat == 0 and isinstance(result, FinishedTrial):
-            found.setdefault(trial.seed, {})[trial.model, trial.times] = result.miou
-    better, worse = (NETWORKS[name] for name in names)
-    both = {
-        seed: [own[better, t] - own[worse, t] for t in (1, times)]
-        for seed, own in sorted(found.items())
-        if all((model, t) in own for model in (better, worse) for t in (1, times))
-    }
-    if not both:
-        return None
-    once, more = (fmean(values) for values in zip(*both.values(), strict=True))
-    return Schedule(tuple(both), once, more)
+    Raises:
+        ValueError: no trial has counts of single images.
+    """
+    block = study.draws().block
+    return len(block), int(block.max()) + 1

@@ -55,7 +55,9 @@ def axis_of(estimates: Sequence[Estimate], margin: float) -> Axis:
         step = next(s for s in _STEPS if 100 * (high - low) / s <= 6) / 100
         low, high = step * math.floor(low / step), step * math.ceil(high / step)
         marks = [low + i * step for i in range(round((high - low) / step) + 1)]
-        ticks = tuple((mark, f"{100 * mark:+.3g}" if abs(mark) > step / 2 else "0") for mark in marks)
+        ticks = tuple(
+            (mark, f"{100 * mark:+.3g}" if abs(mark) > step / 2 else "0") for mark in marks
+        )
     return Axis(low, high, ticks, margin)
 
 

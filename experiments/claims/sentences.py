@@ -5,13 +5,13 @@ import math
 from experiments.analysis.intervals import points
 from experiments.claims.contrasts import Estimate
 from experiments.claims.reasons import reason_words
-from experiments.claims.registration import FIELD_MARGIN, Claim, FrontClaim, IdentityClaim
+from experiments.claims.registration import FIELD_MARGIN, Budget, Claim, FrontClaim, IdentityClaim
 from experiments.claims.verdicts import Verdict
 from experiments.claims.words import BUDGETS, OUTCOMES, POINTS, QUANTITIES, RATIO, Language, Text
 
 _DIFFERENCE = Text(
     "{better} - {worse}, {quantity} {budget}: {value} (95 % interval {low} to {high}; {seeds}; "
-    "a true {mdd} is found 4 times in 5)",
+    "a true difference of {mdd} is found 4 times in 5)",
     "{better} − {worse}, {budget} {quantity}: {value} (95 % 신뢰구간 {low} ~ {high}; {seeds}; "
     "실제 차이가 {mdd}이면 5번 중 4번 검출됨)",
 )
@@ -34,6 +34,7 @@ _SEEDS = Text("{n} seeds", "시드 {n}개")
 _SEED = Text("1 seed", "시드 1개")
 _NOT_YET = Text("not measured yet", "아직 측정하지 않음")
 _SO_FAR = Text("so far, {n} of {of} seeds", "현재까지 시드 {of}개 중 {n}개")
+_IN_PART = Text("so far, in part", "현재까지 일부만")
 _MARGIN = Text("a factor of {value}", "{value}배")
 _POINT = Text("a point", "1%p")
 
@@ -50,7 +51,7 @@ def outcome_words(verdict: Verdict, language: Language) -> str:
     if verdict.complete:
         return said
     n, of = verdict.seeds
-    return f"{said} ({_SO_FAR(language, n=n, of=of)})"
+    return f"{said} ({_SO_FAR(language, n=n, of=of) if n else _IN_PART(language)})"
 
 
 def difference_words(one: Estimate, language: Language) -> str:
@@ -112,15 +113,22 @@ def sentence(verdict: Verdict, language: Language) -> str:
     if isinstance(claim, IdentityClaim):
         rests = order_words(verdict, language)
     elif isinstance(claim, FrontClaim):
-        deciding = _closest(verdict)
-        rests = difference_words(deciding, language) if deciding else ""
+        rests = "; ".join(difference_words(one, language) for one in nearest(verdict))
     else:
         rests = "; ".join(difference_words(one, language) for one in verdict.primary)
     said = f"{claim.key}: {outcome_words(verdict, language)}."
     return f"{said} {rests}." if rests and verdict.started else said
 
 
-def _closest(verdict: Verdict) -> Estimate | None:
-    """Of a front, the network that comes nearest to its top or is furthest above it."""
-    known = [one for one in verdict.primary if one.difference is not None]
-    return min(known, key=lambda one: one.difference.value if one.difference else 0, default=None)
+def nearest(verdict: Verdict) -> list[Estimate]:
+    """Of each budget's front, the network that comes nearest to its point or is furthest above."""
+    lowest: dict[Budget, Estimate] = {}
+    for one in verdict.primary:
+        best = lowest.get(one.contrast.budget)
+        if one.difference and (best is None or one.difference.value < _value(best)):
+            lowest[one.contrast.budget] = one
+    return list(lowest.values())
+
+
+def _value(one: Estimate) -> float:
+    return one.difference.value if one.difference else 0.0

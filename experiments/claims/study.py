@@ -112,12 +112,12 @@ class Study:
 
     trials: Mapping[StudyTrial, FinishedTrial | FailedTrial]
 
-    def results(self, model: str) -> dict[int, FinishedTrial | FailedTrial]:
-        """Of one network under the study's recipe, by seed."""
-        return {t.seed: r for t, r in self.trials.items() if t == StudyTrial(model, t.seed)}
+    def results(self, model: str, times: int = 1) -> dict[int, FinishedTrial | FailedTrial]:
+        """Of one network for so many times the recipe's steps, by seed."""
+        return {t.seed: r for t, r in self.trials.items() if t == StudyTrial(model, t.seed, times)}
 
-    def finished(self, model: str) -> dict[int, FinishedTrial]:
-        found = self.results(model).items()
+    def finished(self, model: str, times: int = 1) -> dict[int, FinishedTrial]:
+        found = self.results(model, times).items()
         return {seed: result for seed, result in found if isinstance(result, FinishedTrial)}
 
     @cached_property

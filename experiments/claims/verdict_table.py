@@ -7,7 +7,8 @@ from rich.console import Console
 from rich.table import Table
 
 from experiments.claims.contrasts import Estimate
-from experiments.claims.sentences import number, outcome_words, sentence
+from experiments.claims.registration import FrontClaim
+from experiments.claims.sentences import nearest, number, outcome_words, sentence
 from experiments.claims.verdicts import Verdict
 
 _SHORT = {
@@ -42,12 +43,21 @@ def _table(verdicts: Sequence[Verdict]) -> Table:
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("verdict")
     for verdict in verdicts:
-        rows = [_row(one) for one in verdict.primary] or [("", "", "", "")]
+        rows = _rows(verdict) or [("", "", "", "")]
         for i, row in enumerate(rows):
             first = i == 0
             key, said = (verdict.claim.key, outcome_words(verdict, "en")) if first else ("", "")
             table.add_row(key, *row, said, end_section=i == len(rows) - 1)
     return table
+
+
+def _rows(verdict: Verdict) -> list[tuple[str, str, str, str]]:
+    """Of a front the network nearest to its point alone."""
+    if not isinstance(verdict.claim, FrontClaim):
+        return [_row(one) for one in verdict.primary]
+    of = len(verdict.claim.others)
+    rows = [_row(one) for one in nearest(verdict)]
+    return [(f"{what} (nearest of {of})", a, b, c) for what, a, b, c in rows]
 
 
 def _row(one: Estimate) -> tuple[str, str, str, str]:

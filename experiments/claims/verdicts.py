@@ -57,7 +57,7 @@ def verdict(
             tuple(estimate(c, claim.margin, claim.seeds, study, prior, radius) for c in contrasts)
             for contrasts in budgets
         ]
-        judged = tuple(_front(front, claim.margin / 100) for front in fronts)
+        judged = tuple(front_outcome(front, claim.margin / 100) for front in fronts)
         deciding = tuple(one for front in fronts for one in front)
         return _counted(Verdict(claim, together(judged), deciding), claim.seeds)
     primary, secondary = (
@@ -81,7 +81,7 @@ def together(outcomes: Sequence[Outcome]) -> Outcome:
     return first if all(one == first for one in outcomes) else "cannot be told"
 
 
-def _front(front: Sequence[Estimate], margin: float) -> Outcome:
+def front_outcome(front: Sequence[Estimate], margin: float) -> Outcome:
     """Supported: none of the others is better by the margin or more; contradicted: one is better.
 
     That one is not better by the margin is tested for each at 5 %; that one is better is corrected

@@ -9,7 +9,7 @@ from experiments.analysis.intervals import Interval, equivalence_p
 from experiments.claims.contrasts import Estimate, Outcome, outcome
 from experiments.claims.registration import C5, Contrast
 from experiments.claims.study import Study
-from experiments.claims.verdicts import _front, together, verdict
+from experiments.claims.verdicts import front_outcome, together, verdict
 from experiments.costs.layer_order import LayerOrder
 
 MARGIN = 0.01
@@ -93,15 +93,15 @@ def test_on_the_front_is_who_is_beaten_by_none(
     differences: Sequence[tuple[float, float]], expected: Outcome
 ) -> None:
     front = [estimated(value, error) for value, error in differences]
-    assert _front(front, MARGIN) == expected
+    assert front_outcome(front, MARGIN) == expected
 
 
 def test_a_front_with_a_network_missing_is_not_supported() -> None:
     lacking = Estimate(
         Contrast("hrnetv2", "pspnet"), (), (), None, None, None, "cannot be told", "none"
     )
-    assert _front([estimated(0.03, 0.005), lacking], MARGIN) == "cannot be told"
-    assert _front([estimated(-0.03, 0.005), lacking], MARGIN) == "contradicted"
+    assert front_outcome([estimated(0.03, 0.005), lacking], MARGIN) == "cannot be told"
+    assert front_outcome([estimated(-0.03, 0.005), lacking], MARGIN) == "contradicted"
 
 
 def ordered(**changed: object) -> LayerOrder:

@@ -1,0 +1,161 @@
+"""From results on disk to verdicts, on studies whose truth is known because it was made up."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from experiments.claims.assessment import assess, chosen
+from experiments.claims.contrasts import Outcome
+from experiments.claims.published_study import publish_study
+from experiments.claims.registration import CLAIMS, NETWORKS, Claim
+from experiments.claims.study import StudyTrial, lab, read_study, registered
+from experiments.claims.study_plan import describe, remaining, requests
+from experiments.claims.verdicts import Verdict
+from experiments.lecture import main
+from experiments.training.trial_request import Resources
+from experiments.trials.overrides import load
+from tests.experiments.claims.study_maker import Shifts, write_study
+from tests.experiments.made import failed
+
+FIRST_SEED = [trial for trial in registered() if trial.seed == 0]
+
+
+def judged(root: Path, *keys: str) -> dict[str, Verdict]:
+    claims = chosen(keys or None)
+    verdicts = assess(claims, read_study([root], claims), [root])
+    return {verdict.claim.key: verdict for verdict in verdicts}
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All trials: fusion matters, how streams go down does not, V1 is better, skips give edges."""
+    root = tmp_path_factory.mktemp("study")
+    shifts: dict[str, float | Shifts] = {
+        "fusion-final": -4.0,
+        "hrnetv1": 5.0,
+        "deeplabv3p": {"boundary_gain": 4.0},
+        "unet": 6.0,
+        "dilatednet": 6.0,
+    }
+    write_study(root, shifts, sd=0.3)
+    return root
+
+
+@pytest.mark.parametrize(
+    ("key", "outcome"),
+    [
+        ("C3", "supported"),
+        ("C4", "no difference"),
+        ("C6", "contradicted"),
+        ("C7", "contradicted"),  # up in one network, down in the other
+        ("C8", "supported"),
+        ("C9", "contradicted"),
+        ("C2", "cannot be told"),  # no field was measured
+    ],
+)
+def test_verdicts_follow_the_truth(study: Path, key: str, outcome: Outcome) -> None:
+    assert judged(study, key)[key].outcome == outcome
+
+
+def test_a_difference_is_the_mean_over_seeds(study: Path) -> None:
+    (contrast,) = judged(study, "C3")["C3"].primary
+    assert contrast.difference is not None
+    assert contrast.difference.value == pytest.approx(0.04, abs=2e-4)  # counts are whole pixels
+    assert np.mean(contrast.by_seed) == pytest.approx(contrast.difference.value, abs=1e-12)
+    assert contrast.seeds == (0, 1, 2)
+
+
+def test_c1_waits_for_the_widths_at_equal_seconds(study: Path) -> None:
+    found = judged(study, "C1")["C1"]
+    assert [one.seeds for one in found.primary if one.difference] == [(0, 1, 2, 3, 4)]
+    assert not found.complete
+    assert "equal seconds is not measured yet" in found.primary[1].lacking
+
+
+def test_one_seed_gives_a_difference_and_no_verdict(tmp_path: Path) -> None:
+    write_study(tmp_path, {"fusion-final": -10.0}, trials=FIRST_SEED)
+    found = judged(tmp_path, "C3")["C3"]
+    assert (found.outcome, found.seeds) == ("cannot be told", (1, 3))
+    (contrast,) = found.primary
+    assert contrast.difference is not None and contrast.difference.value > 0.09
+    assert "only 1 seed" in contrast.lacking
+
+
+def test_a_network_that_diverged_takes_its_contrasts_with_it(tmp_path: Path) -> None:
+    write_study(tmp_path)
+    model, place = NETWORKS["fusion-final"], tmp_path / load(lab()).name
+    failed(
+        place, model, "its loss is no number", 1, kind="diverged", recipe=dict(vars(load(lab())))
+    )
+    found = judged(tmp_path, "C3", "C6")
+    assert found["C3"].outcome == "cannot be told"
+    assert "did not train" in found["C3"].primary[0].lacking
+    assert found["C6"].primary[0].difference is not None
+
+
+def test_a_trial_that_failed_otherwise_leaves_its_seed_out(tmp_path: Path) -> None:
+    lost = StudyTrial(NETWORKS["fusion-final"], 1)
+    write_study(tmp_path, {"fusion-final": -9.0}, failing={lost: "killed"}, sd=0.1)
+    found = judged(tmp_path, "C3")["C3"]
+    assert (found.outcome, found.seeds, found.complete) == ("supported", (2, 3), False)
+    assert found.primary[0].seeds == (0, 2)
+
+
+def test_results_of_another_recipe_are_not_of_the_study(tmp_path: Path) -> None:
+    write_study(tmp_path, trials=FIRST_SEED[:2])
+    for path in tmp_path.rglob("result.json"):
+        path.write_text(path.read_text().replace('"lr": 0.05', '"lr": 0.06'))
+    assert not read_study([tmp_path]).trials
+
+
+def test_kept_results_give_the_same_verdicts_from_a_quarter_of_the_counts(
+    study: Path, tmp_path: Path
+) -> None:
+    whole = read_study([study])
+    assert publish_study(whole, [study], tmp_path) == len(registered())
+    assert publish_study(read_study([study]), [study], tmp_path) == 0
+    assert judged(tmp_path) == judged(study)
+
+
+def test_what_is_kept_does_not_run_again(study: Path, tmp_path: Path) -> None:
+    write_study(tmp_path, trials=FIRST_SEED)
+    left = remaining(registered(), read_study([tmp_path])).trials
+    assert left == tuple(trial for trial in registered() if trial.seed > 0)
+    planned = list(requests(left, tmp_path, Resources(), jobs=2))
+    trained = {
+        (model, request.seeds[0], request.recipe) for request in planned for model in request.models
+    }
+    assert trained == {(trial.model, trial.seed, trial.request) for trial in left}
+    assert remaining(registered(), read_study([study])).trials == ()
+
+
+def test_the_plan_says_how_long_it_takes(tmp_path: Path) -> None:
+    write_study(tmp_path, trials=[t for t in FIRST_SEED if t.times == 1 and not t.repeat])
+    study = read_study([tmp_path])
+    num = len(study.trials)
+    said = describe(registered(), study)
+    assert said.startswith(f"{num} of {len(registered())} trials have finished, the other ")
+    assert "core hours" in said
+
+
+def test_the_command_prints_what_is_known_on_80_columns(
+    study: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main(["--out", str(study)]) == 0
+    printed = capsys.readouterr().out
+    assert max(map(len, io.StringIO(printed).read().splitlines())) <= 80
+    assert "C6: contradicted. hrnetv2 - hrnetv1" in " ".join(printed.split())
+    for claim in CLAIMS:
+        assert claim.says in " ".join(printed.split())
+
+
+def test_an_unknown_claim_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--claims", "C10"]) == 2
+    assert "--claims names 'C10'; did you mean 'C1'?" in capsys.readouterr().err
+
+
+def test_every_claim_of_differences_has_a_margin_of_its_quantity() -> None:
+    assert {c.key for c in CLAIMS if isinstance(c, Claim) and c.margin != 1.0} == {"C2"}
