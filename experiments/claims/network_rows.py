@@ -1,6 +1,6 @@
 """The study's networks side by side: cost, mIoU over seeds, boundaries and thin objects."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -9,10 +9,12 @@ import numpy as np
 from experiments.analysis.bootstrap import Resampled, resampled
 from experiments.analysis.comparison_scores import did_not_train
 from experiments.analysis.model_summary import ModelSummary, mean_over_seeds, summarise
+from experiments.claims.assessment import position_prior
 from experiments.claims.registration import BAND, FAMILIES, NETWORKS, SEEDS, Budget
 from experiments.claims.study import Study, StudyTrial, model_of, registered
 from experiments.trials.result_types import FailedTrial, FinishedTrial
 
+BUDGETS: tuple[Budget, ...] = ("macs", "seconds")
 LECTURE = ("hrnetv2", *FAMILIES)
 VARIANTS = tuple(name for name in NETWORKS if name not in LECTURE)
 
@@ -45,8 +47,22 @@ class NetworkRow:
     untrained: str
 
 
-def network_row(name: str, budget: Budget, study: Study, prior: float | None) -> NetworkRow:
-    """Of the trials of a network under the study's own number of steps."""
+Rows = Mapping[tuple[str, Budget], NetworkRow]
+
+
+def network_rows(study: Study) -> Rows:
+    """Every network at every budget at which its width is known, the lecture's first."""
+    prior = position_prior(study)
+    return {
+        (name, budget): _row(name, budget, study, prior)
+        for budget in BUDGETS
+        for name in (*LECTURE, *VARIANTS)
+        if model_of(name, budget) is not None
+    }
+
+
+def _row(name: str, budget: Budget, study: Study, prior: float | None) -> NetworkRow:
+    """Of the trials under the study's own number of steps."""
     model = model_of(name, budget)
     results = study.results(model) if model else {}
     found = study.finished(model) if model else {}

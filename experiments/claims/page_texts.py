@@ -11,7 +11,7 @@ from experiments.claims.words import Text
 REGISTERED = "2026-11-28"  # when registration.py was committed
 
 WORDS: Mapping[str, Text] = {
-    "title": Text("The lecture, measured", "강의를 측정하다"),
+    "title": Text("The lecture, measured", "측정으로 본 강의"),
     "subtitle": Text(
         "What a lecture says of HRNet, as nine claims, each with a measurement, an interval and a "
         "verdict",
@@ -20,13 +20,13 @@ WORDS: Mapping[str, Text] = {
     "progress": Text(
         "{finished} of {registered} registered trials have finished; {told} of {claims} claims "
         "have a verdict on all their seeds.",
-        "등록된 학습 {registered}개 중 {finished}개가 끝났고, 주장 {claims}개 중 {told}개에 모든 "
+        "등록된 실험 {registered}개 중 {finished}개가 끝났고, 주장 {claims}개 중 {told}개에 모든 "
         "시드로 내린 판정이 있다.",
     ),
     "nothing": Text(
         "No trial has finished yet of the {registered} that are registered; what is not measured "
         "says so.",
-        "등록된 학습 {registered}개 중 아직 끝난 것이 없다. 측정하지 않은 것은 그렇다고 적었다.",
+        "등록된 실험 {registered}개 중 아직 끝난 것이 없다. 측정하지 않은 것은 그렇다고 적었다.",
     ),
     "failures": Text("{failed} failed.", "{failed}개는 실패했다."),
     "not_yet": Text("not measured yet", "아직 측정하지 않음"),
@@ -37,8 +37,8 @@ WORDS: Mapping[str, Text] = {
         "Supported: the 95 % interval of the difference lies above 0. Contradicted: below 0. No "
         "difference: within the margin by two one-sided tests, p < .05 each. Anything else cannot "
         "be told. Each claim is tested at 5 %, uncorrected for there being 9.",
-        "판정은 첫 학습 전에 등록한 규칙에 따라 결과에서 계산한다. 지지됨: 차이의 95 % 신뢰구간이 "
-        "0보다 위에 있다. 반박됨: 0보다 아래에 있다. 차이 없음: 두 단측 검정 모두 p < .05로 허용 "
+        "판정은 첫 실험 전에 등록한 규칙에 따라 결과에서 계산한다. 지지됨: 차이의 95 % 신뢰구간이 "
+        "0보다 위에 있다. 반박됨: 0보다 아래에 있다. 차이 없음: 두 단측 검정 모두 p < .05로 동등성 "
         "한계 안에 있다. 그 밖에는 판단할 수 없다. 각 주장은 5 % 수준에서 검정하며, 주장이 9개라는 "
         "점은 보정하지 않았다.",
     ),
@@ -88,7 +88,7 @@ WORDS: Mapping[str, Text] = {
         "Points: the difference with its 95 % interval for new training runs on other such images; "
         "below it, a ring for each seed. Grey band: the margin within which no difference matters.",
         "큰 점과 선: 차이와 그 95 % 신뢰구간(비슷한 다른 이미지로 새로 학습할 때). 그 아래의 작은 "
-        "고리: 시드별 차이. 회색 띠: 차이가 의미 없다고 보는 허용 한계.",
+        "고리: 시드별 차이. 회색 띠: 차이가 의미 없다고 보는 동등성 한계.",
     ),
     "points": Text("difference, points", "차이, %p"),
     "ratio": Text("ratio of radii", "반지름의 비"),
@@ -97,7 +97,7 @@ WORDS: Mapping[str, Text] = {
     "rests": Text("What it rests on", "판정의 근거"),
     "support": Text("Would support it", "지지 조건"),
     "contradict": Text("Would contradict it", "반박 조건"),
-    "margin": Text("Margin", "허용 한계"),
+    "margin": Text("Margin", "동등성 한계"),
     "margin_points": Text("{value:g} points", "{value:g}%p"),
     "margin_ratio": Text("a ratio of {value:.2f}", "{value:.2f}배"),
     "seeds": Text("Seeds", "시드"),
@@ -107,7 +107,7 @@ WORDS: Mapping[str, Text] = {
     "detectable": Text("Smallest difference found 4 times in 5", "5번 중 4번 검출되는 최소 차이"),
     "below": Text(
         "The interval of a deciding contrast lies below 0, and not within the margin.",
-        "판정을 정하는 비교의 신뢰구간이 0보다 아래에 있고 허용 한계 안에 있지 않다.",
+        "판정을 정하는 비교의 신뢰구간이 0보다 아래에 있고 동등성 한계 안에 있지 않다.",
     ),
     "order_support": Text(
         "With fixed statistics the outputs differ by at most 1e-6 of their largest value, the "
@@ -131,7 +131,7 @@ WORDS: Mapping[str, Text] = {
         "A network is better: its interval lies below 0 with p corrected over all others (Holm), "
         "and is not within the margin.",
         "더 나은 네트워크가 있다. 다른 모든 네트워크에 대해 p를 보정해도(Holm) 신뢰구간이 0보다 "
-        "아래에 있고 허용 한계 안에 있지 않다.",
+        "아래에 있고 동등성 한계 안에 있지 않다.",
     ),
     "against": Text("mIoU against", "mIoU와 비용:"),
     "front_note": Text(
@@ -148,9 +148,9 @@ WORDS: Mapping[str, Text] = {
     "budget": Text("Budget", "예산"),
     "table": Text("At equal cost", "동일한 비용에서"),
     "table_note": Text(
-        "Means over seeds; ±: their standard deviation. CamVid test. The published table beside it "
+        "Means over seeds; ±: their standard deviation. CamVid test. The published table below "
         "is of other data and much larger networks, so that no column holds both.",
-        "시드에 대한 평균, ±: 표준편차. CamVid 테스트. 옆의 발표된 표는 다른 데이터와 훨씬 큰 "
+        "시드에 대한 평균, ±: 표준편차. CamVid 테스트. 아래의 발표된 표는 다른 데이터와 훨씬 큰 "
         "네트워크의 것이므로 같은 열에 두지 않았다.",
     ),
     "families": Text("The lecture's networks", "강의의 네트워크"),
@@ -171,11 +171,11 @@ WORDS: Mapping[str, Text] = {
     "noise": Text(
         "Noise floor: the same trial once more ({model}, seed {seed}) gives a mIoU that is {value} "
         "points away.",
-        "잡음 하한: 같은 학습을 한 번 더 하면({model}, 시드 {seed}) mIoU가 {value}%p 다르다.",
+        "잡음 수준: 같은 실험을 한 번 더 하면({model}, 시드 {seed}) mIoU가 {value}%p 다르다.",
     ),
     "noise_not_yet": Text(
         "Noise floor, the same trial once more ({model}, seed {seed}): not measured yet.",
-        "잡음 하한, 같은 학습을 한 번 더({model}, 시드 {seed}): 아직 측정하지 않음.",
+        "잡음 수준, 같은 실험을 한 번 더({model}, 시드 {seed}): 아직 측정하지 않음.",
     ),
     "spread": Text(
         "Standard deviation of mIoU over seeds, points: from {low} ({lowest}) to {high} "
@@ -189,21 +189,36 @@ WORDS: Mapping[str, Text] = {
     "longer": Text(
         "Schedule: {better} minus {worse} is {once} points after the study's steps and {more} "
         "points after {times} times as many (seeds {seeds}).",
-        "일정: {better} − {worse}의 차이는 이 연구의 스텝 수에서 {once}%p, {times}배의 스텝에서 "
-        "{more}%p이다(시드 {seeds}).",
+        "학습 스케줄: {better} − {worse}의 차이는 이 연구의 스텝 수에서 {once}%p, {times}배의 "
+        "스텝에서 {more}%p이다(시드 {seeds}).",
     ),
     "longer_not_yet": Text(
         "Schedule: whether {times} times the steps change the order of {better} and {worse} is not "
         "measured yet.",
-        "일정: {times}배의 스텝에서 {better}와 {worse}의 순서가 바뀌는지는 아직 측정하지 않음.",
+        "학습 스케줄: {times}배의 스텝에서 {better}와 {worse}의 순서가 바뀌는지는 아직 측정하지 "
+        "않음.",
     ),
-    "record": Text("Failed trials and the registration", "실패한 학습과 등록"),
-    "none_failed": Text("No trial has failed.", "실패한 학습은 없다."),
+    "long_enough": Text(
+        "The order stays, or seeds alone change the difference as much: the schedule is long "
+        "enough, as it was registered.",
+        "순서가 그대로이거나 시드만으로도 차이가 그만큼 달라진다. 등록한 기준으로 학습 스케줄이 "
+        "충분히 길다.",
+    ),
+    "too_short": Text(
+        "The order turns by more than seeds explain: the schedule is too short to rank.",
+        "순서가 시드로 설명되는 것보다 크게 뒤집힌다. 학습 스케줄이 순위를 정하기에는 너무 짧다.",
+    ),
+    "length_untold": Text(
+        "The order turns, and there are too few seeds to tell whether by chance.",
+        "순서가 뒤집혔고, 우연인지 판단하기에는 시드가 너무 적다.",
+    ),
+    "record": Text("Failed trials and the registration", "실패한 실험과 등록"),
+    "none_failed": Text("No trial has failed.", "실패한 실험은 없다."),
     "seed": Text("seed {seed}", "시드 {seed}"),
     "registered": Text(
         "Networks, quantities, margins and tests were registered on {date}, before the first "
         "trial, in experiments/claims/registration.py.",
-        "네트워크, 측정량, 허용 한계, 검정은 첫 학습 전인 {date}에 "
+        "네트워크, 측정량, 동등성 한계, 검정은 첫 실험 전인 {date}에 "
         "experiments/claims/registration.py에 등록했다.",
     ),
     "no_additions": Text("Nothing was added later.", "이후에 추가된 것은 없다."),

@@ -6,6 +6,7 @@ No word stands in them: they are the same in both languages, and take the page's
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from markupsafe import Markup
 
@@ -13,6 +14,7 @@ from experiments.claims.contrasts import Estimate
 
 _STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50)
 _RATIOS = (0.1, 0.2, 0.33, 0.5, 0.67, 0.8, 1, 1.25, 1.5, 2, 3, 5, 10)
+_FINE_RATIOS = (0.9, 1, 1.1)  # where no other of these but 1 lies on the axis
 _EDGE = 5  # percent at either end, for the text of the outer ticks
 _STREET = (360, 480)  # height and width of the picture under the fields
 
@@ -50,6 +52,7 @@ def axis_of(estimates: Sequence[Estimate], margin: float) -> Axis:
     low, high = min([*ends, -1.5 * margin]), max([*ends, 1.5 * margin])
     if any(one.is_ratio for one in estimates):
         inside = [r for r in _RATIOS if low <= math.log(r) <= high]
+        inside = inside if len(inside) > 1 else [*_FINE_RATIOS]
         ticks = tuple((math.log(r), f"{r:g}") for r in inside)
     else:
         step = next(s for s in _STEPS if 100 * (high - low) / s <= 6) / 100
@@ -107,7 +110,7 @@ def ceiling(lines: Sequence[Sequence[float]], ticks: Sequence[str]) -> Markup:
         label = Markup('<text x="{}" y="{}" text-anchor="middle">{}</text>')
         parts.append(label.format(x(i), height - 6, tick))
     for k, values in enumerate(lines):
-        for i, (a, b) in enumerate(zip(values, values[1:], strict=False)):
+        for i, (a, b) in enumerate(pairwise(values)):
             parts.append(_line(x(i), x(i + 1), y(a), y(b), f"series s{k}"))
         parts += [_dot(x(i), y(value), 4, f"point s{k}") for i, value in enumerate(values)]
     return _svg(height, Markup("").join(parts), "lines")
@@ -131,9 +134,9 @@ def field_picture(fields: Sequence[FieldRadii]) -> Markup:
     for field in sorted(fields, key=lambda field: field.trained):
         kind = "trained" if field.trained else "untrained"
         for radius in (field.radius50, field.radius95):
-            circle = Markup('<circle class="{}" cx="{}" cy="{}" r="{:.1f}"/>')
-            for role in ("halo", kind):  # light below, so that it shows on any ground
-                parts.append(circle.format(role, width // 2, height // 2, radius))
+            at = (str(width // 2), str(height // 2), round(radius, 1))
+            # Light below, so that it shows on any ground.
+            parts += [_dot(*at, "halo"), _dot(*at, kind)]
     inside = Markup("").join(parts)
     return Markup('<svg class="field" viewBox="0 0 {} {}" aria-hidden="true">{}</svg>').format(
         width, height, inside
@@ -151,5 +154,5 @@ def _line(x1: str, x2: str, y1: str, y2: str, kind: str) -> Markup:
     return text.format(kind, x1, x2, y1, y2)
 
 
-def _dot(x: str, y: str, radius: int, kind: str) -> Markup:
+def _dot(x: str, y: str, radius: float, kind: str) -> Markup:
     return Markup('<circle class="{}" cx="{}" cy="{}" r="{}"/>').format(kind, x, y, radius)

@@ -12,19 +12,19 @@ from experiments.claims.words import BUDGETS, OUTCOMES, POINTS, QUANTITIES, RATI
 _DIFFERENCE = Text(
     "{better} - {worse}, {quantity} {budget}: {value} (95 % interval {low} to {high}; {seeds}; "
     "a true difference of {mdd} is found 4 times in 5)",
-    "{better} − {worse}, {budget} {quantity}: {value} (95 % 신뢰구간 {low} ~ {high}; {seeds}; "
+    "{better} − {worse}, {quantity}, {budget}: {value} (95 % 신뢰구간 {low} ~ {high}; {seeds}; "
     "실제 차이가 {mdd}이면 5번 중 4번 검출됨)",
 )
 _WITHOUT = Text(
     "{better} - {worse}, {quantity} {budget}: {value}, without an interval ({reason})",
-    "{better} − {worse}, {budget} {quantity}: {value}, 신뢰구간 없음 ({reason})",
+    "{better} − {worse}, {quantity}, {budget}: {value}, 신뢰구간 없음 ({reason})",
 )
 _NOTHING = Text(
     "{better} - {worse}, {quantity} {budget}: nothing yet ({reason})",
-    "{better} − {worse}, {budget} {quantity}: 아직 없음 ({reason})",
+    "{better} − {worse}, {quantity}, {budget}: 아직 없음 ({reason})",
 )
 _ORDER = Text(
-    "the outputs differ by {difference} of their largest value with fixed statistics and by "
+    "The outputs differ by {difference} of their largest value with fixed statistics and by "
     "{batch} with a batch's own; {first} against {second} GMACs; {ratio} times the seconds (95 % "
     "interval {low} to {high})",
     "출력의 차이는 배치 정규화의 통계를 고정하면 최댓값의 {difference}, 배치의 통계를 쓰면 "

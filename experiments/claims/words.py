@@ -32,15 +32,15 @@ QUANTITIES: Mapping[Quantity, Text] = {
     "miou": Text("mIoU", "mIoU"),
     "boundary_gain": Text(
         "mIoU within 3 px of a boundary minus beyond",
-        "경계 3픽셀 이내의 mIoU에서 그 밖의 mIoU를 뺀 값",
+        "mIoU(경계 3픽셀 이내 − 그 밖)",
     ),
     "boundary_iou": Text("Boundary IoU", "Boundary IoU"),
     "thin_recall": Text("recall of objects at most 4 px wide", "폭 4픽셀 이하인 객체의 재현율"),
     "field_radius": Text("radius of the effective receptive field", "유효 수용 영역의 반지름"),
 }
 BUDGETS: Mapping[Budget, Text] = {
-    "macs": Text("at equal multiply-adds", "동일한 곱셈-누산(MAC) 횟수에서의"),
-    "seconds": Text("at equal training seconds", "동일한 학습 시간에서의"),
+    "macs": Text("at equal multiply-adds", "동일한 곱셈-누산(MAC) 횟수"),
+    "seconds": Text("at equal training seconds", "동일한 학습 시간"),
 }
 POINTS = Text("{value} points", "{value}%p")
 RATIO = Text("{value} times", "{value}배")
