@@ -20,7 +20,7 @@ def smoke() -> Recipe:
 
     Command: `python -m experiments.compare --recipe smoke --models unet:width=8`
     Hardware and time: 2 CPU cores, about 15 seconds a network.
-    Expected: nothing; twelve steps teach no network anything.
+    Expected: no ranking; twelve steps teach no network anything, and the answer says so.
     """
     return Recipe(
         name="smoke",
@@ -44,7 +44,8 @@ def demo() -> Recipe:
     Command: `python -m experiments.compare`
     Hardware and time: 2 CPU cores with AVX2, under 7 minutes for the three networks.
     Expected: each network 10 points and more above the position prior, and no ranking: so short a
-        training shows that all works and that they learn, not which is better.
+        training shows that all works and that they learn, not which is better, and the answer
+        begins by saying so. Eight validations of 8 images show it, a fifteenth of training's MACs.
     """
     return Recipe(
         name="demo",
@@ -53,7 +54,7 @@ def demo() -> Recipe:
         batch=4,
         steps=80,
         lr=0.07,
-        val_every=80,
+        val_every=10,
         scale=(1.0, 1.0),
         class_weights=(0.83, 0.68, 2.67, 0.69, 1.13, 1.09, 2.85, 2.21, 2.11, 2.62, 2.94),
         precision="32-true",

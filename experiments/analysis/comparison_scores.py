@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from experiments.analysis.bootstrap import Block, BlockBootstrap, ModelScores
+from experiments.analysis.convergence import Convergence, convergence
 from experiments.analysis.replicates import floor
 from experiments.analysis.variance import Spread
 from experiments.trials.comparability import check_comparable
@@ -23,6 +24,7 @@ class ComparisonScores:
         scores: of the models that have per-image counts, best first.
         not_trained: models that are not ranked, with the reason.
         noise: of repeats.
+        convergence: whether the networks still learn where their training ends.
     """
 
     trials: Sequence[TrialResult]
@@ -31,6 +33,7 @@ class ComparisonScores:
     scores: dict[str, ModelScores]
     not_trained: dict[str, str]
     noise: Spread
+    convergence: Convergence
 
     @property
     def ranked(self) -> dict[str, ModelScores]:
@@ -58,7 +61,11 @@ class ComparisonScores:
 
 
 def score_comparison(
-    results: Sequence[TrialResult], prior: float | None, block: Block, draws: int
+    results: Sequence[TrialResult],
+    prior: float | None,
+    block: Block,
+    draws: int,
+    margin: float,
 ) -> ComparisonScores:
     """Resample the images of a comparison; arguments as of `evidence.evidence`.
 
@@ -76,6 +83,7 @@ def score_comparison(
         scores=_scores(done, length, draws),
         not_trained=did_not_train(results, prior),
         noise=floor(results),
+        convergence=convergence(done, margin),
     )
 
 

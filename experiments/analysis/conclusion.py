@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from experiments.analysis.convergence import Climb, Convergence
 from experiments.analysis.evidence_types import ModelEvidence, PairEvidence
 from experiments.analysis.intervals import Interval, Target, points
 from experiments.trials.result_types import TrialResult
@@ -19,6 +20,7 @@ class Ranking:
         pairs: of these.
         not_trained, not_counted: names of models that are not ranked.
         fixed: what all seeds share, as `fixed_seeds` names it.
+        convergence: whether they still learn where their training ends.
     """
 
     models: Sequence[ModelEvidence]
@@ -28,6 +30,7 @@ class Ranking:
     not_trained: Sequence[str]
     not_counted: Sequence[str]
     fixed: Sequence[str]
+    convergence: Convergence
 
 
 def question(results: Sequence[TrialResult]) -> str:
@@ -55,9 +58,12 @@ def fixed_seeds(results: Sequence[TrialResult]) -> list[str]:
 
 
 def answer(ranking: Ranking) -> str:
-    """The head says which is best, the rest of whom it speaks and of whom it does not."""
+    """The head says which is best, or why that cannot be said; the rest of whom it speaks and of
+    whom it does not."""
     models = ranking.models
     parts = [_ranked(ranking) if models else _nothing(ranking)]
+    if ranking.convergence.too_short and (models or ranking.not_trained):
+        parts[0] = f"{_too_short(ranking)}; {'so far ' * bool(models)}{parts[0]}"
     if models and models[0].miou.low is not None:
         parts.append(_scope(ranking))
     if ranking.not_trained and models:
@@ -79,6 +85,29 @@ def _nothing(ranking: Ranking) -> str:
     return "No finished network has counts of single images, so nothing can be said yet"
 
 
+def _too_short(ranking: Ranking) -> str:
+    what = "judge" if len(ranking.models) + len(ranking.not_trained) == 1 else "rank"
+    return f"Too short to {what}: {too_short(ranking.convergence)}"
+
+
+def too_short(found: Convergence) -> str:
+    """Why no order follows: too few images, and whose curves climb, by how much."""
+    reasons = [f"training drew only {found.num_images} images"] if found.few_images else []
+    for measure, does in (("validation mIoU", "climbs"), ("training loss", "falls")):
+        of_measure = [climb for climb in found.climbing if climb.measure == measure]
+        if of_measure:
+            names = _names([climb.model for climb in of_measure])
+            reasons.append(f"the {measure} of {names} still {does} ({_gains(of_measure)})")
+    return " and ".join(reasons)
+
+
+def _gains(climbs: Sequence[Climb]) -> str:
+    gains = [f"{100 * climb.gain.value:.1f}" for climb in climbs if climb.gain]
+    unit = "points" if climbs[0].measure == "validation mIoU" else "%"
+    shown = f"{gains[-1]} to {gains[0]}" if len(gains) > _NAMED else _names(gains)
+    return f"by {shown} {unit} over the second half of the steps"
+
+
 def _ranked(ranking: Ranking) -> str:
     best, *others = ranking.models
     percent = f"{100 * best.miou.value:.1f} %"
@@ -97,9 +126,12 @@ def _ranked(ranking: Ranking) -> str:
     below = [pair for pair in against if pair.verdict.kind == "better"]
     rest = [pair for pair in against if pair.verdict.kind != "better"]
     if not rest:
+        ahead = f"is best with {percent} mIoU"
+        if ranking.convergence.too_short:
+            ahead = f"has the highest mIoU, {percent}"
         return (
-            f"{best.model} is best with {percent} mIoU, {_points(below[0].difference)} points "
-            f"above the next, {below[0].b} ({_range(below[0].difference)})"
+            f"{best.model} {ahead}, {_points(below[0].difference)} points above the next, "
+            f"{below[0].b} ({_range(below[0].difference)})"
         )
     worse = any(pair.verdict.kind == "worse" for pair in rest)
     highest = "mean mIoU" if worse else "mIoU"  # the mean takes seeds that only one of them has

@@ -35,7 +35,7 @@ def evidence(
         ValueError: results that differ in recipe, data or protocol, counts of other images, or
             target `seeds` of a recipe that fixes both seeds.
     """
-    scored = score_comparison(results, prior, block, draws)
+    scored = score_comparison(results, prior, block, draws, margin)
     return _judged(scored, margin, _target(target, scored))
 
 
@@ -50,6 +50,7 @@ def _judged(scored: ComparisonScores, margin: float, target: Target) -> Evidence
         not_trained=[*scored.not_trained],
         not_counted=scored.not_counted,
         fixed=conclusion.fixed_seeds(scored.done),
+        convergence=scored.convergence,
     )
     return Evidence(
         question=conclusion.question(scored.trials),
@@ -65,6 +66,7 @@ def _judged(scored: ComparisonScores, margin: float, target: Target) -> Evidence
         pairs=pairs,
         did_not_train=scored.not_trained,
         noise_floor=scored.noise,
+        convergence=scored.convergence,
     )
 
 

@@ -8,6 +8,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from experiments.analysis.convergence import Convergence
 from experiments.analysis.intervals import Interval, Target, Verdict
 from experiments.analysis.pareto import FrontPlace
 from experiments.analysis.variance import Spread
@@ -108,6 +109,16 @@ class Evidence:
     """Models that are not ranked, with the reason; also those without any finished seed."""
     noise_floor: Spread
     """SD of mIoU between runs that repeat the same trial; its `reason` where none does."""
+    convergence: Convergence
+    """Whether the networks still learn where their training ends."""
+
+    @property
+    def caveat(self) -> str:
+        """What stands above a table that no order should be read from; else empty."""
+        if not self.convergence.too_short:
+            return ""
+        names = {*self.did_not_train, *(model.model for model in self.models)}
+        return f"Too short to {'rank' if len(names) > 1 else 'judge'}"
 
     def model(self, name: str) -> ModelEvidence | None:
         """What there is on a model; None for one without a finished seed."""

@@ -17,6 +17,7 @@ from experiments.trials.atomic_io import write_json
 
 SIGNS = {"better": ">", "worse": "<", "equivalent": "=", "cannot be told apart": "?"}
 COST_NAMES = dict(zip(COSTS, ("GMACs", "params", "latency", "train s", "memory"), strict=True))
+CURVES = {"climbs": "climbs", "level": "level", "cannot be told": "?"}
 UNITS = {"gmacs": "GMACs", "seconds": "s"}
 
 
@@ -66,7 +67,8 @@ def _tables(one: Evidence) -> list[Table]:
     shown = [model_table(one)] if one.models else []
     if any(model.fronts for model in one.models) and len(one.models) > 1:
         shown.append(front_table(one))
-    return shown + ([pair_table(one)] if one.pairs else [])
+    shown += [pair_table(one)] if one.pairs else []
+    return shown + ([curve_table(one)] if one.convergence.climbs else [])
 
 
 def _table(title: str, caption: str, *columns: str) -> Table:
@@ -153,6 +155,22 @@ def pair_table(one: Evidence) -> Table:
             "-" if pair.mdd is None else f"{100 * pair.mdd:.1f}",
             *(f"{100 * gain.value:.1f}" if gain else "-", bounds(gain) if gain else ""),
         )
+    return table
+
+
+def curve_table(one: Evidence) -> Table:
+    """Whether the networks still learn where their training ends, a row a network."""
+    caption = (
+        "gain over the second half of the steps: points of validation mIoU, or % by which the "
+        f"training loss falls; climbs: {100 * one.margin:g} points or 5 % of the loss or more, and "
+        "p < .05, over all networks, of no gain; level: as much is ruled out. A flat end proves no "
+        "schedule long enough, and a rate that falls to 0 lifts the end of any"
+    )
+    table = _table("Learning curves", caption, "model", "curve", "gain", "95 %", "p", "it")
+    for climb in one.convergence.climbs:
+        gain = [f"{100 * climb.gain.value:.1f}", bounds(climb.gain)] if climb.gain else ["-", ""]
+        curve = climb.measure or "too few points"
+        table.add_row(climb.model, curve, *gain, p_text(climb.p), CURVES[climb.kind])
     return table
 
 

@@ -3,6 +3,7 @@ r"""A comparison as a LaTeX table, to be read with \input; it needs the package 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from experiments.analysis.conclusion import too_short
 from experiments.analysis.evidence_types import Evidence
 from experiments.analysis.model_summary import ModelSummary, mean_over_seeds
 from experiments.reporting.tables import TARGETS, bounds
@@ -45,8 +46,9 @@ def latex_table(
 ) -> str:
     """A row a model, best first, then the position prior and the trials that failed.
 
-    mIoU is bold where the best model is better than every other one; a sign marks models that
-    cannot be told apart from it. Published numbers have columns of their own.
+    mIoU is bold where the best model is better than every other one, and the training not too
+    short to say so; a sign marks models that cannot be told apart from it. Published numbers have
+    columns of their own.
     """
     papers = [_paper(summary.model) for summary in models]
     ours, theirs = _ours(models, evidence, prior), _theirs(papers)
@@ -161,7 +163,9 @@ def _miou(models: Sequence[ModelSummary], evidence: Evidence) -> list[str]:
 
 
 def _best(evidence: Evidence) -> str | None:
-    """The model that is better than every other one, if there is one."""
+    """The model that is better than every other one, if there is one that may be called so."""
+    if evidence.caveat:
+        return None
     trained = [model for model in evidence.models if model.did_not_train is None]
     kinds = {pair.verdict.kind for pair in evidence.pairs if pair.a == trained[0].model}
     return trained[0].model if kinds == {"better"} else None
@@ -196,6 +200,8 @@ def _caption(models: Sequence[ModelSummary], evidence: Evidence) -> list[str]:
         f"{data.num_images} images.",
         escape(f"Protocol: {mode}; seeds: {seeds}."),
     ]
+    if evidence.caveat:
+        lines.append(f"{evidence.caveat}: {escape(too_short(evidence.convergence))}.")
     if any(model.miou.low is not None for model in evidence.models):
         units = {1: "images", None: "whole groups of images"}
         unit = units.get(evidence.block, f"blocks of {evidence.block} neighbouring images")

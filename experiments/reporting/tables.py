@@ -88,7 +88,7 @@ def main_table(
     done = finished(results)
     first = next((result for result in done if result.cost), None)
     table = Table(
-        title=_title(first or next(iter(done), None)),
+        title=_title(first or next(iter(done), None), evidence),
         box=box.SIMPLE,
         pad_edge=False,
         collapse_padding=True,  # room for the names of models and of files of weights
@@ -126,15 +126,16 @@ def cells(summary: ModelSummary) -> list[str]:
     return [*texts[:-1], f"{texts[-1]}{spread}{'*' * summary.stale}"]
 
 
-def _title(result: FinishedTrial | None) -> str:
-    """What was scored, how it was predicted, and at which size costs were taken."""
+def _title(result: FinishedTrial | None, evidence: Evidence | None) -> str:
+    """What was scored, how it was predicted, at which size costs were taken, and a caveat."""
     if result is None:
         return "No trial has finished"
     data, cost = result.data, result.cost
     recipe = f"{result.recipe.name}: " if result.recipe else ""
     at = f", costs at {cost.size[0]}x{cost.size[1]}" if cost else ""
     scored = f"{data.name.split(':')[0]} {data.split}, {data.num_images} images"
-    return f"{recipe}{scored}{at}\n{result.protocol.mode}"
+    caveat = f"\n{evidence.caveat}: see below" if evidence and evidence.caveat else ""
+    return f"{recipe}{scored}{at}\n{result.protocol.mode}{caveat}"
 
 
 def _with_interval(miou: str, known: ModelEvidence) -> str:
