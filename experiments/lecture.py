@@ -49,7 +49,7 @@ def main(argv: list[str] | None = None) -> int:
     from experiments.claims.registration import C5
     from experiments.claims.study import read_study, registered
     from experiments.claims.study_plan import describe, remaining, requests
-    from experiments.claims.verdict_table import print_verdicts
+    from experiments.claims.verdict_table import print_checks, print_verdicts
     from experiments.comparison.comparison_runner import run_comparison
     from experiments.reporting.console import PlainConsole
     from experiments.training.trial_request import Resources
@@ -71,6 +71,7 @@ def main(argv: list[str] | None = None) -> int:
                     failed |= bool(run_comparison(request, console).notes)
             study = read_study(folders, claims)
         print_verdicts(assess(claims, study, folders), console)
+        print_checks(study, console)
         if args.publish:
             num = publish_study(study, folders, args.publish)
             console.print(f"copied {num} trials to {args.publish}", soft_wrap=True)

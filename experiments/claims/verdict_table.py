@@ -6,9 +6,18 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from experiments.analysis.intervals import points
+from experiments.analysis.recipe_effects import signed
+from experiments.claims.checks import (
+    LongerSchedule,
+    longer_schedule,
+    repeat_difference,
+    seed_spread,
+)
 from experiments.claims.contrasts import Estimate
 from experiments.claims.registration import FrontClaim
 from experiments.claims.sentences import nearest, number, outcome_words, sentence
+from experiments.claims.study import Study
 from experiments.claims.verdicts import Verdict
 
 _SHORT = {
@@ -26,6 +35,38 @@ def print_verdicts(verdicts: Sequence[Verdict], console: Console) -> None:
     for verdict in verdicts:
         console.print(f"{verdict.claim.says}", style="bold")
         console.print(sentence(verdict, "en"))
+
+
+def print_checks(study: Study, console: Console) -> None:
+    """What is known of the study's own length and noise."""
+    longer, repeat, spread = longer_schedule(study), repeat_difference(study), seed_spread(study)
+    if longer is not None:
+        console.print(_longer(longer))
+    if repeat is not None:
+        console.print(f"A repeated trial differs by {100 * repeat:.2f} points of mIoU.")
+    known = [100 * own.sd for own in spread.values() if own.sd is not None]
+    if known:
+        console.print(
+            f"mIoU over seeds has an SD of {min(known):.1f} to {max(known):.1f} points, by network."
+        )
+
+
+def _longer(found: LongerSchedule) -> str:
+    (first, second), num = found.networks, len(found.seeds)
+    said = {
+        True: "the schedule is long enough to rank",
+        False: "the schedule is too short to rank",
+        None: "whether the schedule is long enough needs a second seed",
+    }[found.long_enough]
+    change = signed(found.change.value)
+    if found.change.low is not None and found.change.high is not None:
+        low, high = points(found.change.low, found.change.high)
+        change += f" (95 % interval {low} to {high})"
+    before, after = points(found.before, found.after)
+    return (
+        f"With {found.times} times the steps {first} - {second} is {after} instead of {before} "
+        f"points of mIoU, a change of {change} over {num} seed{'s' * (num > 1)}: {said}."
+    )
 
 
 def _table(verdicts: Sequence[Verdict]) -> Table:

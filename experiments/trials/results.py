@@ -35,6 +35,7 @@ EVALUATED = "evaluated"  # folder of what `experiments.evaluate` makes of a tria
 PRIOR_AGAIN = "delete it, and experiments.compare makes it again"
 AGAIN = "delete it to run the trial again"  # the remedy for what only a trial can make
 TUNED = "tuned.json"  # beside a tuned network's result: the trials it was chosen from
+FIELD = "field.json"  # beside a result: its network's receptive fields
 
 Arrays = image_counts.Arrays
 Json = dict[str, Any]  # what a file holds, before it is checked
@@ -220,7 +221,7 @@ def publish(results: Sequence[TrialResult], folder: Path, panel: Sequence[str]) 
     for result, target in zip(done, targets, strict=True):
         source = result.path.parent
         names = [RESULT, COUNTS, *(f"predictions/{id}.png" for id in panel)]
-        names += [name for name in (TUNED,) if (source / name).is_file()]
+        names += [name for name in (TUNED, FIELD) if (source / name).is_file()]
         for name in names:
             write_bytes(target / name, (source / name).read_bytes())
         prior = source.parent.parent / PRIOR
