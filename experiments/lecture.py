@@ -45,6 +45,7 @@ def main(argv: list[str] | None = None) -> int:
     args = parser().parse_args(argv)
     # `--help` does without pydantic, scipy and rich.
     from experiments.claims.assessment import assess, chosen, measure_order, read_order
+    from experiments.claims.page import write_page
     from experiments.claims.published_study import publish_study
     from experiments.claims.registration import C5
     from experiments.claims.study import read_study, registered
@@ -70,8 +71,11 @@ def main(argv: list[str] | None = None) -> int:
                 for request in requests(left, args.out, resources, args.jobs):
                     failed |= bool(run_comparison(request, console).notes)
             study = read_study(folders, claims)
-        print_verdicts(assess(claims, study, folders), console)
+        verdicts, page = assess(claims, study, folders), args.out / "lecture.html"
+        print_verdicts(verdicts, console)
         print_checks(study, console)
+        write_page(page, study, verdicts)
+        console.print(f"wrote {page}", soft_wrap=True)
         if args.publish:
             num = publish_study(study, folders, args.publish)
             console.print(f"copied {num} trials to {args.publish}", soft_wrap=True)

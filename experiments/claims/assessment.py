@@ -9,7 +9,7 @@ from experiments.claims.study import AnyClaim, Study
 from experiments.claims.verdicts import Verdict, verdict
 from experiments.costs.layer_order import LayerOrder
 from experiments.trials.result_types import FinishedTrial
-from experiments.trials.results import read_prior, read_record, write_record
+from experiments.trials.results import read_record, write_record
 from models.registry import nearest
 
 ORDER = "layer-order.json"  # of C5, in a folder of results
@@ -35,8 +35,8 @@ def assess(claims: Sequence[AnyClaim], study: Study, folders: Sequence[Path]) ->
     Raises:
         ValueError: a file that is damaged.
     """
-    prior, order = position_prior(study), read_order(folders)
-    return [verdict(claim, study, prior, radius, order) for claim in claims]
+    order = read_order(folders)
+    return [verdict(claim, study, study.prior, radius, order) for claim in claims]
 
 
 def read_order(folders: Sequence[Path]) -> LayerOrder | None:
@@ -54,14 +54,4 @@ def measure_order(folder: Path) -> None:
 
 def radius(result: FinishedTrial) -> float | None:
     """Of the receptive field after training, in pixels; None where it was not measured."""
-    return None
-
-
-def position_prior(study: Study) -> float | None:
-    """mIoU of the position prior, a fraction, where a folder of the trials has it."""
-    results = list(study.trials.values())
-    for folder in dict.fromkeys(result.path.parents[2] for result in results):
-        found = read_prior(folder, results)
-        if found is not None:
-            return found.metrics.miou
     return None
