@@ -112,10 +112,10 @@ WORDS: Mapping[str, Text] = {
         "판정을 정하는 비교의 신뢰구간이 0보다 아래에 있고 동등성 한계 안에 있지 않다.",
     ),
     "order_support": Text(
-        "With fixed statistics the outputs differ by at most 1e-6 of their largest value, the "
-        "first order takes fewer multiply-adds, and the 95 % interval of its share of the other's "
-        "seconds lies below 1.",
-        "통계를 고정했을 때 출력의 차이가 최댓값의 1e-6 이하이고, 1x1 합성곱을 먼저 하는 쪽의 "
+        "With fixed statistics the outputs differ by at most 1e-6 of their largest value, the 1x1 "
+        "convolution takes fewer multiply-adds where it comes first, and the 95 % interval of the "
+        "ratio of seconds lies below 1.",
+        "통계를 고정했을 때 출력의 차이가 최댓값의 1e-6 이하이고, 1x1 합성곱을 먼저 할 때 "
         "곱셈-누산이 더 적으며, 시간 비율의 95 % 신뢰구간이 1보다 아래에 있다.",
     ),
     "order_contradict": Text(
