@@ -10,6 +10,7 @@ from experiments.claims.network_rows import (
     LECTURE,
     NetworkRow,
     NetworkTable,
+    Rows,
     images_and_blocks,
     network_rows,
     network_tables,
@@ -54,14 +55,17 @@ def network_page(study: Study, claims: Sequence[AnyClaim]) -> NetworkPage:
     done = [row for row in rows.values() if row.summary]
     return NetworkPage(
         tables=tuple(network_tables(rows)),
-        of_claim={
-            claim.key: tuple(rows[place] for place in names_of(claim) if place in rows)
-            for claim in claims
-        },
+        of_claim={claim.key: _of_claim(claim, rows) for claim in claims},
         fronts=tuple(_front_tables(lecture)),
         chart=_chart_json(LECTURE, lecture) if any(row.summary for row in lecture) else None,
         images=images_and_blocks(study) if done else None,
     )
+
+
+def _of_claim(claim: AnyClaim, rows: Rows) -> tuple[NetworkRow, ...]:
+    """Each network once, though HRNetV2 is the same at both budgets."""
+    own = {rows[place].model: rows[place] for place in names_of(claim) if place in rows}
+    return tuple(own.values())
 
 
 def _marks(names: Sequence[str]) -> list[Mark]:
