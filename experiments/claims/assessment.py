@@ -30,11 +30,11 @@ def assess(claims: Sequence[AnyClaim], study: Study, folders: Sequence[Path]) ->
     Raises:
         ValueError: a file that is damaged.
     """
-    prior, order = _prior(study), read_order(folders)
+    prior, order = position_prior(study), read_order(folders)
     return [verdict(claim, study, prior, radius, order) for claim in claims]
 
 
-def _prior(study: Study) -> float | None:
+def position_prior(study: Study) -> float | None:
     """mIoU of the position prior, a fraction, where a folder of the trials has it."""
     results = list(study.trials.values())
     for folder in dict.fromkeys(result.path.parents[2] for result in results):

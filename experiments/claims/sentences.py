@@ -4,6 +4,7 @@ import math
 
 from experiments.analysis.intervals import points
 from experiments.claims.contrasts import Estimate
+from experiments.claims.reasons import reason_words
 from experiments.claims.registration import FIELD_MARGIN, Budget, Claim, FrontClaim, IdentityClaim
 from experiments.claims.verdicts import Verdict
 from experiments.claims.words import BUDGETS, OUTCOMES, POINTS, QUANTITIES, RATIO, Language, Text
@@ -11,31 +12,31 @@ from experiments.claims.words import BUDGETS, OUTCOMES, POINTS, QUANTITIES, RATI
 _DIFFERENCE = Text(
     "{better} - {worse}, {quantity} {budget}: {value} (95 % interval {low} to {high}; {seeds}; "
     "a true difference of {mdd} is found 4 times in 5)",
-    "{better} − {worse}, {budget} {quantity}: {value} (95 % 신뢰구간 {low} ~ {high}; {seeds}; "
-    "실제 차이가 {mdd}이면 다섯 번 중 네 번 검출)",
+    "{better} − {worse}, {quantity}, {budget}: {value} (95 % 신뢰구간 {low} ~ {high}; {seeds}; "
+    "실제 차이가 {mdd}이면 5번 중 4번 검출됨)",
 )
 _WITHOUT = Text(
     "{better} - {worse}, {quantity} {budget}: {value}, without an interval ({reason})",
-    "{better} − {worse}, {budget} {quantity}: {value}, 신뢰구간 없음 ({reason})",
+    "{better} − {worse}, {quantity}, {budget}: {value}, 신뢰구간 없음 ({reason})",
 )
 _NOTHING = Text(
     "{better} - {worse}, {quantity} {budget}: nothing yet ({reason})",
-    "{better} − {worse}, {budget} {quantity}: 아직 없음 ({reason})",
+    "{better} − {worse}, {quantity}, {budget}: 아직 없음 ({reason})",
 )
 _ORDER = Text(
-    "the outputs differ by {difference} of their largest value with fixed statistics and by "
+    "The outputs differ by {difference} of their largest value with fixed statistics and by "
     "{batch} with a batch's own; {first} against {second} GMACs; {ratio} times the seconds (95 % "
     "interval {low} to {high})",
-    "고정 통계에서 출력 차이는 최댓값의 {difference}, 배치 통계에서는 {batch}; {first} 대 {second} "
-    "GMACs; 시간은 {ratio}배 (95 % 신뢰구간 {low} ~ {high})",
+    "출력의 차이는 배치 정규화의 통계를 고정하면 최댓값의 {difference}, 배치의 통계를 쓰면 "
+    "{batch}; {first} 대 {second} GMACs; 걸린 시간은 {ratio}배 (95 % 신뢰구간 {low} ~ {high})",
 )
 _SEEDS = Text("{n} seeds", "시드 {n}개")
 _SEED = Text("1 seed", "시드 1개")
-_NOT_YET = Text("not measured yet", "아직 측정되지 않음")
-_SO_FAR = Text("so far, {n} of {of} seeds", "현재까지, 시드 {of}개 중 {n}개")
-_IN_PART = Text("so far, in part", "현재까지, 일부")
+_NOT_YET = Text("not measured yet", "아직 측정하지 않음")
+_SO_FAR = Text("so far, {n} of {of} seeds", "현재까지 시드 {of}개 중 {n}개")
+_IN_PART = Text("so far, in part", "현재까지 일부만")
 _MARGIN = Text("a factor of {value}", "{value}배")
-_POINT = Text("a point", "1점")
+_POINT = Text("a point", "1%p")
 
 
 def outcome_words(verdict: Verdict, language: Language) -> str:
@@ -63,10 +64,10 @@ def difference_words(one: Estimate, language: Language) -> str:
         "budget": BUDGETS[contrast.budget](language),
     }
     if found is None:
-        return _NOTHING(language, **names, reason=one.lacking)
+        return _NOTHING(language, **names, reason=reason_words(one.lacking, language))
     value = quantity_words(one, found.value, language)
     if found.low is None or found.high is None or one.mdd is None:
-        return _WITHOUT(language, **names, value=value, reason=one.lacking)
+        return _WITHOUT(language, **names, value=value, reason=reason_words(one.lacking, language))
     num = len(one.seeds)
     return _DIFFERENCE(
         language,

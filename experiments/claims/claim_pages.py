@@ -1,0 +1,176 @@
+"""Of each claim in lecture.html: its verdict, the picture, and what the verdict rests on."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from experiments.claims import pictures
+from experiments.claims.contrasts import Estimate
+from experiments.claims.page_texts import WORDS
+from experiments.claims.reasons import reason_words
+from experiments.claims.registration import FIELD_MARGIN, Claim, FrontClaim
+from experiments.claims.sentences import number, outcome_words, quantity_words, sentence
+from experiments.claims.verdicts import Verdict
+from experiments.claims.words import (
+    LANGUAGES,
+    QUANTITIES,
+    SAYS_KO,
+    SUPPORTED_KO,
+    Language,
+    Text,
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A contrast in numbers and as a strip; empty texts for what is not known."""
+
+    names: str
+    quantity: Text
+    budget: Text
+    value: str
+    interval: str
+    detectable: str
+    reason: Text
+    strip: Markup
+
+
+@dataclass(frozen=True)
+class Plot:
+    """Rows on one axis; `known` says whether any of them has a value."""
+
+    title: Text
+    scale: Markup
+    primary: tuple[Row, ...]
+    secondary: tuple[Row, ...]
+
+    @property
+    def known(self) -> bool:
+        return any(row.value for row in (*self.primary, *self.secondary))
+
+
+@dataclass(frozen=True)
+class ClaimPage:
+    """One claim, in words of both languages.
+
+    Attributes:
+        kind: of the outcome, for its colour and sign; `nothing` where nothing was measured.
+        brief: the deciding differences with their intervals, of at most two.
+        facts: what the verdict rests on, by their names.
+    """
+
+    key: str
+    kind: str
+    says: Text
+    outcome: Text
+    sentence: Text
+    brief: Text
+    plots: tuple[Plot, ...]
+    facts: Mapping[Text, Text]
+
+
+def claim_page(verdict: Verdict, images: Text | None) -> ClaimPage:
+    """Of one verdict.
+
+    Args:
+        images: how many images and blocks; None before the first trial.
+    """
+    claim = verdict.claim
+    return ClaimPage(
+        key=claim.key,
+        kind=verdict.outcome.split()[0] if verdict.started else "nothing",
+        says=Text(claim.says, SAYS_KO[claim.key]),
+        outcome=_both(lambda language: outcome_words(verdict, language)),
+        sentence=_both(lambda language: sentence(verdict, language)),
+        brief=_both(lambda language: _brief(verdict, language)),
+        plots=tuple(_plots(verdict)),
+        facts=dict(_facts(verdict, images)),
+    )
+
+
+def filled(name: str, **values: object) -> Text:
+    """A text of the page with its values."""
+    return _both(lambda language: WORDS[name](language, **values))
+
+
+def _brief(verdict: Verdict, language: Language) -> str:
+    known = [(one, one.difference) for one in verdict.primary if one.difference]
+    parts = []
+    for one, found in known if len(verdict.primary) <= 2 else ():
+        ends = [number(one, end) for end in (found.low, found.high) if end is not None]
+        between = f" [{', '.join(ends)}]" if ends else ""
+        parts.append(quantity_words(one, found.value, language) + between)
+    return "; ".join(parts)
+
+
+def _both(say: Callable[[Language], str]) -> Text:
+    return Text(*(say(language) for language in LANGUAGES))
+
+
+def _plots(verdict: Verdict) -> Iterator[Plot]:
+    """One for differences in points and one for ratios; of the front one for each budget."""
+    front = isinstance(verdict.claim, FrontClaim)
+    groups: dict[tuple[bool, str], list[Estimate]] = {}
+    for one in (*verdict.primary, *verdict.secondary):
+        key = one.is_ratio, one.contrast.budget if front else ""
+        groups.setdefault(key, []).append(one)
+    for (is_ratio, budget), estimates in groups.items():
+        margin = math.log(FIELD_MARGIN) if is_ratio else 0.01
+        axis = pictures.axis_of(estimates, margin)
+        title = WORDS["ratio" if is_ratio else "points"]
+        if budget:
+            title = Text(*(f"{WORDS[budget](own)}: {title(own)}" for own in LANGUAGES))
+        primary = [one for one in estimates if one in verdict.primary]
+        secondary = [one for one in estimates if one not in verdict.primary]
+        yield Plot(
+            title,
+            pictures.scale(axis),
+            tuple(_row(one, axis) for one in primary),
+            tuple(_row(one, axis) for one in secondary),
+        )
+
+
+def _row(one: Estimate, axis: pictures.Axis) -> Row:
+    contrast, found = one.contrast, one.difference
+    ends = [] if found is None else [found.low, found.high]
+    known = [number(one, end) for end in ends if end is not None]
+    return Row(
+        names=f"{contrast.better} − {contrast.worse}",
+        quantity=QUANTITIES[contrast.quantity],
+        budget=WORDS[contrast.budget],
+        value="" if found is None else number(one, found.value),
+        interval=f"[{', '.join(known)}]" if known else "",
+        detectable="" if one.mdd is None else number(one, one.mdd),
+        reason=_both(lambda language: reason_words(one.lacking, language)),
+        strip=pictures.strip(one, axis),
+    )
+
+
+def _facts(verdict: Verdict, images: Text | None) -> Iterator[tuple[Text, Text]]:
+    claim = verdict.claim
+    if isinstance(claim, Claim):
+        yield WORDS["support"], Text(claim.supported_if, SUPPORTED_KO[claim.key])
+        yield WORDS["contradict"], WORDS["below"]
+        is_ratio = claim.margin == FIELD_MARGIN
+        yield (
+            WORDS["margin"],
+            filled("margin_ratio" if is_ratio else "margin_points", value=claim.margin),
+        )
+    elif isinstance(claim, FrontClaim):
+        yield WORDS["support"], WORDS["front_support"]
+        yield WORDS["contradict"], WORDS["front_contradict"]
+        yield WORDS["margin"], filled("margin_points", value=claim.margin)
+    else:
+        yield WORDS["support"], WORDS["order_support"]
+        yield WORDS["contradict"], WORDS["order_contradict"]
+        return
+    n, of = verdict.seeds
+    yield WORDS["seeds"], filled("seeds_of", n=n, of=of)
+    if images is not None:
+        yield WORDS["images"], images
+    found = [(one.mdd, one) for one in verdict.primary if one.mdd is not None]
+    if found:
+        _, one = max(found, key=lambda pair: pair[0])
+        yield WORDS["detectable"], _both(lambda own: quantity_words(one, one.mdd or 0.0, own))

@@ -1,0 +1,104 @@
+"""The study's networks side by side: cost, mIoU over seeds, boundaries and thin objects."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+import numpy as np
+
+from experiments.analysis.bootstrap import Resampled, resampled
+from experiments.analysis.comparison_scores import did_not_train
+from experiments.analysis.model_summary import ModelSummary, mean_over_seeds, summarise
+from experiments.claims.assessment import position_prior
+from experiments.claims.registration import BAND, FAMILIES, NETWORKS, SEEDS, Budget
+from experiments.claims.study import Study, StudyTrial, model_of, registered
+from experiments.trials.result_types import FailedTrial, FinishedTrial
+
+BUDGETS: tuple[Budget, ...] = ("macs", "seconds")
+LECTURE = ("hrnetv2", *FAMILIES)
+VARIANTS = tuple(name for name in NETWORKS if name not in LECTURE)
+
+
+@dataclass(frozen=True)
+class NetworkRow:
+    """One network at one budget; what was not measured is None.
+
+    Attributes:
+        name: as it is registered.
+        model: with its width; None where that is not measured yet.
+        summary: of the finished seeds; None without one.
+        registered: how many seeds are.
+        failed: seeds that did.
+        near: mIoU within the band, a fraction.
+        thin: recall of thin objects, a fraction.
+        draws: mIoU on resampled images; None without counts.
+        untrained: why a seed did not train; empty where all did.
+    """
+
+    name: str
+    model: str | None
+    budget: Budget
+    summary: ModelSummary | None
+    registered: int
+    failed: tuple[int, ...]
+    near: float | None
+    thin: float | None
+    draws: Resampled | None
+    untrained: str
+
+
+Rows = Mapping[tuple[str, Budget], NetworkRow]
+
+
+def network_rows(study: Study) -> Rows:
+    """Every network at every budget at which its width is known, the lecture's first."""
+    prior = position_prior(study)
+    return {
+        (name, budget): _row(name, budget, study, prior)
+        for budget in BUDGETS
+        for name in (*LECTURE, *VARIANTS)
+        if model_of(name, budget) is not None
+    }
+
+
+def _row(name: str, budget: Budget, study: Study, prior: float | None) -> NetworkRow:
+    """Of the trials under the study's own number of steps."""
+    model = model_of(name, budget)
+    results = study.results(model) if model else {}
+    found = study.finished(model) if model else {}
+    trials = [found[seed] for seed in sorted(found)]
+    num_seeds = sum(trial == StudyTrial(model or "", trial.seed) for trial in registered())
+    return NetworkRow(
+        name=name,
+        model=model,
+        budget=budget,
+        summary=summarise(trials)[0] if trials else None,
+        registered=num_seeds or len(SEEDS),
+        failed=tuple(seed for seed, r in sorted(results.items()) if isinstance(r, FailedTrial)),
+        near=mean_over_seeds(map(_near, trials)),
+        thin=fmean(study.values(t, "thin_recall")[0] for t in trials) if trials else None,
+        draws=_draws(study, trials),
+        untrained=next(iter(did_not_train(list(results.values()), prior).values()), ""),
+    )
+
+
+def _near(trial: FinishedTrial) -> float | None:
+    bands = trial.metrics.bands
+    return bands.within[bands.pixels.index(BAND)] if bands and BAND in bands.pixels else None
+
+
+def _draws(study: Study, trials: Sequence[FinishedTrial]) -> Resampled | None:
+    if not trials:
+        return None
+    values = np.stack([study.values(trial, "miou") for trial in trials], axis=1)
+    return resampled(values, images_and_blocks(study)[1])
+
+
+def images_and_blocks(study: Study) -> tuple[int, int]:
+    """How many images the study's trials were scored on, and how many blocks of them are drawn.
+
+    Raises:
+        ValueError: no trial has counts of single images.
+    """
+    block = study.draws().block
+    return len(block), int(block.max()) + 1
