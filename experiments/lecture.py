@@ -44,16 +44,16 @@ def main(argv: list[str] | None = None) -> int:
     """0 with the verdicts, 1 when a trial failed, 2 for a wrong request, 130 if stopped."""
     args = parser().parse_args(argv)
     # `--help` does without pydantic, scipy and rich.
-    from experiments.claims.assessment import assess, chosen, measure_order, read_order
+    from experiments.claims.assessment import assess, chosen
+    from experiments.claims.measurements import lacks_order, measure_fields, measure_order
     from experiments.claims.page import write_page
     from experiments.claims.published_study import publish_study
-    from experiments.claims.registration import C5
     from experiments.claims.study import read_study, registered
     from experiments.claims.study_plan import describe, remaining, requests
     from experiments.claims.verdict_table import print_checks, print_verdicts
     from experiments.comparison.comparison_runner import run_comparison
     from experiments.reporting.console import PlainConsole
-    from experiments.training.trial_request import Resources
+    from experiments.training.trial_field import measure_field_isolated
     from experiments.trials.command import process_of_trials
 
     console = PlainConsole()
@@ -63,14 +63,16 @@ def main(argv: list[str] | None = None) -> int:
         console.print(describe(wanted, study))
         if args.run:
             with process_of_trials(1):
-                if C5 in claims and read_order(folders) is None:
+                if lacks_order(claims, folders):
                     console.print("C5: two orders of the same layers")
                     measure_order(args.out)
-                resources = Resources(data_root=args.data_root, wandb="off")
                 left = remaining(wanted, study).trials
-                for request in requests(left, args.out, resources, args.jobs):
-                    failed |= bool(run_comparison(request, console).notes)
-            study = read_study(folders, claims)
+                for request in (None, *requests(left, args.out, args.data_root, args.jobs)):
+                    if request is not None:
+                        failed |= bool(run_comparison(request, console).notes)
+                        study = read_study(folders, claims)
+                    for line in measure_fields(study, args.data_root, measure_field_isolated):
+                        console.print(line, soft_wrap=True)
         verdicts, page = assess(claims, study, folders), args.out / "lecture.html"
         print_verdicts(verdicts, console)
         print_checks(study, console)

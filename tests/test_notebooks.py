@@ -9,6 +9,10 @@ import pytest
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
+from experiments.claims.assessment import assess
+from experiments.claims.registration import CLAIMS
+from experiments.claims.sentences import sentence
+from experiments.claims.study import read_study
 from tests.commands import SETTINGS
 from tests.experiments import here
 
@@ -41,8 +45,8 @@ def pictures(outputs: list[Any]) -> int:
     return sum("image/png" in out.get("data", {}) for out in outputs)
 
 
-def test_there_are_two() -> None:
-    assert NAMES == ["predictions", "results"]
+def test_there_are_three() -> None:
+    assert NAMES == ["lecture", "predictions", "results"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -60,6 +64,17 @@ def test_results_run_on_the_committed_results(monkeypatch: pytest.MonkeyPatch) -
     for part in (first, "0.522", "0.500", "thin things in Seq05VD"):
         assert part in text, part
     assert pictures(outputs) == 3
+
+
+def test_the_lecture_runs_on_the_kept_results(monkeypatch: pytest.MonkeyPatch) -> None:
+    outputs = execute("lecture", monkeypatch)
+    assert not [out for out in outputs if out.get("name") == "stderr"]
+    text = text_of(outputs)
+    folders = [FOLDER.parent / "experiments/results/lecture"]
+    for verdict in assess(CLAIMS, read_study(folders), folders):
+        assert verdict.claim.says in text
+        assert sentence(verdict, "en") in text
+    assert pictures(outputs) == 4
 
 
 @pytest.mark.slow  # most of it for the imports of a kernel

@@ -97,7 +97,8 @@ def too_short(found: Convergence) -> str:
         of_measure = [climb for climb in found.climbing if climb.measure == measure]
         if of_measure:
             names = _names([climb.model for climb in of_measure])
-            reasons.append(f"the {measure} of {names} still {does} ({_gains(of_measure)})")
+            gains = f"{_gains(of_measure)} from step {found.since} on"
+            reasons.append(f"the {measure} of {names} still {does} ({gains})")
     return " and ".join(reasons)
 
 
@@ -105,7 +106,7 @@ def _gains(climbs: Sequence[Climb]) -> str:
     gains = [f"{100 * climb.gain.value:.1f}" for climb in climbs if climb.gain]
     unit = "points" if climbs[0].measure == "validation mIoU" else "%"
     shown = f"{gains[-1]} to {gains[0]}" if len(gains) > _NAMED else _names(gains)
-    return f"by {shown} {unit} over the second half of the steps"
+    return f"by {shown} {unit}"
 
 
 def _ranked(ranking: Ranking) -> str:

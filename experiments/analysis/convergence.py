@@ -1,29 +1,33 @@
 """Whether networks still learn where their training ends: then their order may not last.
 
-**The test.** Of each network, the validation mIoU from half the steps on, which is one doubling of
-the schedule, against log2 of the step: least squares with one slope for the network and a level for
-each of its seeds. The slope is the gain of this last doubling. A curve *climbs* where the gain is
-above 0 (t test, one-sided p < .05) and is at least the margin; it is *level* where a gain of the
-margin or more is ruled out (one-sided p < .05); else it *cannot be told*. Several networks are
-several tests, so both p are corrected over networks (Benjamini and Hochberg 1995, Journal of the
-Royal Statistical Society B 57(1)): where none climbs, at most one comparison in twenty says that
-some do. The margin reads as a projection, too: as long as gains of doublings do not grow, another
-one brings at most what the last brought.
+**Progress** is the sum of the learning rates of the steps so far: the first term of the law that
+fits loss curves under any schedule (Tissue, Wang and Wang, arXiv 2408.11029, area S1). A schedule
+of twice the steps has twice the sum, and steps whose rate is almost 0 can teach nothing: a curve
+that is flat there may have been stopped. The *last doubling* of progress, from half the sum on, is
+the second half of the steps at a constant rate, and the last 69 % of them at (1 - t)^0.9.
+
+**The test.** Of each network the validation mIoU of the last doubling against log2 of progress:
+least squares with one slope for the network and a level for each of its seeds. The slope is the
+gain of this doubling. A curve *climbs* where it is above 0 (t test, one-sided p < .05) and at least
+the margin; it is *level* where a gain of the margin or more is ruled out (one-sided p < .05); else
+it *cannot be told*. Several networks are several tests, so both p are corrected over networks
+(Benjamini and Hochberg 1995, Journal of the Royal Statistical Society B 57(1)): where none climbs,
+one comparison in twenty says that some do. The margin is a projection, too: as long as doublings
+do not bring more and more, a schedule as long again brings at most this gain.
 
 A curve with fewer than three points there is replaced by the training loss, in eight means of
-neighbouring batches: log2 of the loss, and for a margin a fall by a twentieth.
+neighbouring batches: log2 of the loss, with a fall by a twentieth for the margin.
 
 **What it assumes**: errors that are independent from one validation to the next, and of one
-variance over the second half of the steps. Errors with a correlation of .5 between neighbours make
-false alarms nearly three times as frequent (tests/experiments/analysis/test_convergence.py).
+variance over the last doubling. Errors with a correlation of .5 between neighbours make false
+alarms three times as frequent (tests/experiments/analysis/test_convergence.py).
 
-**What it cannot see.** A falling learning rate bends a curve in both directions. It slows learning
-down, so that a flat end does not prove a schedule long enough: this is why half of the steps count
-and not the end alone. And it calms the noise of the weights, which lifts the end of long schedules
-as well: part of a climb may be what any schedule gains in its last steps. Only a longer schedule
-tells the two apart (`--set steps=`, then `experiments.evidence` of both). A training loss falls on
-while a network learns its images by heart. So *climbs* is a reason not to trust an order, *level*
-is no proof, and a schedule that is far too short may show neither, where its curve is all noise.
+**What it cannot see.** A rate that falls calms the noise of the weights (area S2 there), which
+lifts the end of every such curve: part of a climb is what a schedule of any length gains in its
+last steps, so that long ones may be called too short. The other way round, a curve of few or noisy
+points tells nothing, and one that is level may rise again. Only a longer schedule settles it
+(`--set steps=`, then `experiments.evidence` of both). A training loss, besides, falls on while a
+network learns its images by heart. *Climbs* is a reason not to trust an order; *level* is no proof.
 
 **Few images.** Whatever the curves, a training that draws fewer than 1,000 images, repeats counted,
 is too short: less than a thousandth of what HRNet draws for Cityscapes (120,000 steps of 12). The
@@ -40,6 +44,7 @@ from scipy.special import stdtr, stdtrit
 
 from experiments.analysis.bootstrap import Floats
 from experiments.analysis.intervals import Interval
+from experiments.trials.recipe import Recipe
 from experiments.trials.result_types import FinishedTrial, Point
 
 Measure = Literal["validation mIoU", "training loss"]
@@ -61,7 +66,7 @@ class Climb:
         measure: of which curve; None where none has enough points.
         num_points: of all seeds together.
         gain: fraction of mIoU by which it rises, or of the loss by which that falls, over the last
-            doubling of the steps, with the 95 % interval; None without a curve.
+            doubling, with the 95 % interval; None without a curve.
         p: one-sided, of no gain; p_level: of a gain of the margin or more; both corrected.
         kind: what the three say.
     """
@@ -82,12 +87,14 @@ class Convergence:
     Attributes:
         num_images: drawn in training, repeats counted; None where nothing was trained here.
         few_images: fewer than can teach a network.
+        since: the first step of the last doubling.
         climbs: an entry a network that was trained here, also one that is not ranked.
         too_short: `few_images`, or a curve that climbs.
     """
 
     num_images: int | None
     few_images: bool
+    since: int | None
     climbs: tuple[Climb, ...]
     too_short: bool
 
@@ -106,19 +113,40 @@ def convergence(trials: Sequence[FinishedTrial], margin: float) -> Convergence:
         margin: gains of mIoU below it do not matter; a fraction.
     """
     trained = [trial for trial in trials if trial.recipe is not None]
-    recipe = trained[0].recipe if trained else None
-    drawn = recipe.steps * recipe.batch if recipe else None
+    if not trained:
+        return Convergence(None, False, None, (), False)
+    recipe = trained[0].recipe
+    assert recipe is not None
+    done = progress(recipe)
+    since, drawn = int(np.searchsorted(done, -1.0)) + 1, recipe.steps * recipe.batch
     labels = dict.fromkeys(trial.label for trial in trained)
-    climbs = _judged([_climb(label, trained, margin) for label in labels], margin)
-    few = drawn is not None and drawn < FEWEST_IMAGES
-    return Convergence(drawn, few, climbs, few or any(c.kind == "climbs" for c in climbs))
+    climbs = _judged([_climb(label, trained, done, margin) for label in labels], margin)
+    few = drawn < FEWEST_IMAGES
+    return Convergence(drawn, few, since, climbs, few or any(c.kind == "climbs" for c in climbs))
 
 
-def _climb(label: str, trials: Sequence[FinishedTrial], margin: float) -> Climb:
+def progress(recipe: Recipe) -> Floats:
+    """After each step, log2 of the sum of the learning rates so far over that of all steps.
+
+    The rates are those of `lightning_modules.schedule`, which this room does not import.
+    """
+    step = np.arange(recipe.steps)
+    t = np.maximum(step - recipe.warmup, 0) / (recipe.steps - recipe.warmup)
+    decay = {
+        "poly": (1 - t) ** recipe.power,
+        "cosine": (1 + np.cos(np.pi * t)) / 2,
+        "constant": np.ones(len(t)),
+    }[recipe.schedule]
+    rate = np.where(step < recipe.warmup, (step + 1) / (recipe.warmup + 1), decay)
+    done = np.cumsum(rate)
+    return np.asarray(np.log2(done / done[-1]))
+
+
+def _climb(label: str, trials: Sequence[FinishedTrial], done: Floats, margin: float) -> Climb:
     """One network's, with p that are not yet corrected."""
-    own = [trial for trial in trials if trial.label == label]
-    val = [part for trial in own if (part := _second_half(trial, trial.curve.val)) is not None]
-    loss = [part for trial in own if (part := _second_half(trial, trial.curve.train)) is not None]
+    curves = [trial.curve for trial in trials if trial.label == label]
+    val = [part for curve in curves if (part := _late(curve.val, done)) is not None]
+    loss = [part for curve in curves if (part := _late(curve.train, done)) is not None]
     measure: Measure = "validation mIoU"
     if not val:
         val, measure, margin = [_smoothed(*part) for part in loss], "training loss", _LOSS_MARGIN
@@ -131,14 +159,11 @@ def _climb(label: str, trials: Sequence[FinishedTrial], margin: float) -> Climb:
     return Climb(label, measure, sum(len(x) for x, _ in val), gain, p, p_level, "cannot be told")
 
 
-def _second_half(trial: FinishedTrial, points: Sequence[Point]) -> tuple[Floats, Floats] | None:
-    """log2 of the steps from half of them on, and the values; None of fewer than three."""
-    assert trial.recipe is not None
-    late = [(step, value) for step, value in points if 2 * step >= trial.recipe.steps]
-    if len(late) < _FEWEST_POINTS:
-        return None
-    x, y = np.array(late, np.float64).T
-    return np.log2(x), y
+def _late(points: Sequence[Point], done: Floats) -> tuple[Floats, Floats] | None:
+    """Progress and values of the last doubling; None of fewer than three points."""
+    at = [(done[step - 1], value) for step, value in points if 1 <= step <= len(done)]
+    late = np.array([(x, value) for x, value in at if x >= -1], np.float64)
+    return (late[:, 0], late[:, 1]) if len(late) >= _FEWEST_POINTS else None
 
 
 def _smoothed(x: Floats, loss: Floats) -> tuple[Floats, Floats]:

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.claims.assessment import ORDER, read_order
+from experiments.claims.measurements import ORDER, read_order
 from experiments.claims.quantities import Arrays
 from experiments.claims.registration import BAND, THIN
 from experiments.claims.study import Study
 from experiments.trials.atomic_io import write_bytes
 from experiments.trials.result_types import FinishedTrial
-from experiments.trials.results import PRIOR, per_image, write_record, write_result
+from experiments.trials.results import FIELD, PRIOR, per_image, write_record, write_result
 
 
 def publish_study(study: Study, sources: Sequence[Path], folder: Path) -> int:
@@ -34,6 +34,9 @@ def publish_study(study: Study, sources: Sequence[Path], folder: Path) -> int:
         counts = per_image(result) if isinstance(result, FinishedTrial) else None
         moved = result.model_copy(update={"path": target / result.path.name})
         write_result(moved, None if counts is None else _needed(counts))
+        fields = source / FIELD
+        if fields.is_file():
+            write_bytes(target / FIELD, fields.read_bytes())
         copied += 1
         prior = source.parents[1] / PRIOR
         if prior.is_file():

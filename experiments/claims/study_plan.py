@@ -55,9 +55,9 @@ def describe(wanted: Sequence[StudyTrial], study: Study) -> str:
 
 
 def requests(
-    trials: Iterable[StudyTrial], out: Path, resources: Resources, jobs: int
+    trials: Iterable[StudyTrial], out: Path, data_root: Path | None, jobs: int
 ) -> Iterator[ComparisonRequest]:
-    """Comparisons that run these trials in their order, some at a time."""
+    """Comparisons that run these trials in their order, some at a time; nothing goes to W&B."""
     for _, together in groupby(trials, lambda t: (t.seed, t.times, t.repeat)):
         some = list(together)
         yield ComparisonRequest(
@@ -67,5 +67,5 @@ def requests(
             repeats=1 + some[0].repeat,
             jobs=jobs,
             out=out,
-            resources=resources,
+            resources=Resources(data_root=data_root, wandb="off"),
         )

@@ -161,10 +161,11 @@ def pair_table(one: Evidence) -> Table:
 def curve_table(one: Evidence) -> Table:
     """Whether the networks still learn where their training ends, a row a network."""
     caption = (
-        "gain over the second half of the steps: points of validation mIoU, or % by which the "
-        f"training loss falls; climbs: {100 * one.margin:g} points or 5 % of the loss or more, and "
-        "p < .05, over all networks, of no gain; level: as much is ruled out. A flat end proves no "
-        "schedule long enough, and a rate that falls to 0 lifts the end of any"
+        "gain while the sum of learning rates doubles for the last time, from step "
+        f"{one.convergence.since} on: points of validation mIoU, or % by which the training loss "
+        f"falls; climbs: {100 * one.margin:g} points or 5 % of the loss or more, and p < .05, over "
+        "all networks, of no gain; level: as much is ruled out; a rate that falls to 0 lifts the "
+        "end of any curve"
     )
     table = _table("Learning curves", caption, "model", "curve", "gain", "95 %", "p", "it")
     for climb in one.convergence.climbs:

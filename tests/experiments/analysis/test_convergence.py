@@ -1,6 +1,8 @@
 """Whether curves climb at the end: against scipy's regression, by simulation, and case by case."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +16,19 @@ from experiments.analysis.convergence import (
     Convergence,
     convergence,
     corrected,
+    progress,
 )
+from experiments.recipes import smoke
 from experiments.trials.result_types import Curve, FinishedTrial, Point
+from lightning_modules.schedule import Schedule
 from tests.experiments.made import arrays, failed, judge, rising, spread, trial
 
 STEPS = 4000  # of camvid-quick
 AT = np.arange(500, STEPS + 1, 500)  # its validations
+SCHEDULE = Schedule(kind="poly", lr=1.0, steps=STEPS)
+SUMS = np.cumsum([SCHEDULE.at(step) for step in range(STEPS)])
+DONE = np.log2(SUMS[AT - 1] / SUMS[-1])
+LATE = DONE[2:]  # above -1, from step 1223 on
 Floats = npt.NDArray[np.float64]
 
 
@@ -50,32 +59,63 @@ def only(found: Convergence) -> Any:
     return climb
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"power": 0.0},
+        {"schedule": "constant", "warmup": 3},
+        {"schedule": "cosine", "warmup": 10},
+        {"power": 2.0, "warmup": 1},
+    ],
+)
+def test_progress_sums_the_rates_of_training(fields: dict[str, Any]) -> None:
+    recipe = replace(smoke(), steps=40, **fields)
+    schedule = Schedule(
+        kind=recipe.schedule, lr=recipe.lr, steps=40, power=recipe.power, warmup=recipe.warmup
+    )
+    sums = list(accumulate(schedule.at(step) for step in range(40)))
+    assert progress(recipe) == pytest.approx([np.log2(part / sums[-1]) for part in sums])
+
+
+def test_the_last_doubling_follows_the_schedule(base: FinishedTrial) -> None:
+    """Half the steps at a constant rate; of (1 - t)^p all but 1 - .5^(1 / (p + 1)) of them."""
+
+    def since(**fields: Any) -> int | None:
+        assert base.recipe is not None
+        recipe = replace(base.recipe, **fields)
+        return convergence([base.model_copy(update={"recipe": recipe})], 0.01).since
+
+    assert since(schedule="constant", power=0.9) == STEPS / 2
+    assert since() == pytest.approx(STEPS * (1 - 0.5 ** (1 / 1.9)), abs=1)
+
+
 def test_one_curve_is_scipys_regression(base: FinishedTrial) -> None:
     val = [0.2, 0.3, 0.35, 0.41, 0.43, 0.45, 0.44, 0.5]
     climb = only(convergence([run(base, val)], 0.01))
-    told = stats.linregress(np.log2(AT[3:]), val[3:], alternative="greater")
+    told = stats.linregress(LATE, val[2:], alternative="greater")
     assert climb.gain.value == pytest.approx(told.slope)
     assert climb.gain.standard_error == pytest.approx(told.stderr)
     assert climb.p == pytest.approx(told.pvalue)
-    half = stats.t.ppf(0.975, 3) * told.stderr
+    half = stats.t.ppf(0.975, 4) * told.stderr
     assert (climb.gain.low, climb.gain.high) == pytest.approx(
         (told.slope - half, told.slope + half)
     )
-    assert climb.p_level == pytest.approx(1 - stats.t.sf((told.slope - 0.01) / told.stderr, 3))
-    assert (climb.kind, climb.measure, climb.num_points) == ("climbs", "validation mIoU", 5)
+    assert climb.p_level == pytest.approx(1 - stats.t.sf((told.slope - 0.01) / told.stderr, 4))
+    assert (climb.kind, climb.measure, climb.num_points) == ("climbs", "validation mIoU", 6)
 
 
 def test_seeds_share_a_slope_and_keep_their_levels(base: FinishedTrial) -> None:
     rng = np.random.default_rng(0)
     curves = [0.4 + 0.2 * seed + rng.normal(0, 0.01, 8) for seed in range(3)]
     climb = only(convergence([run(base, c, seed=s) for s, c in enumerate(curves)], 0.01))
-    x = np.tile(np.log2(AT[3:]), 3)
-    design = np.column_stack([x, np.repeat(np.eye(3), 5, axis=0)])
-    y = np.concatenate([curve[3:] for curve in curves])
+    x = np.tile(LATE, 3)
+    design = np.column_stack([x, np.repeat(np.eye(3), 6, axis=0)])
+    y = np.concatenate([curve[2:] for curve in curves])
     fitted, squares, *_ = np.linalg.lstsq(design, y)
-    error = np.sqrt(squares[0] / 11 * np.linalg.inv(design.T @ design)[0, 0])
+    error = np.sqrt(squares[0] / 14 * np.linalg.inv(design.T @ design)[0, 0])
     assert (climb.gain.value, climb.gain.standard_error) == pytest.approx((fitted[0], error))
-    assert (climb.gain.df, climb.num_points) == (11, 15)
+    assert (climb.gain.df, climb.num_points) == (14, 18)
 
 
 @pytest.mark.parametrize("p", [[0.01, 0.04, 0.03, 0.5], [0.2], [0.05, 0.05], []])
@@ -109,7 +149,7 @@ def test_false_alarms_and_power(base: FinishedTrial) -> None:
             for i in range(1, 8):
                 new = np.sqrt(1 - correlation**2) * errors[i]
                 errors[i] = correlation * errors[i - 1] + new
-            return np.asarray(0.5 + rise * np.log2(AT / STEPS) + errors)
+            return np.asarray(0.5 + rise * DONE + errors)
 
         return curve
 
@@ -125,23 +165,23 @@ def test_what_a_curve_shows(base: FinishedTrial) -> None:
     wiggle = 1e-3 * np.array([1, -1, 1, -1, 1, -1, 1, -1])
     flat = only(convergence([run(base, 0.5 + wiggle)], 0.01))
     assert (flat.kind, flat.p_level < 0.05) == ("level", True)
-    # Flat for the last quarter, where the learning rate stops it, but it gained since the half.
-    stopped = [0.1, 0.2, 0.3, 0.4, 0.44, 0.47, 0.48, 0.48]
+    # The rates of the last eighth of the steps are 2 % of their sum: it is stopped, not level.
+    stopped = [0.1, 0.2, 0.3, 0.37, 0.43, 0.47, 0.5, 0.5]
     assert only(convergence([run(base, stopped)], 0.01)).kind == "climbs"
     # What does not matter is no climb, however sure it is.
-    slight = 0.5 + 0.005 * np.log2(AT / STEPS)
+    slight = 0.5 + 0.005 * DONE
     assert only(convergence([run(base, slight)], 0.01)).kind == "level"
     assert only(convergence([run(base, slight)], 0.004)).kind == "climbs"
     loud = only(convergence([run(base, 0.5 + 100 * wiggle)], 0.01))
     assert (loud.kind, loud.p > 0.05, loud.p_level > 0.05) == ("cannot be told", True, True)
-    falling = only(convergence([run(base, 0.5 - 0.1 * np.log2(AT / STEPS) + wiggle)], 0.01))
+    falling = only(convergence([run(base, 0.5 - 0.1 * DONE + wiggle)], 0.01))
     assert falling.kind == "level"
 
 
 def test_a_loss_stands_in_for_a_short_curve(base: FinishedTrial) -> None:
-    """Of 200 points, in eight means, for a power law in the step and for a constant."""
+    """Of 200 points, in eight means, for a power law in progress and for a constant."""
     rng = np.random.default_rng(0)
-    at, noise = np.arange(1, 201) / 200, rng.normal(1, 0.1, 200)
+    at, noise = SUMS[19::20] / SUMS[-1], rng.normal(1, 0.1, 200)
     for val in ([], [0.3, 0.5]):
         climb = only(convergence([run(base, val, 0.5 * at**-0.4 * noise)], 0.01))
         assert (climb.measure, climb.kind, climb.num_points) == ("training loss", "climbs", 8)
@@ -174,14 +214,14 @@ def test_few_images_are_too_few_whatever_the_curve(tmp_path: Path) -> None:
 
 def test_label_maps_from_elsewhere_have_no_curve(base: FinishedTrial) -> None:
     theirs = base.model_copy(update={"model": "theirs", "recipe": None})
-    assert convergence([theirs], 0.01) == Convergence(None, False, (), False)
+    assert convergence([theirs], 0.01) == Convergence(None, False, None, (), False)
     both = convergence([theirs, run(base, np.linspace(0.1, 0.8, 8))], 0.01)
     assert [climb.model for climb in both.climbing] == ["a"] and both.too_short
 
 
 def test_the_steepest_comes_first_and_losses_last(base: FinishedTrial) -> None:
     rises = {"slow": 0.1, "fast": 0.3}
-    trials = [run(base, 0.5 + rise * np.log2(AT / STEPS), model=n) for n, rise in rises.items()]
+    trials = [run(base, 0.5 + rise * DONE, model=n) for n, rise in rises.items()]
     trials.insert(0, run(base, [], np.arange(1, 201) ** -0.9, model="loss"))
     found = convergence(trials, 0.01)
     assert [climb.model for climb in found.climbs] == ["loss", "slow", "fast"]
@@ -198,8 +238,8 @@ def test_no_best_where_curves_climb(tmp_path: Path) -> None:
     found = judge(results)
     assert found.caveat == "Too short to rank" and found.convergence.too_short
     head = (
-        "Too short to rank: the validation mIoU of top still climbs (by 10.0 points over the "
-        "second half of the steps); so far "
+        "Too short to rank: the validation mIoU of top still climbs (by 10.0 points from step 1223 "
+        "on); so far "
     )
     assert found.answer.startswith(
         f"{head}top has the highest mIoU, 80.0 %, 20.0 points above the next, mid (95 % interval "
@@ -219,8 +259,8 @@ def test_no_best_where_curves_climb(tmp_path: Path) -> None:
 def test_one_network_is_judged_not_ranked(tmp_path: Path) -> None:
     one = judge([trial(tmp_path, "a", arrays(spread(0.6, 0.02)), **rising(0.1))])
     assert one.answer.startswith(
-        "Too short to judge: the validation mIoU of a still climbs (by 10.0 points over the second "
-        "half of the steps); so far a has 60.0 % mIoU, 95 % interval"
+        "Too short to judge: the validation mIoU of a still climbs (by 10.0 points from step 1223 "
+        "on); so far a has 60.0 % mIoU, 95 % interval"
     )
     few = judge([drawn(tmp_path / "few", 80)])
     assert few.caveat == "Too short to judge"
@@ -241,7 +281,7 @@ def test_many_and_few_images_in_one_sentence(tmp_path: Path) -> None:
     ]
     assert judge(results).answer.startswith(
         "Too short to rank: training drew only 320 images and the validation mIoU of n3, n2, n1 "
-        "and 1 more still climbs (by 5.0 to 20.0 points over the second half of the steps); so far "
+        "and 1 more still climbs (by 5.0 to 20.0 points from step 25 on); so far "
         "n3 has the highest mIoU, 80.0 %, 10.0 points above the next, n2 ("
     )
 
@@ -249,8 +289,8 @@ def test_many_and_few_images_in_one_sentence(tmp_path: Path) -> None:
 def test_who_did_not_train_may_not_have_had_the_time(tmp_path: Path) -> None:
     at_prior = trial(tmp_path, "slow", arrays(0.17 + spread(0, 0.01)), **rising(0.1))
     assert judge([at_prior], prior=0.17).answer.startswith(
-        "Too short to judge: the validation mIoU of slow still climbs (by 10.0 points over the "
-        "second half of the steps); slow did not train under this recipe: nothing to rank"
+        "Too short to judge: the validation mIoU of slow still climbs (by 10.0 points from "
+        "step 1223 on); slow did not train under this recipe: nothing to rank"
     )
     lost = [at_prior, failed(tmp_path, "b", "the loss is nan", kind="diverged")]
     found = judge(lost, prior=0.17)

@@ -14,7 +14,6 @@ from experiments.claims.study_plan import describe, remaining, requests
 from experiments.claims.verdicts import Verdict
 from experiments.claims.words import Outcome
 from experiments.lecture import main
-from experiments.training.trial_request import Resources
 from experiments.trials.overrides import load
 from tests.experiments.claims.study_maker import Shifts, write_study
 from tests.experiments.made import failed
@@ -123,7 +122,7 @@ def test_what_is_kept_does_not_run_again(study: Path, tmp_path: Path) -> None:
     write_study(tmp_path, trials=FIRST_SEED)
     left = remaining(registered(), read_study([tmp_path])).trials
     assert left == tuple(trial for trial in registered() if trial.seed > 0)
-    planned = list(requests(left, tmp_path, Resources(), jobs=2))
+    planned = list(requests(left, tmp_path, None, jobs=2))
     trained = {
         (model, request.seeds[0], request.recipe) for request in planned for model in request.models
     }

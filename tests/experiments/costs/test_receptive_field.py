@@ -84,6 +84,21 @@ def test_supports_of_dilation_and_stride_by_hand(
         assert np.count_nonzero(energy) == 9
 
 
+def test_the_support_of_a_unet_is_188_pixels() -> None:
+    """Followed back from the centre, a multiple of 16: two 3x3 convolutions a level, of which each
+    transposed one of 2x2 halves the pixels that it is asked for, and each pooling doubles them."""
+    first = last = 128
+    for _ in range(4):  # up the right side of the U, from its end
+        first, last = (first - 2) // 2, (last + 2) // 2
+    for _ in range(4):  # and up the left one
+        first, last = (first - 2) * 2, (last + 2) * 2 + 1
+    first, last = first - 2, last + 2
+    assert last - first + 1 == 188
+    torch.manual_seed(0)
+    energy = field(build_model("unet:width=4", 2), _images(2, (256, 256)))
+    assert support(energy) == (first, first, 188, 188)
+
+
 def _convolved(kernel: npt.NDArray[np.float64], times: int) -> Floats:
     """The n-fold convolution of a kernel with itself, in one dimension."""
     found = np.ones(1)
