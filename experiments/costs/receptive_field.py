@@ -1,11 +1,10 @@
 """The effective receptive field: which pixels move the class scores of the one in the middle.
 
 Luo et al., "Understanding the Effective Receptive Field in Deep Convolutional Neural Networks"
-(NIPS 2016, arXiv 1701.04128), section 3: the gradient of the central output with respect to the
-input, back-propagated from it alone. They take one output channel, average over inputs and plot
-the gradient's magnitude. Here it is the squared gradient, which is the variance of that output
-under small independent noise of the pixels, exactly summed over all classes; an image counts as
-much as another, whatever its scale.
+(NIPS 2016, arXiv 1701.04128), section 2: the gradient of the central output with respect to the
+input, back-propagated from it alone. Here it is squared, which is what small independent noise of a
+pixel adds to that output's variance, and summed over all classes, exactly; an image counts as much
+as another, whatever the scale of its gradients.
 """
 
 import copy
