@@ -148,12 +148,13 @@ def test_random_weights_spread_the_energy_as_the_theory_says() -> None:
 
 
 def test_it_is_what_small_changes_of_each_pixel_do() -> None:
-    """Differences in double, one input value at a time, with batch norm, ReLU and stride."""
+    """Differences in double, one input value at a time, with batch norm, dropout and stride."""
     torch.manual_seed(0)
     network = nn.Sequential(
         nn.Conv2d(3, 6, 3, stride=2, padding=1),
         nn.BatchNorm2d(6),
         nn.ReLU(inplace=True),
+        nn.Dropout2d(),
         nn.Conv2d(6, 5, 3, padding=1),
         nn.Upsample(size=(12, 15), mode="bilinear"),
     )
