@@ -46,6 +46,7 @@ def main(argv: list[str] | None = None) -> int:
     # `--help` does without pydantic, scipy and rich.
     from experiments.claims.assessment import assess, chosen
     from experiments.claims.measurements import lacks_order, measure_fields, measure_order
+    from experiments.claims.page import write_page
     from experiments.claims.published_study import publish_study
     from experiments.claims.study import read_study, registered
     from experiments.claims.study_plan import describe, remaining, requests
@@ -72,8 +73,11 @@ def main(argv: list[str] | None = None) -> int:
                         study = read_study(folders, claims)
                     for line in measure_fields(study, args.data_root, measure_field_isolated):
                         console.print(line, soft_wrap=True)
-        print_verdicts(assess(claims, study, folders), console)
+        verdicts, page = assess(claims, study, folders), args.out / "lecture.html"
+        print_verdicts(verdicts, console)
         print_checks(study, console)
+        write_page(page, study, verdicts)
+        console.print(f"wrote {page}", soft_wrap=True)
         if args.publish:
             num = publish_study(study, folders, args.publish)
             console.print(f"copied {num} trials to {args.publish}", soft_wrap=True)

@@ -14,9 +14,9 @@ from statistics import fmean
 import numpy as np
 
 from experiments.analysis.bootstrap import Block, BlockBootstrap, ModelScores, resampled
-from experiments.analysis.comparison_scores import did_not_train
 from experiments.analysis.evidence_types import Effect, RecipeChange, RecipeEffect
 from experiments.analysis.intervals import Interval, Target, interval, points
+from experiments.analysis.untrained import did_not_train
 from experiments.trials.recipe import Recipe
 from experiments.trials.result_types import FinishedTrial, TrialResult
 from experiments.trials.results import finished, first_runs, per_image, read_prior

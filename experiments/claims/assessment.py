@@ -7,7 +7,6 @@ from experiments.claims.measurements import radius, read_order
 from experiments.claims.registration import CLAIMS
 from experiments.claims.study import AnyClaim, Study
 from experiments.claims.verdicts import Verdict, verdict
-from experiments.trials.results import read_prior
 from models.registry import nearest
 
 
@@ -30,15 +29,5 @@ def assess(claims: Sequence[AnyClaim], study: Study, folders: Sequence[Path]) ->
     Raises:
         ValueError: a file that is damaged.
     """
-    prior, order = position_prior(study), read_order(folders)
-    return [verdict(claim, study, prior, radius, order) for claim in claims]
-
-
-def position_prior(study: Study) -> float | None:
-    """mIoU of the position prior, a fraction, where a folder of the trials has it."""
-    results = list(study.trials.values())
-    for folder in dict.fromkeys(result.path.parents[2] for result in results):
-        found = read_prior(folder, results)
-        if found is not None:
-            return found.metrics.miou
-    return None
+    order = read_order(folders)
+    return [verdict(claim, study, study.prior, radius, order) for claim in claims]

@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from experiments.claims import pictures
 from experiments.claims.contrasts import Estimate
-from experiments.claims.page_texts import WORDS
+from experiments.claims.page_texts import WORDS, filled
 from experiments.claims.reasons import reason_words
 from experiments.claims.registration import FIELD_MARGIN, Claim, FrontClaim
 from experiments.claims.sentences import number, outcome_words, quantity_words, sentence
@@ -88,11 +88,6 @@ def claim_page(verdict: Verdict, images: Text | None) -> ClaimPage:
         plots=tuple(_plots(verdict)),
         facts=dict(_facts(verdict, images)),
     )
-
-
-def filled(name: str, **values: object) -> Text:
-    """A text of the page with its values."""
-    return _both(lambda language: WORDS[name](language, **values))
 
 
 def _brief(verdict: Verdict, language: Language) -> str:

@@ -3,24 +3,23 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from scipy.special import stdtrit
 
 from experiments.analysis.bootstrap import Floats
-from experiments.analysis.comparison_scores import did_not_train
 from experiments.analysis.intervals import (
     Interval,
     equivalence_p,
     interval,
     minimum_detectable_difference,
 )
+from experiments.analysis.untrained import did_not_train
 from experiments.claims.registration import FIELD_MARGIN, Contrast
 from experiments.claims.study import Study, model_of
+from experiments.claims.words import Outcome
 from experiments.trials.result_types import FinishedTrial
 
-Outcome = Literal["supported", "contradicted", "no difference", "cannot be told"]
 Radius = Callable[[FinishedTrial], float | None]  # of a trial's receptive field; None: not measured
 
 ALPHA = 0.05

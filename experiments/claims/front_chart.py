@@ -1,14 +1,22 @@
-"""mIoU of the lecture's networks against each cost, and who is on the front (claim C9)."""
+"""The study's networks as the page shows them: tables, mIoU against each cost, and the fronts."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
 
 from experiments.analysis.evidence_types import Cost
 from experiments.analysis.intervals import Interval, bounded, interval
 from experiments.analysis.pareto import FrontPlace, pareto
-from experiments.claims.network_rows import NetworkRow
+from experiments.claims.network_rows import (
+    LECTURE,
+    NetworkRow,
+    NetworkTable,
+    Rows,
+    images_and_blocks,
+    network_rows,
+    network_tables,
+)
 from experiments.claims.page_texts import COSTS
+from experiments.claims.study import AnyClaim, Study, names_of
 from experiments.reporting.chart_data import COLOURS, SHAPES, cost_chart
 from experiments.reporting.chart_types import CostChart, Mark
 
@@ -23,12 +31,49 @@ class FrontTable:
     rows: tuple[tuple[NetworkRow, Interval, tuple[FrontPlace, ...]], ...]
 
 
-def marks(names: Sequence[str]) -> list[Mark]:
+@dataclass(frozen=True)
+class NetworkPage:
+    """What the page shows of networks.
+
+    Attributes:
+        of_claim: by the claim's key.
+        chart: numbers for `report_charts.js`; None before the first trial.
+        images: how many images, and how many blocks of them; None before the first trial.
+    """
+
+    tables: tuple[NetworkTable, ...]
+    of_claim: dict[str, tuple[NetworkRow, ...]]
+    fronts: tuple[FrontTable, ...]
+    chart: dict[str, object] | None
+    images: tuple[int, int] | None
+
+
+def network_page(study: Study, claims: Sequence[AnyClaim]) -> NetworkPage:
+    """Of the networks of these claims."""
+    rows = network_rows(study, claims)
+    lecture = [row for row in rows.values() if row.name in LECTURE]
+    done = [row for row in rows.values() if row.summary]
+    return NetworkPage(
+        tables=tuple(network_tables(rows)),
+        of_claim={claim.key: _of_claim(claim, rows) for claim in claims},
+        fronts=tuple(_front_tables(lecture)),
+        chart=_chart_json(LECTURE, lecture) if any(row.summary for row in lecture) else None,
+        images=images_and_blocks(study) if done else None,
+    )
+
+
+def _of_claim(claim: AnyClaim, rows: Rows) -> tuple[NetworkRow, ...]:
+    """Each network once, though HRNetV2 is the same at both budgets."""
+    own = {rows[place].model: rows[place] for place in names_of(claim) if place in rows}
+    return tuple(own.values())
+
+
+def _marks(names: Sequence[str]) -> list[Mark]:
     """How each network is drawn, as in report.html."""
     return [Mark(name, i % COLOURS, i // COLOURS % SHAPES) for i, name in enumerate(names)]
 
 
-def chart_json(names: Sequence[str], rows: Sequence[NetworkRow]) -> dict[str, Any]:
+def _chart_json(names: Sequence[str], rows: Sequence[NetworkRow]) -> dict[str, object]:
     """What `report_charts.js` reads, with a chart of costs for each budget.
 
     Args:
@@ -40,7 +85,7 @@ def chart_json(names: Sequence[str], rows: Sequence[NetworkRow]) -> dict[str, An
         budget: asdict(_chart(names, [row for row in rows if row.budget == budget]))
         for budget in budgets
     }
-    shown = [asdict(mark) for mark in marks(names)]
+    shown = [asdict(mark) for mark in _marks(names)]
     return {"models": shown, "costs": charts, "cost": next(iter(charts.values())), "charts": []}
 
 
@@ -55,7 +100,7 @@ def _chart(names: Sequence[str], rows: Sequence[NetworkRow]) -> CostChart:
     )
 
 
-def front_tables(rows: Sequence[NetworkRow]) -> Iterator[FrontTable]:
+def _front_tables(rows: Sequence[NetworkRow]) -> Iterator[FrontTable]:
     """One for each budget that has trials; networks that did not train are on no front."""
     for budget in dict.fromkeys(row.budget for row in rows):
         known = [

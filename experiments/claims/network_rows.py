@@ -1,17 +1,23 @@
 """The study's networks side by side: cost, mIoU over seeds, boundaries and thin objects."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
 import numpy as np
 
 from experiments.analysis.bootstrap import Resampled, resampled
-from experiments.analysis.comparison_scores import did_not_train
 from experiments.analysis.model_summary import ModelSummary, mean_over_seeds, summarise
-from experiments.claims.assessment import position_prior
-from experiments.claims.registration import BAND, FAMILIES, NETWORKS, SEEDS, Budget
-from experiments.claims.study import Study, StudyTrial, model_of, registered
+from experiments.analysis.untrained import did_not_train
+from experiments.claims.registration import BAND, FAMILIES, NETWORKS, Budget
+from experiments.claims.study import (
+    AnyClaim,
+    Study,
+    StudyTrial,
+    model_of,
+    names_of,
+    registered,
+)
 from experiments.trials.result_types import FailedTrial, FinishedTrial
 
 BUDGETS: tuple[Budget, ...] = ("macs", "seconds")
@@ -50,35 +56,37 @@ class NetworkRow:
 Rows = Mapping[tuple[str, Budget], NetworkRow]
 
 
-def network_rows(study: Study) -> Rows:
-    """Every network at every budget at which its width is known, the lecture's first."""
-    prior = position_prior(study)
+def network_rows(study: Study, claims: Sequence[AnyClaim]) -> Rows:
+    """The claims' networks at each of their budgets at which the width is known, the lecture's
+    first."""
+    wanted = {place for claim in claims for place in names_of(claim)}
+    trials = registered(claims)
     return {
-        (name, budget): _row(name, budget, study, prior)
+        (name, budget): _row(name, budget, study, trials)
         for budget in BUDGETS
         for name in (*LECTURE, *VARIANTS)
-        if model_of(name, budget) is not None
+        if (name, budget) in wanted and model_of(name, budget) is not None
     }
 
 
-def _row(name: str, budget: Budget, study: Study, prior: float | None) -> NetworkRow:
-    """Of the trials under the study's own number of steps."""
+def _row(name: str, budget: Budget, study: Study, wanted: Sequence[StudyTrial]) -> NetworkRow:
+    """Of the trials under the study's own number of steps, as many of which as are wanted."""
     model = model_of(name, budget)
     results = study.results(model) if model else {}
     found = study.finished(model) if model else {}
     trials = [found[seed] for seed in sorted(found)]
-    num_seeds = sum(trial == StudyTrial(model or "", trial.seed) for trial in registered())
+    num_seeds = sum(trial == StudyTrial(model or "", trial.seed) for trial in wanted)
     return NetworkRow(
         name=name,
         model=model,
         budget=budget,
         summary=summarise(trials)[0] if trials else None,
-        registered=num_seeds or len(SEEDS),
+        registered=num_seeds,
         failed=tuple(seed for seed, r in sorted(results.items()) if isinstance(r, FailedTrial)),
         near=mean_over_seeds(map(_near, trials)),
         thin=fmean(study.values(t, "thin_recall")[0] for t in trials) if trials else None,
         draws=_draws(study, trials),
-        untrained=next(iter(did_not_train(list(results.values()), prior).values()), ""),
+        untrained=next(iter(did_not_train(list(results.values()), study.prior).values()), ""),
     )
 
 
@@ -102,3 +110,21 @@ def images_and_blocks(study: Study) -> tuple[int, int]:
     """
     block = study.draws().block
     return len(block), int(block.max()) + 1
+
+
+@dataclass(frozen=True)
+class NetworkTable:
+    """Networks at one budget, of the lecture or for single claims (names in `page_texts`)."""
+
+    title: str
+    budget: Budget
+    rows: tuple[NetworkRow, ...]
+
+
+def network_tables(rows: Rows) -> Iterator[NetworkTable]:
+    """The lecture's networks, then the others, at each budget."""
+    for budget in BUDGETS:
+        for title, names in (("families", LECTURE), ("variants", VARIANTS)):
+            own = tuple(rows[name, budget] for name in names if (name, budget) in rows)
+            if own:
+                yield NetworkTable(title, budget, own)

@@ -1,22 +1,20 @@
 """The claims with their verdicts as one page, in English and Korean, that needs no network.
 
-What it shows is gathered by `page_context`; its texts are in `page_texts`, and how it looks with
-the line of thought in `reporting/templates/lecture.html.j2`.
+Its texts are in `page_texts`, and how it looks with the line of thought in
+`reporting/templates/lecture.html.j2`.
 """
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from markupsafe import Markup, escape
-
-from experiments.claims.page_context import lecture_page
-from experiments.claims.page_texts import COSTS, WORDS
-from experiments.claims.pictures import FieldRadii
-from experiments.claims.registration import GMACS
+from experiments.claims.claim_pages import claim_page
+from experiments.claims.front_chart import network_page
+from experiments.claims.page_assets import FieldRadii, assets
+from experiments.claims.page_texts import COSTS, WORDS, both, filled
 from experiments.claims.study import Study
+from experiments.claims.study_facts import study_facts
 from experiments.claims.verdicts import Verdict
-from experiments.reporting.page import render
-from experiments.trials.atomic_io import write_text
+from experiments.reporting.page import write_page as write
 
 
 def write_page(
@@ -25,18 +23,26 @@ def write_page(
     """Write the whole page or leave the file as it was.
 
     Args:
+        verdicts: of the claims that were asked for; the page is about their networks alone.
         fields: receptive fields that were measured, trained or not.
 
     Raises:
         ValueError: a kept file that is damaged.
     """
-    page = lecture_page(study, verdicts, fields)
-    shown = {"page": page, "w": WORDS, "costs": COSTS, "gmacs": GMACS, "both": both}
-    write_text(path, render("lecture.html.j2", **shown))
-
-
-def both(en: str, ko: str) -> Markup:
-    """Both languages, of which the page shows one; a text that is the same in both stands once."""
-    if en == ko:
-        return escape(en)
-    return Markup('<span lang="en">{}</span><span lang="ko">{}</span>').format(en, ko)
+    networks = network_page(study, [verdict.claim for verdict in verdicts])
+    images = None
+    if networks.images:
+        num_images, num_blocks = networks.images
+        images = filled("images_of", images=num_images, blocks=num_blocks)
+    write(
+        path,
+        "lecture.html.j2",
+        facts=study_facts(study, verdicts),
+        claims=[claim_page(verdict, images) for verdict in verdicts],
+        networks=networks,
+        assets=assets(fields),
+        w=WORDS,
+        costs=COSTS,
+        say=both,
+        filled=filled,
+    )

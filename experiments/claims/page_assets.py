@@ -1,14 +1,14 @@
-"""The pictures of lecture.html that are not of trials: ladder, street, stride ceiling, papers."""
+"""What lecture.html shows beside trials: ladder, stride ceiling, receptive fields, papers."""
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from markupsafe import Markup
 
-from experiments.claims.pictures import ceiling
+from experiments.claims.pictures import ceiling, rings
 from experiments.scoring.stride_ceiling import CeilingRecord
 from experiments.trials.reference import published
 from experiments.trials.results import read_record
@@ -98,6 +98,41 @@ def _inline(png: bytes) -> str:
 
 
 @dataclass(frozen=True)
+class FieldRadii:
+    """The receptive field of a network: radii in pixels that hold 50 and 95 % of its energy."""
+
+    name: str
+    trained: bool
+    radius50: float
+    radius95: float
+    gmacs: float | None = None
+
+
+@dataclass(frozen=True)
+class FieldPanel:
+    """A network's receptive field, untrained before trained, over the street."""
+
+    name: str
+    fields: tuple[FieldRadii, ...]
+    picture: Markup
+
+
+def field_panels(fields: Iterable[FieldRadii]) -> Iterator[FieldPanel]:
+    """One a network, in the order of their first appearance."""
+    by_name: dict[str, list[FieldRadii]] = {}
+    for field in fields:
+        by_name.setdefault(field.name, []).append(field)
+    for name, unsorted in by_name.items():
+        own = tuple(sorted(unsorted, key=lambda field: field.trained))
+        circles = [
+            ("trained" if field.trained else "untrained", radius)
+            for field in own
+            for radius in (field.radius50, field.radius95)
+        ]
+        yield FieldPanel(name, own, rings(circles))
+
+
+@dataclass(frozen=True)
 class PaperLine:
     """A network of the paper's table; `model` is its name here, and may be empty."""
 
@@ -106,6 +141,27 @@ class PaperLine:
     params_m: float
     gflops: float
     miou: float
+
+
+@dataclass(frozen=True)
+class Assets:
+    """All of them; what is not kept here is None, and the street is empty without fields."""
+
+    ladder: str | None
+    ceiling: CeilingPage | None
+    fields: tuple[FieldPanel, ...]
+    street: str
+    papers: Sequence[PaperLine]
+
+
+def assets(fields: Iterable[FieldRadii]) -> Assets:
+    """With these receptive fields.
+
+    Raises:
+        ValueError: a kept file that is damaged.
+    """
+    panels = tuple(field_panels(fields))
+    return Assets(ladder(), ceiling_page(), panels, street() if panels else "", paper_table())
 
 
 def paper_table() -> Sequence[PaperLine]:

@@ -6,7 +6,9 @@ Korean terms as papers and courses have them: 시맨틱 분할, 수용 영역, �
 
 from collections.abc import Mapping
 
-from experiments.claims.words import Text
+from markupsafe import Markup, escape
+
+from experiments.claims.words import LANGUAGES, Text
 
 REGISTERED = "2026-11-28"  # when registration.py was committed
 
@@ -63,10 +65,10 @@ WORDS: Mapping[str, Text] = {
     "ceiling_note": Text(
         "The true labels of {data} {split} ({images} images), averaged on a grid and brought back "
         "bilinearly: mIoU of a perfect network whose map ends there. A yardstick, no proof, as "
-        "sharper maps than averages exist. {name} is the class that suffers first.",
+        "sharper maps than averages exist. {worst} is the class that suffers first.",
         "{data} {split}(이미지 {images}장)의 정답 레이블을 격자에서 평균한 뒤 쌍선형 보간으로 "
         "되돌린 값이다. 그 해상도에서 끝나는 완벽한 네트워크의 mIoU에 해당한다. 평균보다 날카로운 "
-        "맵도 가능하므로 증명이 아니라 척도이다. {name}은 가장 먼저 손해를 보는 클래스이다.",
+        "맵도 가능하므로 증명이 아니라 척도이다. {worst}은 가장 먼저 손해를 보는 클래스이다.",
     ),
     "resolution": Text("Resolution", "해상도"),
     "all_pixels": Text("mIoU, all pixels", "mIoU, 모든 픽셀"),
@@ -98,7 +100,7 @@ WORDS: Mapping[str, Text] = {
     "support": Text("Would support it", "지지 조건"),
     "contradict": Text("Would contradict it", "반박 조건"),
     "margin": Text("Margin", "동등성 한계"),
-    "margin_points": Text("{value:g} points", "{value:g}%p"),
+    "margin_points": Text("±{value:.1f} points", "±{value:.1f}%p"),
     "margin_ratio": Text("a ratio of {value:.2f}", "{value:.2f}배"),
     "seeds": Text("Seeds", "시드"),
     "seeds_of": Text("{n} of {of} registered", "등록된 {of}개 중 {n}개"),
@@ -110,10 +112,10 @@ WORDS: Mapping[str, Text] = {
         "판정을 정하는 비교의 신뢰구간이 0보다 아래에 있고 동등성 한계 안에 있지 않다.",
     ),
     "order_support": Text(
-        "With fixed statistics the outputs differ by at most 1e-6 of their largest value, the "
-        "first order takes fewer multiply-adds, and the 95 % interval of its share of the other's "
-        "seconds lies below 1.",
-        "통계를 고정했을 때 출력의 차이가 최댓값의 1e-6 이하이고, 1x1 합성곱을 먼저 하는 쪽의 "
+        "With fixed statistics the outputs differ by at most 1e-6 of their largest value, the 1x1 "
+        "convolution takes fewer multiply-adds where it comes first, and the 95 % interval of the "
+        "ratio of seconds lies below 1.",
+        "통계를 고정했을 때 출력의 차이가 최댓값의 1e-6 이하이고, 1x1 합성곱을 먼저 할 때 "
         "곱셈-누산이 더 적으며, 시간 비율의 95 % 신뢰구간이 1보다 아래에 있다.",
     ),
     "order_contradict": Text(
@@ -235,3 +237,15 @@ COSTS: Mapping[str, Text] = {
     "params_m": Text("Parameters, millions", "파라미터, 백만 개"),
     "memory_gb": Text("Peak memory, GB", "최대 메모리, GB"),
 }
+
+
+def filled(name: str, **values: object) -> Text:
+    """A text of the page with its values."""
+    return Text(*(WORDS[name](language, **values) for language in LANGUAGES))
+
+
+def both(text: Text) -> Markup:
+    """Both languages, of which the page shows one; a text that is the same in both stands once."""
+    if text.en == text.ko:
+        return escape(text.en)
+    return Markup('<span lang="en">{}</span><span lang="ko">{}</span>').format(*text)

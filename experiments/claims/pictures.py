@@ -116,30 +116,19 @@ def ceiling(lines: Sequence[Sequence[float]], ticks: Sequence[str]) -> Markup:
     return _svg(height, Markup("").join(parts), "lines")
 
 
-@dataclass(frozen=True)
-class FieldRadii:
-    """The receptive field of a network: radii in pixels that hold 50 and 95 % of its energy."""
+def rings(circles: Sequence[tuple[str, float]]) -> Markup:
+    """Circles about the centre of the street, which the page holds once.
 
-    name: str
-    trained: bool
-    radius50: float
-    radius95: float
-    gmacs: float | None = None
-
-
-def field_picture(fields: Sequence[FieldRadii]) -> Markup:
-    """Circles of one network about the centre of the street, which the page holds once."""
+    Args:
+        circles: kind (a class of lecture.css) and radius in pixels, the last one on top.
+    """
     height, width = _STREET
     parts = [Markup('<use href="#street"/>')]
-    for field in sorted(fields, key=lambda field: field.trained):
-        kind = "trained" if field.trained else "untrained"
-        for radius in (field.radius50, field.radius95):
-            at = (str(width // 2), str(height // 2), round(radius, 1))
-            # Light below, so that it shows on any ground.
-            parts += [_dot(*at, "halo"), _dot(*at, kind)]
-    inside = Markup("").join(parts)
+    for kind, radius in circles:
+        at = (str(width // 2), str(height // 2), round(radius, 1))
+        parts += [_dot(*at, "halo"), _dot(*at, kind)]  # light below: it shows on any ground
     return Markup('<svg class="field" viewBox="0 0 {} {}" aria-hidden="true">{}</svg>').format(
-        width, height, inside
+        width, height, Markup("").join(parts)
     )
 
 

@@ -26,7 +26,7 @@ from experiments.claims.registration import (
 from experiments.trials.overrides import load
 from experiments.trials.recipe import Recipe, RecipeRequest
 from experiments.trials.result_types import FailedTrial, FinishedTrial
-from experiments.trials.results import finished, per_image, read_results
+from experiments.trials.results import finished, per_image, read_prior, read_results
 
 AnyClaim = Claim | IdentityClaim | FrontClaim
 
@@ -117,6 +117,16 @@ class Study:
     def finished(self, model: str, times: int = 1) -> dict[int, FinishedTrial]:
         found = self.results(model, times).items()
         return {seed: result for seed, result in found if isinstance(result, FinishedTrial)}
+
+    @cached_property
+    def prior(self) -> float | None:
+        """mIoU of the position prior, a fraction, where a folder of the trials has it."""
+        results = list(self.trials.values())
+        for folder in dict.fromkeys(result.path.parents[2] for result in results):
+            found = read_prior(folder, results)
+            if found is not None:
+                return found.metrics.miou
+        return None
 
     @cached_property
     def _draws(self) -> BlockDraws | None:

@@ -1,22 +1,62 @@
 """How far the study is, how far its numbers can be trusted, and its record, in both languages."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from experiments.claims.checks import longer_schedule, repeat_difference, seed_spread
-from experiments.claims.claim_pages import filled
-from experiments.claims.page_texts import REGISTERED, WORDS
-from experiments.claims.registration import ADDITIONS, LONGER, NETWORKS, REPEATED
+from experiments.claims.page_texts import REGISTERED, WORDS, filled
+from experiments.claims.registration import (
+    ADDITIONS,
+    CLAIMS,
+    GMACS,
+    LONGER,
+    NETWORKS,
+    REPEATED,
+    Addition,
+)
 from experiments.claims.study import Study, registered
 from experiments.claims.verdicts import Verdict
 from experiments.claims.words import Text
 from experiments.trials.result_types import FailedTrial, FinishedTrial
 
 
-def progress(study: Study, verdicts: Sequence[Verdict]) -> Iterator[Text]:
+@dataclass(frozen=True)
+class StudyFacts:
+    """About the study as a whole.
+
+    Attributes:
+        trust: what its numbers are worth; empty where only some claims were asked for.
+        failures: network, seed and reason of every failed trial.
+        gmacs: of the budget of multiply-adds.
+    """
+
+    progress: tuple[Text, ...]
+    trust: tuple[Text, ...]
+    failures: tuple[tuple[str, int, str], ...]
+    record: tuple[Text, ...]
+    additions: tuple[Addition, ...]
+    gmacs: float
+
+
+def study_facts(study: Study, verdicts: Sequence[Verdict]) -> StudyFacts:
+    """Of the trials of these verdicts' claims."""
+    whole = tuple(verdict.claim for verdict in verdicts) == CLAIMS
+    return StudyFacts(
+        progress=tuple(_progress(study, verdicts)),
+        trust=tuple(_trust(study)) if whole else (),
+        failures=tuple(_failures(study)),
+        record=tuple(_record()),
+        additions=ADDITIONS,
+        gmacs=GMACS,
+    )
+
+
+def _progress(study: Study, verdicts: Sequence[Verdict]) -> Iterator[Text]:
     """How many trials have finished, and how many claims rest on all of theirs."""
     finished = sum(isinstance(result, FinishedTrial) for result in study.trials.values())
     failed = len(study.trials) - finished
-    known = {"finished": finished, "registered": len(registered())}
+    wanted = registered(tuple(verdict.claim for verdict in verdicts))
+    known = {"finished": finished, "registered": len(wanted)}
     if finished:
         told = sum(verdict.started and verdict.complete for verdict in verdicts)
         yield filled("progress", told=told, claims=len(verdicts), **known)
@@ -26,7 +66,7 @@ def progress(study: Study, verdicts: Sequence[Verdict]) -> Iterator[Text]:
         yield filled("failures", failed=failed)
 
 
-def trust(study: Study) -> Iterator[Text]:
+def _trust(study: Study) -> Iterator[Text]:
     """Noise floor, seeds' SD and the schedule's length."""
     name, seed = REPEATED
     noise, same = repeat_difference(study), {"model": NETWORKS[name], "seed": seed}
@@ -61,16 +101,13 @@ def trust(study: Study) -> Iterator[Text]:
 _LONG_ENOUGH = {True: "long_enough", False: "too_short", None: "length_untold"}
 
 
-def failures(study: Study) -> Sequence[tuple[str, int, str]]:
-    """Network, seed and reason of every failed trial."""
-    return [
-        (trial.model, trial.seed, result.failure.reason)
-        for trial, result in study.trials.items()
-        if isinstance(result, FailedTrial)
-    ]
+def _failures(study: Study) -> Iterator[tuple[str, int, str]]:
+    for trial, result in study.trials.items():
+        if isinstance(result, FailedTrial):
+            yield trial.model, trial.seed, result.failure.reason
 
 
-def record() -> Iterator[Text]:
+def _record() -> Iterator[Text]:
     """When the study was registered, and what was added since."""
     yield filled("registered", date=REGISTERED)
     if ADDITIONS:

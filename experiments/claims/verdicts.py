@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from experiments.analysis.intervals import Interval, holm, p_value
-from experiments.claims.contrasts import ALPHA, Estimate, Outcome, Radius, estimate
+from experiments.claims.contrasts import ALPHA, Estimate, Radius, estimate
 from experiments.claims.registration import Contrast, FrontClaim, IdentityClaim
 from experiments.claims.study import AnyClaim, Study, names_of
+from experiments.claims.words import Outcome
 from experiments.costs.layer_order import LayerOrder
 
 

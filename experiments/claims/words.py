@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
-from experiments.claims.contrasts import Outcome
 from experiments.claims.registration import Budget, Quantity
 
 Language = Literal["en", "ko"]
+Outcome = Literal["supported", "contradicted", "no difference", "cannot be told"]
 LANGUAGES: tuple[Language, ...] = ("en", "ko")
 
 
@@ -50,7 +50,7 @@ SAYS_KO: Mapping[str, str] = {
     "C2": "병렬로 둔 저해상도 스트림은 적은 비용으로 넓은 수용 영역을 얻는다.",
     "C3": "융합을 반복하는 것이 중요하다.",
     "C4": "고해상도에서 저해상도로 내려갈 때 스트라이드 합성곱은 풀링이나 보간보다 적게 잃는다.",
-    "C5": "업샘플링 전의 1x1 합성곱은 업샘플링 후의 1x1 합성곱과 같고 비용은 더 적다.",
+    "C5": "업샘플링 전에 둔 1x1 합성곱은 업샘플링 후에 둔 것과 같고 비용은 더 적다.",
     "C6": "모든 스트림을 연결(concatenation)하는 V2가 스트림 하나만 쓰는 V1보다 낫다.",
     "C7": "해상도를 다시 높일 때 전치 합성곱이 쌍선형 보간보다 낫다.",
     "C8": "DeepLabv3+의 저수준 스킵 연결은 잃어버린 세부 정보를 되살린다.",

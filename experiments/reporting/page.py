@@ -2,7 +2,13 @@
 
 from pathlib import Path
 
+from experiments.trials.atomic_io import write_text
 from experiments.trials.command_line import visible
+
+
+def write_page(path: Path, template: str, **values: object) -> None:
+    """Write a whole page or leave the file as it was."""
+    write_text(path, render(template, **values))
 
 
 def render(template: str, **values: object) -> str:

@@ -1,12 +1,14 @@
 "use strict";
 // The language: of the address (#ko), else as chosen before, else the browser's.
 
+const LANGUAGES = ["en", "ko"];
 const root = document.documentElement, switcher = document.getElementById("language");
+const axis = document.getElementById("axis"), budget = document.getElementById("budget");
 
 function stored(language) {
   try {
-    if (language) localStorage.setItem("language", language);
-    return localStorage.getItem("language");
+    if (language) localStorage.setItem("lecture-language", language);
+    return LANGUAGES.find(own => own === localStorage.getItem("lecture-language"));
   } catch {
     return null;  // a browser may keep nothing for files
   }
@@ -14,18 +16,21 @@ function stored(language) {
 
 function speak(language) {
   root.lang = language;
+  document.title = document.querySelector("title").dataset[language];
   switcher.textContent = switcher.dataset[language];
   switcher.lang = language === "en" ? "ko" : "en";
   for (const option of document.querySelectorAll("option[data-en]")) {
     option.textContent = option.dataset[language];
-    if (option.closest("#axis")) {
-      for (const chart of Object.values(data.costs)) chart.axes[option.value].title = option.textContent;
+    if (axis.contains(option)) {
+      const axes = Object.values(data.costs).map(chart => chart.axes[option.value]);
+      for (const own of axes.filter(Boolean)) own.title = option.textContent;
     }
   }
-  if (document.getElementById("chart-cost")) drawAll();
+  if (axis) drawAll();
 }
 
-const asked = ["#en", "#ko"].find(hash => hash === location.hash)?.slice(1);
+if (axis) data.cost = Object.values(data.costs)[0];  // not a copy, which would keep its titles
+const asked = LANGUAGES.find(language => location.hash === `#${language}`);
 const usual = navigator.language.startsWith("ko") ? "ko" : "en";
 speak(asked ?? stored() ?? usual);
 switcher.addEventListener("click", () => {
@@ -35,7 +40,7 @@ switcher.addEventListener("click", () => {
   speak(other);
 });
 
-document.getElementById("budget")?.addEventListener("change", event => {
+budget?.addEventListener("change", event => {
   data.cost = data.costs[event.target.value];
   drawAll();
 });

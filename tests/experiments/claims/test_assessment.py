@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from experiments.claims.assessment import assess, chosen
-from experiments.claims.contrasts import Outcome
 from experiments.claims.published_study import publish_study
 from experiments.claims.registration import CLAIMS, NETWORKS, Claim
 from experiments.claims.study import StudyTrial, lab, read_study, registered
 from experiments.claims.study_plan import describe, remaining, requests
 from experiments.claims.verdicts import Verdict
+from experiments.claims.words import Outcome
 from experiments.lecture import main
 from experiments.trials.overrides import load
 from tests.experiments.claims.study_maker import Shifts, write_study

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from experiments.analysis.bootstrap import Resampled
-from experiments.analysis.comparison_scores import did_not_train
 from experiments.analysis.intervals import interval
+from experiments.analysis.untrained import did_not_train
 from experiments.claims.contrasts import estimate
 from experiments.claims.reasons import reason_words
 from experiments.claims.registration import NETWORKS, Contrast

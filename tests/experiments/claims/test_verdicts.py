@@ -6,10 +6,11 @@ import pytest
 from scipy.stats import t as student
 
 from experiments.analysis.intervals import Interval, equivalence_p
-from experiments.claims.contrasts import Estimate, Outcome, outcome
+from experiments.claims.contrasts import Estimate, outcome
 from experiments.claims.registration import C5, Contrast
 from experiments.claims.study import Study
 from experiments.claims.verdicts import front_outcome, together, verdict
+from experiments.claims.words import Outcome
 from experiments.costs.layer_order import LayerOrder
 
 MARGIN = 0.01

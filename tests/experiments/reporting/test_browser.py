@@ -3,9 +3,6 @@
 Without a browser these tests are skipped with a warning; `make browser-test` installs it.
 """
 
-import os
-import shutil
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,31 +14,16 @@ from experiments.reporting.html_report import write_report
 from experiments.reporting.image_panel import make_panel
 from experiments.trials.result_types import FinishedTrial
 from experiments.trials.results import finished, read_results
+from tests.experiments.browser import PHONE, WIDE, Watched, browser, luminance
 from tests.experiments.street_trials import MODELS, Streets, write
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-NEEDED = "a browser is needed to test report.html: make browser-test installs Debian's chromium"
-WIDE, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
+
+__all__ = ["browser"]  # a fixture
 
 pytestmark = pytest.mark.filterwarnings("default:a browser is needed")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator["Browser"]:
-    program = shutil.which("chromium")
-    if program is None:
-        warnings.warn(NEEDED, stacklevel=1)
-        pytest.skip(NEEDED)
-    from playwright.sync_api import sync_playwright
-
-    # Its sandbox refuses to start as root.
-    root = ["--no-sandbox"] if os.geteuid() == 0 else []
-    with sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=program, args=root)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="module")
@@ -65,16 +47,6 @@ def page_file(results: list[FinishedTrial], tmp_path_factory: pytest.TempPathFac
     known = evidence(results)
     write_report(results, path, evidence=known, stale=set(), prior=None, panel=panel)
     return path
-
-
-class Watched:
-    """A page, with what it said on its console and what it asked for."""
-
-    def __init__(self, page: "Page") -> None:
-        self.page, self.said, self.asked = page, list[str](), list[str]()
-        page.on("console", lambda message: self.said.append(message.text))
-        page.on("pageerror", lambda error: self.said.append(str(error)))
-        page.on("request", lambda request: self.asked.append(request.url))
 
 
 @pytest.fixture
@@ -228,13 +200,6 @@ def test_small_picture_shows_in_the_viewer(opened: Watched) -> None:
     )
     share = button.locator("img").get_attribute("data-wrong")
     assert page.locator(".label.right").inner_text() == f"errors of {MODELS[1]}, {share} % wrong"
-
-
-def luminance(page: "Page", selector: str, style: str) -> float:
-    """From 0 to 255 of a computed colour."""
-    text = page.locator(selector).first.evaluate(f"node => getComputedStyle(node).{style}")
-    red, green, blue = (float(x) for x in text.strip("rgb()").split(",")[:3])
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
 @pytest.mark.parametrize("opened", [{"color_scheme": "dark"}], indirect=True)

@@ -1,0 +1,249 @@
+"""lecture.html as a reader and a script see it: without any result, and with a made-up study."""
+
+import html
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from experiments.claims import page_assets
+from experiments.claims.assessment import assess, chosen
+from experiments.claims.measurements import ORDER
+from experiments.claims.page import write_page
+from experiments.claims.page_assets import FieldRadii
+from experiments.claims.registration import CLAIMS, NETWORKS
+from experiments.claims.sentences import sentence
+from experiments.claims.study import StudyTrial, read_study, registered
+from experiments.claims.verdicts import Verdict
+from experiments.claims.words import SAYS_KO, SUPPORTED_KO
+from experiments.costs.layer_order import LayerOrder
+from experiments.lecture import main
+from experiments.trials.results import write_record
+from tests.experiments.claims.study_maker import write_study
+
+NUMBER = re.compile(r"\d+(?:\.\d+)?")
+KOREAN = re.compile("[가-힣]|%p")
+FAILING, REASON = StudyTrial(NETWORKS["dilatednet"], 1), "the loss is <nan> at step 412"
+FIELDS = (FieldRadii("hrnetv2", False, 11.0, 41.0, 2.72), FieldRadii("hrnetv2", True, 19.0, 83.0))
+ORDERS = LayerOrder(
+    first="a",
+    second="b",
+    size=(360, 480),
+    difference=3e-15,
+    batch_difference=0.043,
+    gmacs=(64.2, 71.9),
+    seconds=(1.31, 1.52),
+    ratio=0.86,
+    ratio_low=0.84,
+    ratio_high=0.88,
+    num_pairs=20,
+    threads=2,
+    hardware="",
+    torch="",
+)
+
+
+def written(
+    root: Path, keys: Sequence[str] | None = None, fields: Sequence[FieldRadii] = ()
+) -> tuple[str, list[Verdict]]:
+    """The page of whatever lies below a folder, with the verdicts that it shows."""
+    claims = chosen(keys)
+    study = read_study([root], claims)
+    verdicts = assess(claims, study, [root])
+    write_page(root / "lecture.html", study, verdicts, fields)
+    return (root / "lecture.html").read_text(), verdicts
+
+
+def pairs(page: str) -> list[tuple[str, str]]:
+    """Each text in English and in Korean."""
+    found = re.findall(
+        r'<(span|p) lang="en">(.*?)</\1>\s*<\1 lang="ko">(.*?)</\1>', page, flags=re.S
+    )
+    assert page.count(' lang="ko">') == len(found)
+    return [(words(en), words(ko)) for _, en, ko in found]
+
+
+def words(text: str) -> str:
+    return " ".join(html.unescape(re.sub("<[^>]+>", "", text)).split())
+
+
+def seen(page: str, language: str) -> str:
+    """What a reader of one language sees."""
+    other = "ko" if language == "en" else "en"
+    shown = re.sub(rf'<(span|p) lang="{other}">.*?</\1>', "", page, flags=re.S)
+    return words(re.sub(r"<script.*?</script>|<style.*?</style>", "", shown, flags=re.S))
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, list[Verdict]]:
+    """Seeds are missing, one trial failed, and one network has none."""
+    root = tmp_path_factory.mktemp("study")
+    trials = [t for t in registered() if t.model != NETWORKS["unetpp"]]
+    trials = [t for t in trials if t.seed == 0 or t.model != NETWORKS["deeplabv3"]]
+    shifts = {"hrnetv2": 2.0, "hrnetv1": 4.0, "deeplabv3p": 2.5, "unet": -1.5}
+    write_study(root, shifts, trials=trials, failing={FAILING: REASON})
+    write_record(root / ORDER, ORDERS)
+    return written(root, fields=FIELDS)
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, list[Verdict]]:
+    return written(tmp_path_factory.mktemp("nothing"))
+
+
+@pytest.fixture(params=["made", "empty"])
+def page(request: pytest.FixtureRequest) -> tuple[str, list[Verdict]]:
+    found: tuple[str, list[Verdict]] = request.getfixturevalue(request.param)
+    return found
+
+
+def test_every_verdict_stands_in_both_languages(page: tuple[str, list[Verdict]]) -> None:
+    text, verdicts = page
+    assert [verdict.claim for verdict in verdicts] == [*CLAIMS]
+    for verdict in verdicts:
+        assert sentence(verdict, "en") in seen(text, "en")
+        assert sentence(verdict, "ko") in seen(text, "ko")
+        assert verdict.claim.says in seen(text, "en")
+        assert SAYS_KO[verdict.claim.key] in seen(text, "ko")
+
+
+def test_both_languages_hold_the_same_numbers(page: tuple[str, list[Verdict]]) -> None:
+    text, _ = page
+    found = pairs(text)
+    assert len(found) > 60
+    for en, ko in found:
+        # English says 1 of points in words.
+        en = en.replace("a point", "1 point").replace("no difference within 1 point", "within 1")
+        assert sorted(NUMBER.findall(en)) == sorted(NUMBER.findall(ko)), (en, ko)
+        assert KOREAN.search(ko) or not re.search("[a-z]{4}", en), (en, ko)
+        assert not KOREAN.search(en), en
+
+
+def test_opens_without_a_network_and_is_small(page: tuple[str, list[Verdict]]) -> None:
+    text, _ = page
+    assert len(text.encode()) < 3_000_000
+    assert not re.search(r"""(src|href)=["'](?!data:|#)""", text)
+    assert "url(" not in text and "@import" not in text
+    # The name of SVG's elements, which nothing loads.
+    assert set(re.findall(r"https?://[^\s\"'<]+", text)) <= {"http://www.w3.org/2000/svg"}
+
+
+def test_ids_are_unique_and_links_lead_somewhere(page: tuple[str, list[Verdict]]) -> None:
+    text, _ = page
+    ids = re.findall(r'\bid="([^"]+)"', text)
+    assert len(ids) == len(set(ids))
+    assert set(re.findall(r'href="#([^"]+)"', text)) <= set(ids)
+
+
+def test_nothing_is_made_up_before_the_first_trial(empty: tuple[str, list[Verdict]]) -> None:
+    text, verdicts = empty
+    english = seen(text, "en")
+    assert f"No trial has finished yet of the {len(registered())}" in english
+    assert not any(verdict.started for verdict in verdicts)
+    assert english.count("not measured yet") > 20 and "nan" not in english
+    assert 'id="data"' not in text and "No trial has failed." in english
+    assert "92.6" in english and "81.1" in english  # the ceiling at 1/4, and the paper's W48
+
+
+def test_counts_trials_and_shows_the_failed_one(made: tuple[str, list[Verdict]]) -> None:
+    text, _ = made
+    finished = len(registered()) - 3 - 2 - 1  # UNet++, two seeds of DeepLabv3, and the failed one
+    english = seen(text, "en")
+    assert f"{finished} of {len(registered())} registered trials have finished" in english
+    assert REASON in english and "<nan>" not in text
+    assert "1 failed." in english and "1개는 실패했다." in seen(text, "ko")
+
+
+def test_table_holds_what_was_made(made: tuple[str, list[Verdict]]) -> None:
+    text, _ = made
+    row = re.search(r'<tr><th scope="row" data-sort="hrnetv1">.*?</tr>', text, flags=re.S)
+    assert row is not None
+    miou, near, thin = re.findall(r'<td data-sort="[\d.]+">([\d.]+)', row[0])[-3:]
+    # 50 and 4 points; 14 points less within the band, 0.7 of a gain of -20; thin ones as usual.
+    assert (miou, near, thin) == ("54.0", "40.0", "30.0")
+    assert "3 / 3" in row[0] and "±0.4" in row[0]
+    absent = re.search(r'<tr><th scope="row" data-sort="unetpp">.*?</tr>', text, flags=re.S)
+    assert absent is not None and "0 / 3" in absent[0] and "not measured yet" in absent[0]
+
+
+def test_chart_holds_every_family_that_finished(made: tuple[str, list[Verdict]]) -> None:
+    text, _ = made
+    drawn: Any = json.loads(text.split('type="application/json">')[1].split("</script>")[0])
+    points = drawn["costs"]["macs"]["points"]
+    names = [drawn["models"][point["model"]]["name"] for point in points]
+    assert "unetpp" not in names and len(names) == 11
+    by_name = dict(zip(names, points, strict=True))
+    assert by_name["hrnetv1"]["miou"] == pytest.approx(54.0, abs=0.02)
+    assert by_name["deeplabv3"]["low"] is None  # a single seed
+    assert by_name["hrnetv1"]["low"] < 54 < by_name["hrnetv1"]["high"]
+    assert set(drawn["cost"]["axes"]) == {"gmacs", "train_s", "params_m", "memory_gb"}
+
+
+def test_fields_are_drawn_at_their_size(made: tuple[str, list[Verdict]]) -> None:
+    text, _ = made
+    for kind, radii in (("untrained", ("11.0", "41.0")), ("trained", ("19.0", "83.0"))):
+        drawn = re.findall(rf'<circle class="{kind}" cx="240" cy="180" r="([\d.]+)"', text)
+        assert tuple(drawn) == radii
+    assert text.count('<image id="street" href="data:image/png;base64,') == 1
+
+
+def test_strip_places_value_and_interval(tmp_path: Path) -> None:
+    trials = [StudyTrial(NETWORKS[n], s) for n in ("hrnetv2", "hrnetv1") for s in (0, 1, 2)]
+    write_study(tmp_path, {"hrnetv2": 3.0}, trials=trials)
+    text, (verdict,) = written(tmp_path, ["C6"])
+    strip = text.split('<svg class="strip"')[1].split("</svg>")[0]
+    at = {
+        float(f[:-1]): float(t) for f, t in re.findall(r'x="([\d.]+%)" y="12".*?>([-+\d.]+)<', text)
+    }
+    (a, first), *_, (b, last) = sorted(at.items())
+
+    def points(place: str) -> float:
+        return first + (float(place) - a) * (last - first) / (b - a)
+
+    found = verdict.primary[0].difference
+    assert found is not None and found.low is not None and found.high is not None
+    (value,) = re.findall(r'class="value" cx="([\d.]+)%', strip)
+    (ends,) = re.findall(r'class="range" x1="([\d.]+)%" x2="([\d.]+)%', strip)
+    (zero,) = re.findall(r'class="zero" x1="([\d.]+)%', strip)
+    (margin,) = re.findall(r'class="margin" x="([\d.]+)%" width="([\d.]+)%', strip)
+    assert points(value) == pytest.approx(3.0, abs=0.02)
+    assert [points(end) for end in ends] == pytest.approx(
+        [100 * found.low, 100 * found.high], abs=0.02
+    )
+    assert points(zero) == pytest.approx(0.0, abs=0.02)
+    assert points(margin[0]) == pytest.approx(-1.0, abs=0.02)
+    assert points(str(float(margin[0]) + float(margin[1]))) == pytest.approx(1.0, abs=0.02)
+    assert strip.count('class="seed"') == 3
+
+
+def test_of_some_claims_the_page_shows_their_networks_alone(tmp_path: Path) -> None:
+    text, _ = written(tmp_path, ["C6"])
+    assert 'data-sort="hrnetv1"' in text and 'data-sort="unet"' not in text
+    assert 'id="C6"' in text and 'id="C3"' not in text
+    assert "No trial has finished yet of the 9" in seen(text, "en")
+
+
+def test_pictures_that_are_not_kept_are_said_to_be_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert page_assets.ladder(tmp_path / "ladder.png") is None
+    assert page_assets.ceiling_page(tmp_path / "ceiling.json") is None
+    monkeypatch.setattr(page_assets, "ladder", lambda: None)
+    monkeypatch.setattr(page_assets, "ceiling_page", lambda: None)
+    text, _ = written(tmp_path, ["C5"])
+    assert "python -m experiments.ladder draws it" in seen(text, "en")
+
+
+def test_every_claim_is_said_in_korean() -> None:
+    assert set(SAYS_KO) == {claim.key for claim in CLAIMS}
+    assert set(SUPPORTED_KO) == {claim.key for claim in CLAIMS if hasattr(claim, "supported_if")}
+
+
+def test_command_writes_the_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "new" / "runs"
+    assert main(["--claims", "C4", "--out", str(out)]) == 0
+    assert f"wrote {out / 'lecture.html'}" in capsys.readouterr().out
+    assert "<!doctype html>" in (out / "lecture.html").read_text()
