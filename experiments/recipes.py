@@ -144,7 +144,9 @@ def camvid_lab() -> Recipe:
     Paper: none. Fifty passes over the 367 training images in crops of an eighth of their size, so
     that a trial takes about ten minutes of one core; two at a time with a core each take two thirds
     of the time of one after the other with two. Networks whose papers train with an auxiliary head
-    have it. RATE
+    have it. The rate is from a search, 600 steps a candidate on train~rest and scored on
+    train~held, whose mIoU was in % (hrnet:width=10, then unet:width=9): 0.025: 23.0, 17.8; 0.05:
+    23.1, 19.7; 0.1: 21.4, 18.7.
     Command: `python -m experiments.lecture --run --data-root CamVid --jobs 2`
     Hardware and time: CPU cores with bf16 instructions, 8 to 15 minutes of one core a trial.
     Expected: not known yet.

@@ -67,11 +67,7 @@ def estimate(
         prior: mIoU of the position prior, a fraction; None where it is not known.
         radius: of the receptive field, in pixels.
     """
-    pair = [model_of(name, contrast.budget) for name in (contrast.better, contrast.worse)]
-    unknown = [n for n, m in zip((contrast.better, contrast.worse), pair, strict=True) if not m]
-    if unknown:
-        return _none(contrast, f"the width of {unknown[0]} at equal seconds is not measured yet")
-    models = [model for model in pair if model]
+    models = [model_of(name, contrast.budget) for name in (contrast.better, contrast.worse)]
     for model in models:
         why = did_not_train(list(study.results(model).values()), prior).get(model)
         if why:

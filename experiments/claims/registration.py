@@ -16,8 +16,8 @@ position prior, did not train: its claim's contrast cannot be told, and the tria
 takes nearest to 2.7e9 multiply-adds. A whole number of channels leaves each network up to 13 % away
 (`NETWORKS` says how far), which is no reason to correct a score. `seconds`: the width at which a
 training step of eight crops of 128x160 takes the time of HRNetV2's at `macs` on one thread of the
-machine that trains; it is measured before any trial of that budget and then added below. Networks
-that differ in one option of HRNet (C2 to C4) are compared at the width nearest to `macs` as well.
+machine that trains (`AT_EQUAL_SECONDS`). Networks that differ in one option of HRNet (C2 to C4) are
+compared at the width nearest to `macs` as well.
 
 **Quantities.** `miou`: of the whole split, in points. `boundary_gain`: mIoU of the pixels within 3
 pixels of a true boundary minus that of all others. `boundary_iou`: arXiv 2103.16562, within 2 % of
@@ -101,7 +101,22 @@ FAMILIES = (
     *("deconvnet", "segnet", "unet", "dilatednet", "deeplabv1", "deeplabv3", "deeplabv3p"),
     *("pspnet", "unetpp", "hrnetv1", "hrnetv2-ocr"),
 )
-AT_EQUAL_SECONDS: dict[str, str] = {}  # the same names; measured before the trials of that budget
+# The same names at the budget `seconds`; the comment is the measured time of a step over HRNetV2's,
+# by `costs.equal_seconds` on a thread of an AMD EPYC with bf16 instructions, which others used too.
+AT_EQUAL_SECONDS: dict[str, str] = {
+    "resunet": "resunet:width=36",  # 0.99
+    "deconvnet": "deconvnet:width=13",  # 0.99
+    "segnet": "segnet:width=17",  # 1.01
+    "unet": "unet:width=16",  # 0.84; a channel more takes 1.21
+    "dilatednet": "dilatednet:norm=batch:width=10",  # 1.11; a channel less takes 0.88
+    "deeplabv1": "deeplabv1:norm=batch:width=22",  # 0.96
+    "deeplabv3": "deeplabv3:width=12",  # 0.94
+    "deeplabv3p": "deeplabv3p:width=16",  # 0.98
+    "pspnet": "pspnet:width=12",  # 0.97
+    "unetpp": "unetpp:width=14",  # 1.02
+    "hrnetv1": "hrnetv1_w48:width=16",  # 1.02
+    "hrnetv2-ocr": "hrnetv2_w48_ocr:width=8",  # 0.95
+}
 
 
 @dataclass(frozen=True)

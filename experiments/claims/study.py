@@ -52,14 +52,14 @@ def lab(times: int = 1) -> RecipeRequest:
     return RecipeRequest(RECIPE, (f"steps={times * load(RecipeRequest(RECIPE)).steps}",))
 
 
-def model_of(name: str, budget: Budget) -> str | None:
-    """The network of a registered name at a budget; None where its width is not measured yet.
+def model_of(name: str, budget: Budget) -> str:
+    """The network of a registered name at a budget.
 
     HRNetV2 is what the others take as many seconds as.
     """
     if budget == "macs" or NETWORKS[name] == NETWORKS["hrnetv2"]:
         return NETWORKS[name]
-    return AT_EQUAL_SECONDS.get(name)
+    return AT_EQUAL_SECONDS[name]
 
 
 def names_of(claim: AnyClaim) -> list[tuple[str, Budget]]:
@@ -83,9 +83,7 @@ def registered(claims: Sequence[AnyClaim] = CLAIMS) -> list[StudyTrial]:
     for budget in ("macs", "seconds"):
         for name in NETWORKS:
             for seed in _seeds(claims, name, budget):
-                model = model_of(name, budget)
-                if model is not None:
-                    wanted.setdefault(seed, []).append(StudyTrial(model, seed))
+                wanted.setdefault(seed, []).append(StudyTrial(model_of(name, budget), seed))
     networks, times = LONGER
     for seed in SEEDS:
         longer = [StudyTrial(NETWORKS[name], seed, times) for name in networks]

@@ -28,36 +28,45 @@ def measure_field(
 
     Raises:
         ValueError: a result without its last checkpoint, data that are not those it was scored on,
-            images of several sizes, or a network whose gradient is nothing or no number.
+            images of several sizes, or a trained network whose gradient is nothing or no number.
     """
-    from experiments.costs.receptive_field import field
+    from experiments.costs.receptive_field import image_fields
     from experiments.training.scored_images import scored_images
     from experiments.training.trained_networks import trained_network, untrained_network
 
     trained = trained_network(result)
     images = scored_images(result, data_root, num_images)
-    energy = field(trained.network, images)
-    before = field(untrained_network(result), images)
+    after = [*image_fields(trained.network, images)]
+    before = [*image_fields(untrained_network(result), images)]
+    height, width = next((energy.shape for energy in after if energy is not None), (0, 0))
     return Fields(
         version=trained.identity.version,
         trial=result.id,
         model=result.model,
         seed=result.seed,
         num_images=len(images.indices),
-        size=(energy.shape[0], energy.shape[1]),
+        size=(height, width),
         data=images.fingerprint,
         code=trained.identity.hashes.code,
         checkpoint=trained.checkpoint,
-        trained=describe(energy, trained.steps),
-        untrained=describe(before, 0),
+        trained=described(after, trained.steps),
+        untrained=None if all(energy is None for energy in before) else described(before, 0),
     )
 
 
-def describe(energy: Floats, steps: int) -> Field:
-    """A map of energy as it is kept, of a network that was trained for so many steps."""
-    small = shrink(energy / energy.sum())
+def described(fields: Sequence[Floats | None], steps: int) -> Field:
+    """The fields of single images as they are kept, of a network trained for so many steps.
+
+    Raises:
+        ValueError: as `mean_field`.
+    """
+    from experiments.costs.receptive_field import mean_field
+
+    energy = mean_field(fields)
+    small = shrink(energy)
     return Field(
         steps=steps,
+        num_silent=sum(energy is None for energy in fields),
         radius_50=round(radius(energy, 0.50), 3),
         radius_95=round(radius(energy, 0.95), 3),
         support=support(energy)[2:],

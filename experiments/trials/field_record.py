@@ -26,6 +26,7 @@ class Field(Record):
 
     Attributes:
         steps: that the network was trained; 0 of the untrained.
+        num_silent: images left out, as no pixel moves the centre's logits there.
         radius_50, radius_95: pixels from the centre within which the share lies, in percent.
         support: rows and columns of the box around all energy that is not 0: the theoretical field
             as far as the image holds it, or less, where a gradient is below what fp32 holds.
@@ -34,6 +35,7 @@ class Field(Record):
     """
 
     steps: Count
+    num_silent: Count
     radius_50: Positive
     radius_95: Positive
     support: tuple[Count, Count]
@@ -64,6 +66,7 @@ class Fields(Record):
         data: fingerprint of the scored split.
         code: hash of the source as it was when they were measured.
         checkpoint: the trained weights.
+        untrained: None where it is silent on every image.
     """
 
     version: str
@@ -76,7 +79,7 @@ class Fields(Record):
     code: str | None
     checkpoint: Checkpoint
     trained: Field
-    untrained: Field
+    untrained: Field | None
 
 
 def read_fields(result: FinishedTrial) -> Fields | None:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from experiments.costs.field_radius import Floats, centre, support
-from experiments.costs.receptive_field import field
+from experiments.costs.receptive_field import field, image_fields, mean_field
 from models import build_model
 
 SIZE = (33, 47)
@@ -148,12 +148,13 @@ def test_random_weights_spread_the_energy_as_the_theory_says() -> None:
 
 
 def test_it_is_what_small_changes_of_each_pixel_do() -> None:
-    """Differences in double, one input value at a time, with batch norm, ReLU and stride."""
+    """Differences in double, one input value at a time, with batch norm, dropout and stride."""
     torch.manual_seed(0)
     network = nn.Sequential(
         nn.Conv2d(3, 6, 3, stride=2, padding=1),
         nn.BatchNorm2d(6),
         nn.ReLU(inplace=True),
+        nn.Dropout2d(),
         nn.Conv2d(6, 5, 3, padding=1),
         nn.Upsample(size=(12, 15), mode="bilinear"),
     )
@@ -208,12 +209,28 @@ def test_networks_of_the_table_have_a_field(model: str) -> None:
     assert field(build_model(model, 3).train(), _images(1, (64, 64))).sum() == pytest.approx(1)
 
 
+def test_images_on_which_nothing_moves_the_centre_are_left_out() -> None:
+    """A ReLU that is off at the centre of dark images."""
+    network = nn.Sequential(nn.Conv2d(3, 2, 3, padding=1), nn.ReLU())
+    for parameter in network.parameters():
+        nn.init.constant_(parameter, 1)
+    dark, light = torch.full((3, 9, 9), -1.0), torch.ones(3, 9, 9)
+    found = [*image_fields(network, [light, dark, light])]
+    assert found[1] is None
+    assert mean_field(found) == pytest.approx(field(network, [light]))
+    with pytest.raises(ValueError, match="the centre's logits on any of 2 images: a receptive"):
+        field(network, [dark, dark])
+
+
+class _Square(nn.Module):
+    def forward(self, image: Tensor) -> Tensor:
+        return image.square()
+
+
 def test_what_has_no_field_is_said() -> None:
-    dead = nn.Sequential(nn.Conv2d(3, 2, 3, padding=1), nn.ReLU())
-    nn.init.constant_(dead[0].bias, -1e9)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="of image 0 do not depend on any pixel"):
-        field(dead, _images(1))
-    with pytest.raises(ValueError, match=r"of one size, got \(33, 47\) and \(20, 20\)"):
+    with pytest.raises(ValueError, match=r"of image 1 is no number \(its energy is nan\)"):
+        field(_Square(), [*_images(1), torch.full((3, *SIZE), math.nan)])
+    with pytest.raises(ValueError, match=r"of one size, got \(20, 20\) and \(33, 47\)"):
         field(_stack(1, 2), [*_images(1), *_images(1, (20, 20))])
-    with pytest.raises(ValueError, match="at least one image: got none"):
+    with pytest.raises(ValueError, match="on any of 0 images"):
         field(_stack(1, 2), [])

@@ -14,9 +14,9 @@ from torch import nn
 
 from datamodules import open_data
 from experiments.costs.field_radius import Floats, radius
-from experiments.costs.receptive_field import field
+from experiments.costs.receptive_field import image_fields
 from experiments.training.scored_images import evenly_spaced, scored_images
-from experiments.training.trial_field import describe, main, measure_field, measure_field_isolated
+from experiments.training.trial_field import described, main, measure_field, measure_field_isolated
 from experiments.trials.field_record import read_fields
 from experiments.trials.result_types import FinishedTrial
 from experiments.trials.results import FIELD, read_result
@@ -53,10 +53,12 @@ def result(ended: Path, tmp_path: Path) -> FinishedTrial:
     return _read(shutil.copytree(ended, tmp_path / "unet-width=4" / "seed7") / "result.json")
 
 
-def _by_hand(network: nn.Module, result: FinishedTrial, indices: Sequence[int]) -> Floats:
+def _by_hand(
+    network: nn.Module, result: FinishedTrial, indices: Sequence[int]
+) -> list[Floats | None]:
     data = open_data(result.data.name, "test", None)
     images = torch.from_numpy(np.stack([data[index][0] for index in indices]))
-    return field(network, Normalisation()(images))
+    return [*image_fields(network, Normalisation()(images))]
 
 
 def test_both_fields_are_those_of_the_trials_own_networks(result: FinishedTrial) -> None:
@@ -64,11 +66,12 @@ def test_both_fields_are_those_of_the_trials_own_networks(result: FinishedTrial)
     at = (0, 2, 5)  # of six; 2.5 is rounded to an even number
     torch.manual_seed(SEED)
     network = build_model(MODEL, len(result.data.classes))
-    assert fields.untrained == describe(_by_hand(network, result, at), 0)
+    assert fields.untrained == described(_by_hand(network, result, at), 0)
     path = result.path.parent / "checkpoints" / fields.checkpoint.file
     state = torch.load(path, weights_only=True)["state_dict"]
     network.load_state_dict({name.removeprefix("model."): state[name] for name in state})
-    assert fields.trained == describe(_by_hand(network, result, at), STEPS)
+    assert fields.trained == described(_by_hand(network, result, at), STEPS)
+    assert fields.untrained is not None
     assert fields.trained.radius_50 != fields.untrained.radius_50
     assert (fields.trial, fields.seed, fields.num_images) == (result.id, SEED, 3)
     assert fields.size == (48, 64) and fields.code == result.hashes.code
@@ -80,6 +83,7 @@ def test_the_untrained_network_is_the_one_before_the_first_step(tmp_path: Path) 
     """Steps that move no bit end where they began."""
     still = _read(_trial(tmp_path, "lr=1e-30", "bn_momentum=1e-30"))
     fields = measure_field(still, num_images=2)
+    assert fields.untrained is not None
     assert fields.trained == fields.untrained.model_copy(update={"steps": STEPS})
 
 
@@ -144,9 +148,21 @@ def test_images_are_evenly_spaced_from_the_first_to_the_last() -> None:
 
 def test_a_field_is_kept_by_its_radii_and_a_small_map() -> None:
     energy = np.zeros((360, 480))
-    energy[180, 240], energy[100, 400] = 6, 2
-    kept = describe(energy, 5)
+    energy[180, 240], energy[100, 400] = 0.75, 0.25
+    kept = described([None, energy, energy], 5)
+    assert (kept.steps, kept.num_silent) == (5, 1)
     assert kept.radius_50 == 0 and kept.radius_95 == round(radius(energy, 0.95), 3) > 178
     assert kept.support == (81, 161) and kept.profile[0] == 0.75 and kept.profile[-1] == 1
     assert np.shape(kept.energy) == (45, 60) and kept.energy[22][30] == 0.75
     assert kept.energy[12][50] == 0.25
+
+
+def test_an_untrained_network_that_is_silent_has_no_field(
+    result: FinishedTrial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dead = nn.Sequential(nn.Conv2d(3, 2, 3, padding=1), nn.ReLU())
+    nn.init.zeros_(dead[0].weight)  # type: ignore[arg-type]
+    at = "experiments.training.trained_networks.untrained_network"
+    monkeypatch.setattr(at, lambda result: dead)
+    fields = measure_field(result, num_images=2)
+    assert fields.untrained is None and fields.trained.num_silent == 0

@@ -14,8 +14,8 @@ from tests.experiments.made import arrays, trial
 
 def _fields(result: FinishedTrial, **changes: Any) -> Fields:
     one = Field(
-        steps=0, radius_50=1.5, radius_95=2.75, support=(3, 4), profile=(0.25, 0.75, 1.0),
-        cells=("250000 0 1", "0 700000 49999"),
+        steps=0, num_silent=0, radius_50=1.5, radius_95=2.75, support=(3, 4),
+        profile=(0.25, 0.75, 1.0), cells=("250000 0 1", "0 700000 49999"),
     )  # fmt: skip
     fields = Fields(
         version="0.2.0", trial=result.id, model=result.model, seed=result.seed, num_images=16,
