@@ -120,6 +120,7 @@ def write_fields(result: FinishedTrial, radius: float) -> None:
     def field(steps: int, radius: float) -> Field:
         return Field(
             steps=steps,
+            num_silent=0,
             radius_50=radius / 3,
             radius_95=radius,
             support=(100, 100),
