@@ -10,7 +10,7 @@ from experiments.claims import pictures
 from experiments.claims.contrasts import Estimate
 from experiments.claims.page_texts import WORDS, filled
 from experiments.claims.registration import FIELD_MARGIN, Claim, FrontClaim
-from experiments.claims.sentences import number, outcome_words, quantity_words, sentence
+from experiments.claims.sentences import number, outcome_words, pair_words, quantity_words, sentence
 from experiments.claims.verdicts import Verdict
 from experiments.claims.words import (
     LANGUAGES,
@@ -139,7 +139,7 @@ def _row(one: Estimate, axis: pictures.Axis) -> Row:
     ends = [] if found is None else [found.low, found.high]
     known = [number(one, end) for end in ends if end is not None]
     return Row(
-        names=f"{contrast.better} − {contrast.worse}",
+        names=pair_words(one, "ko"),  # its minus is longer
         quantity=QUANTITIES[contrast.quantity],
         budget=WORDS[contrast.budget],
         value="" if found is None else number(one, found.value),

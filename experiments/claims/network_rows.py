@@ -52,7 +52,7 @@ class NetworkRow:
         thin: recall of thin objects, a fraction.
         draws: mIoU on resampled images; None without counts.
         untrained: why a seed did not train; empty where all did.
-        fields: untrained, then trained; empty where none was measured.
+        fields: untrained (where it is not silent), then trained; empty where none was measured.
     """
 
     name: str
@@ -116,9 +116,8 @@ def _fields(
     name: str, trials: Sequence[FinishedTrial], gmacs: float | None
 ) -> tuple[FieldRadii, ...]:
     known = [found for trial in trials if (found := read_fields(trial)) is not None]
-    if not known:
-        return ()
-    both = ([found.untrained for found in known], [found.trained for found in known])
+    untrained = [found.untrained for found in known if found.untrained is not None]
+    both = (untrained, [found.trained for found in known])
     return tuple(
         FieldRadii(
             name=name,
@@ -128,6 +127,7 @@ def _fields(
             gmacs=gmacs,
         )
         for trained, own in zip((False, True), both, strict=True)
+        if own
     )
 
 

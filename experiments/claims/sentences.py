@@ -10,19 +10,20 @@ from experiments.claims.verdicts import Verdict
 from experiments.claims.words import BUDGETS, OUTCOMES, POINTS, QUANTITIES, RATIO, Language, Text
 
 _DIFFERENCE = Text(
-    "{better} - {worse}, {quantity} {budget}: {value} (95 % interval {low} to {high}; {seeds}; "
+    "{pair}, {quantity} {budget}: {value} (95 % interval {low} to {high}; {seeds}; "
     "a true difference of {mdd} is found 4 times in 5)",
-    "{better} − {worse}, {quantity}, {budget}: {value} (95 % 신뢰구간 {low} ~ {high}; {seeds}; "
+    "{pair}, {quantity}, {budget}: {value} (95 % 신뢰구간 {low} ~ {high}; {seeds}; "
     "실제 차이가 {mdd}이면 5번 중 4번 검출됨)",
 )
 _WITHOUT = Text(
-    "{better} - {worse}, {quantity} {budget}: {value}, without an interval ({reason})",
-    "{better} − {worse}, {quantity}, {budget}: {value}, 신뢰구간 없음 ({reason})",
+    "{pair}, {quantity} {budget}: {value}, without an interval ({reason})",
+    "{pair}, {quantity}, {budget}: {value}, 신뢰구간 없음 ({reason})",
 )
 _NOTHING = Text(
-    "{better} - {worse}, {quantity} {budget}: nothing yet ({reason})",
-    "{better} − {worse}, {quantity}, {budget}: 아직 없음 ({reason})",
+    "{pair}, {quantity} {budget}: nothing yet ({reason})",
+    "{pair}, {quantity}, {budget}: 아직 없음 ({reason})",
 )
+_PAIR = Text("{better} - {worse}", "{better} − {worse}")
 _ORDER = Text(
     "The outputs differ by {difference} of their largest value with fixed statistics and by "
     "{batch} with a batch's own; {first} against {second} GMACs; {ratio} times the seconds (95 % "
@@ -58,8 +59,7 @@ def difference_words(one: Estimate, language: Language) -> str:
     """A contrast with its numbers."""
     contrast, found = one.contrast, one.difference
     names = {
-        "better": contrast.better,
-        "worse": contrast.worse,
+        "pair": pair_words(one, language),
         "quantity": QUANTITIES[contrast.quantity](language),
         "budget": BUDGETS[contrast.budget](language),
     }
@@ -78,6 +78,12 @@ def difference_words(one: Estimate, language: Language) -> str:
         seeds=(_SEED if num == 1 else _SEEDS)(language, n=num),
         mdd=quantity_words(one, one.mdd, language),
     )
+
+
+def pair_words(one: Estimate, language: Language) -> str:
+    """The two networks, as a difference or as a ratio."""
+    better, worse = one.contrast.better, one.contrast.worse
+    return f"{better} / {worse}" if one.is_ratio else _PAIR(language, better=better, worse=worse)
 
 
 def quantity_words(one: Estimate, value: float, language: Language) -> str:

@@ -20,7 +20,8 @@ from experiments.claims.verdicts import Verdict
 from experiments.claims.words import SAYS_KO, SUPPORTED_KO
 from experiments.costs.layer_order import LayerOrder
 from experiments.lecture import main
-from experiments.trials.results import write_record
+from experiments.trials.field_record import Fields
+from experiments.trials.results import FIELD, read_record, write_record
 from tests.experiments.claims.study_maker import write_study
 
 NUMBER = re.compile(r"\d+(?:\.\d+)?")
@@ -192,6 +193,18 @@ def test_fields_are_drawn_at_their_size(made: tuple[str, list[Verdict]]) -> None
         drawn = re.findall(rf'<circle class="{kind}" cx="240" cy="180" r="([\d.]+)"', text)
         assert tuple(drawn) == radii
     assert text.count('<image id="street" href="data:image/png;base64,') == 1
+
+
+def test_a_field_that_is_silent_before_training_is_drawn_after_it(tmp_path: Path) -> None:
+    trials = [StudyTrial(NETWORKS["streams1"], 0)]
+    write_study(tmp_path, trials=trials, radii={"streams1": 60.0})
+    (path,) = tmp_path.rglob(FIELD)
+    fields = read_record(path, Fields)
+    assert fields is not None
+    write_record(path, fields.model_copy(update={"untrained": None}))
+    text, _ = written(tmp_path, ["C2"])
+    assert text.count('<circle class="trained"') == 2
+    assert '<circle class="untrained"' not in text and "untrained:" not in seen(text, "en")
 
 
 def test_strip_places_value_and_interval(tmp_path: Path) -> None:
