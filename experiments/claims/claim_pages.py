@@ -9,7 +9,6 @@ from markupsafe import Markup
 from experiments.claims import pictures
 from experiments.claims.contrasts import Estimate
 from experiments.claims.page_texts import WORDS, filled
-from experiments.claims.reasons import reason_words
 from experiments.claims.registration import FIELD_MARGIN, Claim, FrontClaim
 from experiments.claims.sentences import number, outcome_words, quantity_words, sentence
 from experiments.claims.verdicts import Verdict
@@ -33,7 +32,7 @@ class Row:
     value: str
     interval: str
     detectable: str
-    reason: Text
+    seeds: Text
     strip: Markup
 
 
@@ -49,6 +48,14 @@ class Plot:
     @property
     def known(self) -> bool:
         return any(row.value for row in (*self.primary, *self.secondary))
+
+    @property
+    def by_quantity(self) -> list[tuple[str, Text, Text]]:
+        """Networks of all rows, by quantity and budget."""
+        names: dict[tuple[Text, Text], list[str]] = {}
+        for row in (*self.primary, *self.secondary):
+            names.setdefault((row.quantity, row.budget), []).append(row.names)
+        return [(", ".join(own), *key) for key, own in names.items()]
 
 
 @dataclass(frozen=True)
@@ -138,7 +145,7 @@ def _row(one: Estimate, axis: pictures.Axis) -> Row:
         value="" if found is None else number(one, found.value),
         interval=f"[{', '.join(known)}]" if known else "",
         detectable="" if one.mdd is None else number(one, one.mdd),
-        reason=_both(lambda language: reason_words(one.lacking, language)),
+        seeds=filled("row_seeds", n=len(one.seeds)),
         strip=pictures.strip(one, axis),
     )
 

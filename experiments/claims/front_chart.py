@@ -8,6 +8,7 @@ from experiments.analysis.intervals import Interval, bounded, interval
 from experiments.analysis.pareto import FrontPlace, pareto
 from experiments.claims.network_rows import (
     LECTURE,
+    FieldRadii,
     NetworkRow,
     NetworkTable,
     Rows,
@@ -20,6 +21,7 @@ from experiments.claims.study import AnyClaim, Study, names_of
 from experiments.reporting.chart_data import COLOURS, SHAPES, cost_chart
 from experiments.reporting.chart_types import CostChart, Mark
 
+_FIELDS = ("streams1", "streams2", "streams3", *LECTURE)  # whose receptive fields are drawn
 COST_NAMES: tuple[Cost, ...] = ("gmacs", "train_s", "params_m", "memory_gb")
 
 
@@ -38,6 +40,7 @@ class NetworkPage:
     Attributes:
         of_claim: by the claim's key.
         chart: numbers for `report_charts.js`; None before the first trial.
+        fields: of one to four streams and of the lecture's networks.
         images: how many images, and how many blocks of them; None before the first trial.
     """
 
@@ -45,6 +48,7 @@ class NetworkPage:
     of_claim: dict[str, tuple[NetworkRow, ...]]
     fronts: tuple[FrontTable, ...]
     chart: dict[str, object] | None
+    fields: tuple[tuple[FieldRadii, ...], ...]
     images: tuple[int, int] | None
 
 
@@ -58,6 +62,7 @@ def network_page(study: Study, claims: Sequence[AnyClaim]) -> NetworkPage:
         of_claim={claim.key: _of_claim(claim, rows) for claim in claims},
         fronts=tuple(_front_tables(lecture)),
         chart=_chart_json(LECTURE, lecture) if any(row.summary for row in lecture) else None,
+        fields=tuple(rows[name, "macs"].fields for name in _FIELDS if (name, "macs") in rows),
         images=images_and_blocks(study) if done else None,
     )
 

@@ -18,11 +18,24 @@ from experiments.claims.study import (
     names_of,
     registered,
 )
+from experiments.trials.field_record import read_fields
 from experiments.trials.result_types import FailedTrial, FinishedTrial
 
 BUDGETS: tuple[Budget, ...] = ("macs", "seconds")
 LECTURE = ("hrnetv2", *FAMILIES)
 VARIANTS = tuple(name for name in NETWORKS if name not in LECTURE)
+
+
+@dataclass(frozen=True)
+class FieldRadii:
+    """A network's receptive field: radii in pixels that hold 50 and 95 % of its gradient's energy,
+    means over the seeds that were measured."""
+
+    name: str
+    trained: bool
+    radius50: float
+    radius95: float
+    gmacs: float | None = None
 
 
 @dataclass(frozen=True)
@@ -39,6 +52,7 @@ class NetworkRow:
         thin: recall of thin objects, a fraction.
         draws: mIoU on resampled images; None without counts.
         untrained: why a seed did not train; empty where all did.
+        fields: untrained, then trained; empty where none was measured.
     """
 
     name: str
@@ -51,6 +65,7 @@ class NetworkRow:
     thin: float | None
     draws: Resampled | None
     untrained: str
+    fields: tuple[FieldRadii, ...]
 
 
 Rows = Mapping[tuple[str, Budget], NetworkRow]
@@ -76,23 +91,44 @@ def _row(name: str, budget: Budget, study: Study, wanted: Sequence[StudyTrial]) 
     found = study.finished(model) if model else {}
     trials = [found[seed] for seed in sorted(found)]
     num_seeds = sum(trial == StudyTrial(model or "", trial.seed) for trial in wanted)
+    summary = summarise(trials)[0] if trials else None
     return NetworkRow(
         name=name,
         model=model,
         budget=budget,
-        summary=summarise(trials)[0] if trials else None,
+        summary=summary,
         registered=num_seeds,
         failed=tuple(seed for seed, r in sorted(results.items()) if isinstance(r, FailedTrial)),
         near=mean_over_seeds(map(_near, trials)),
         thin=fmean(study.values(t, "thin_recall")[0] for t in trials) if trials else None,
         draws=_draws(study, trials),
         untrained=next(iter(did_not_train(list(results.values()), study.prior).values()), ""),
+        fields=_fields(name, trials, summary.gmacs if summary else None),
     )
 
 
 def _near(trial: FinishedTrial) -> float | None:
     bands = trial.metrics.bands
     return bands.within[bands.pixels.index(BAND)] if bands and BAND in bands.pixels else None
+
+
+def _fields(
+    name: str, trials: Sequence[FinishedTrial], gmacs: float | None
+) -> tuple[FieldRadii, ...]:
+    known = [found for trial in trials if (found := read_fields(trial)) is not None]
+    if not known:
+        return ()
+    both = ([found.untrained for found in known], [found.trained for found in known])
+    return tuple(
+        FieldRadii(
+            name=name,
+            trained=trained,
+            radius50=fmean(field.radius_50 for field in own),
+            radius95=fmean(field.radius_95 for field in own),
+            gmacs=gmacs,
+        )
+        for trained, own in zip((False, True), both, strict=True)
+    )
 
 
 def _draws(study: Study, trials: Sequence[FinishedTrial]) -> Resampled | None:

@@ -4,12 +4,12 @@ Its texts are in `page_texts`, and how it looks with the line of thought in
 `reporting/templates/lecture.html.j2`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from experiments.claims.claim_pages import claim_page
 from experiments.claims.front_chart import network_page
-from experiments.claims.page_assets import FieldRadii, assets
+from experiments.claims.page_assets import assets
 from experiments.claims.page_texts import COSTS, WORDS, both, filled
 from experiments.claims.study import Study
 from experiments.claims.study_facts import study_facts
@@ -17,14 +17,11 @@ from experiments.claims.verdicts import Verdict
 from experiments.reporting.page import write_page as write
 
 
-def write_page(
-    path: Path, study: Study, verdicts: Sequence[Verdict], fields: Iterable[FieldRadii] = ()
-) -> None:
+def write_page(path: Path, study: Study, verdicts: Sequence[Verdict]) -> None:
     """Write the whole page or leave the file as it was.
 
     Args:
         verdicts: of the claims that were asked for; the page is about their networks alone.
-        fields: receptive fields that were measured, trained or not.
 
     Raises:
         ValueError: a kept file that is damaged.
@@ -40,7 +37,7 @@ def write_page(
         facts=study_facts(study, verdicts),
         claims=[claim_page(verdict, images) for verdict in verdicts],
         networks=networks,
-        assets=assets(fields),
+        assets=assets(networks.fields),
         w=WORDS,
         costs=COSTS,
         say=both,

@@ -2,12 +2,13 @@
 
 import base64
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from markupsafe import Markup
 
+from experiments.claims.network_rows import FieldRadii
 from experiments.claims.pictures import ceiling, rings
 from experiments.scoring.stride_ceiling import CeilingRecord
 from experiments.trials.reference import published
@@ -98,17 +99,6 @@ def _inline(png: bytes) -> str:
 
 
 @dataclass(frozen=True)
-class FieldRadii:
-    """The receptive field of a network: radii in pixels that hold 50 and 95 % of its energy."""
-
-    name: str
-    trained: bool
-    radius50: float
-    radius95: float
-    gmacs: float | None = None
-
-
-@dataclass(frozen=True)
 class FieldPanel:
     """A network's receptive field, untrained before trained, over the street."""
 
@@ -117,19 +107,13 @@ class FieldPanel:
     picture: Markup
 
 
-def field_panels(fields: Iterable[FieldRadii]) -> Iterator[FieldPanel]:
-    """One a network, in the order of their first appearance."""
-    by_name: dict[str, list[FieldRadii]] = {}
-    for field in fields:
-        by_name.setdefault(field.name, []).append(field)
-    for name, unsorted in by_name.items():
-        own = tuple(sorted(unsorted, key=lambda field: field.trained))
-        circles = [
-            ("trained" if field.trained else "untrained", radius)
-            for field in own
-            for radius in (field.radius50, field.radius95)
-        ]
-        yield FieldPanel(name, own, rings(circles))
+def _panel(fields: Sequence[FieldRadii]) -> FieldPanel:
+    circles = [
+        ("trained" if field.trained else "untrained", radius)
+        for field in fields
+        for radius in (field.radius50, field.radius95)
+    ]
+    return FieldPanel(fields[0].name, tuple(fields), rings(circles))
 
 
 @dataclass(frozen=True)
@@ -154,13 +138,13 @@ class Assets:
     papers: Sequence[PaperLine]
 
 
-def assets(fields: Iterable[FieldRadii]) -> Assets:
-    """With these receptive fields.
+def assets(fields: Iterable[Sequence[FieldRadii]]) -> Assets:
+    """With the receptive fields of these networks, each untrained and trained.
 
     Raises:
         ValueError: a kept file that is damaged.
     """
-    panels = tuple(field_panels(fields))
+    panels = tuple(_panel(own) for own in fields if own)
     return Assets(ladder(), ceiling_page(), panels, street() if panels else "", paper_table())
 
 

@@ -104,6 +104,8 @@ WORDS: Mapping[str, Text] = {
     "margin_ratio": Text("a ratio of {value:.2f}", "{value:.2f}배"),
     "seeds": Text("Seeds", "시드"),
     "seeds_of": Text("{n} of {of} registered", "등록된 {of}개 중 {n}개"),
+    "row_seeds": Text("seeds: {n}", "시드 {n}개"),
+    "to_measure": Text("To be measured", "측정할 것"),
     "images": Text("Images", "이미지"),
     "images_of": Text("{images} in {blocks} blocks", "{images}장, 블록 {blocks}개"),
     "detectable": Text("Smallest difference found 4 times in 5", "5번 중 4번 검출되는 최소 차이"),

@@ -16,8 +16,10 @@ from experiments.claims.registration import (
     CountedQuantity,
 )
 from experiments.claims.study import StudyTrial, registered
+from experiments.trials.field_record import Field, Fields
 from experiments.trials.overrides import load
-from experiments.trials.result_types import FinishedTrial
+from experiments.trials.result_types import Checkpoint, FinishedTrial
+from experiments.trials.results import FIELD, write_record
 from tests.experiments.made import COST, Floats, failed, trial
 
 Shifts = Mapping[CountedQuantity, float]  # points
@@ -41,6 +43,7 @@ def write_study(
     *,
     trials: Iterable[StudyTrial] | None = None,
     failing: Mapping[StudyTrial, str] | None = None,
+    radii: Mapping[str, float] | None = None,
     sd: float = SD,
 ) -> None:
     """Leave a result of each trial, below `root` as the study itself would.
@@ -50,6 +53,8 @@ def write_study(
             mean over a network's seeds has exactly that.
         trials: those that have ended; all registered ones by default.
         failing: reasons, of the trials among them that failed.
+        radii: of 95 % of the receptive field after training, in pixels, by registered name; that
+            of 50 % is a third of it, and untrained both are half as large.
         sd: points, of all quantities over a network's seeds.
     """
     trials = list(registered() if trials is None else trials)
@@ -58,6 +63,7 @@ def write_study(
         own: Shifts = {"miou": shift} if isinstance(shift, float | int) else shift
         by_model |= {NETWORKS[name]: own}
         by_model |= {AT_EQUAL_SECONDS[name]: own} if name in AT_EQUAL_SECONDS else {}
+    fields = {NETWORKS[name]: radius for name, radius in (radii or {}).items()}
     for one in trials:
         reason = (failing or {}).get(one)
         if reason is not None:
@@ -66,7 +72,9 @@ def write_study(
             continue
         seeds = [t.seed for t in trials if t.model == one.model and t.times == one.times]
         noise = sd * _scores(one.model, sorted({*seeds}))[one.seed]
-        write_trial(root, one, by_model.get(one.model, {}), noise)
+        result = write_trial(root, one, by_model.get(one.model, {}), noise)
+        if one.model in fields:
+            write_fields(result, fields[one.model])
 
 
 def write_trial(
@@ -104,6 +112,36 @@ def write_trial(
         },
         timing={"train_seconds": 500.0 * one.times * (1 + share), "steps": 2300 * one.times},
     )
+
+
+def write_fields(result: FinishedTrial, radius: float) -> None:
+    """Leave receptive fields beside a trial; the radius is that of 95 % after training."""
+
+    def field(steps: int, radius: float) -> Field:
+        return Field(
+            steps=steps,
+            num_silent=0,
+            radius_50=radius / 3,
+            radius_95=radius,
+            support=(100, 100),
+            profile=(0.5, 1.0),
+            cells=("500000 500000",),
+        )
+
+    fields = Fields(
+        version="",
+        trial=result.id,
+        model=result.model,
+        seed=result.seed,
+        num_images=16,
+        size=(360, 480),
+        data="d",
+        code=None,
+        checkpoint=Checkpoint(file="", sha256=""),
+        trained=field(2300, radius),
+        untrained=field(0, radius / 2),
+    )
+    write_record(result.path.with_name(FIELD), fields)
 
 
 _CLASS_NAMES = [f"class {i}" for i in range(CLASSES)]

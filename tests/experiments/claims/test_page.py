@@ -13,7 +13,6 @@ from experiments.claims import page_assets
 from experiments.claims.assessment import assess, chosen
 from experiments.claims.measurements import ORDER
 from experiments.claims.page import write_page
-from experiments.claims.page_assets import FieldRadii
 from experiments.claims.registration import CLAIMS, NETWORKS
 from experiments.claims.sentences import sentence
 from experiments.claims.study import StudyTrial, read_study, registered
@@ -27,7 +26,6 @@ from tests.experiments.claims.study_maker import write_study
 NUMBER = re.compile(r"\d+(?:\.\d+)?")
 KOREAN = re.compile("[가-힣]|%p")
 FAILING, REASON = StudyTrial(NETWORKS["dilatednet"], 1), "the loss is <nan> at step 412"
-FIELDS = (FieldRadii("hrnetv2", False, 11.0, 41.0, 2.72), FieldRadii("hrnetv2", True, 19.0, 83.0))
 ORDERS = LayerOrder(
     first="a",
     second="b",
@@ -46,14 +44,12 @@ ORDERS = LayerOrder(
 )
 
 
-def written(
-    root: Path, keys: Sequence[str] | None = None, fields: Sequence[FieldRadii] = ()
-) -> tuple[str, list[Verdict]]:
+def written(root: Path, keys: Sequence[str] | None = None) -> tuple[str, list[Verdict]]:
     """The page of whatever lies below a folder, with the verdicts that it shows."""
     claims = chosen(keys)
     study = read_study([root], claims)
     verdicts = assess(claims, study, [root])
-    write_page(root / "lecture.html", study, verdicts, fields)
+    write_page(root / "lecture.html", study, verdicts)
     return (root / "lecture.html").read_text(), verdicts
 
 
@@ -84,9 +80,15 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, list[Verdict]]:
     trials = [t for t in registered() if t.model != NETWORKS["unetpp"]]
     trials = [t for t in trials if t.seed == 0 or t.model != NETWORKS["deeplabv3"]]
     shifts = {"hrnetv2": 2.0, "hrnetv1": 4.0, "deeplabv3p": 2.5, "unet": -1.5}
-    write_study(root, shifts, trials=trials, failing={FAILING: REASON})
+    write_study(
+        root,
+        shifts,
+        trials=trials,
+        failing={FAILING: REASON},
+        radii={"hrnetv2": 90.0, "streams1": 60.0},
+    )
     write_record(root / ORDER, ORDERS)
-    return written(root, fields=FIELDS)
+    return written(root)
 
 
 @pytest.fixture(scope="module")
@@ -184,7 +186,9 @@ def test_chart_holds_every_family_that_finished(made: tuple[str, list[Verdict]])
 
 def test_fields_are_drawn_at_their_size(made: tuple[str, list[Verdict]]) -> None:
     text, _ = made
-    for kind, radii in (("untrained", ("11.0", "41.0")), ("trained", ("19.0", "83.0"))):
+    # Of one stream, then of four: 50 and 95 % of the energy.
+    untrained, trained = ("10.0", "30.0", "15.0", "45.0"), ("20.0", "60.0", "30.0", "90.0")
+    for kind, radii in (("untrained", untrained), ("trained", trained)):
         drawn = re.findall(rf'<circle class="{kind}" cx="240" cy="180" r="([\d.]+)"', text)
         assert tuple(drawn) == radii
     assert text.count('<image id="street" href="data:image/png;base64,') == 1

@@ -9,7 +9,6 @@ import pytest
 
 from experiments.claims.assessment import assess
 from experiments.claims.page import write_page
-from experiments.claims.page_assets import FieldRadii
 from experiments.claims.registration import CLAIMS, NETWORKS
 from experiments.claims.study import StudyTrial, read_study
 from tests.experiments.browser import PHONE, WIDE, Watched, browser, luminance
@@ -29,10 +28,14 @@ def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("page")
     names = ("hrnetv2", "hrnetv1", "unet", "unet-bilinear", "deeplabv3p", "fusion-final")
     trials = [StudyTrial(NETWORKS[name], seed) for name in names for seed in (0, 1, 2)]
-    write_study(root, {"hrnetv1": 3.0, "unet": -2.0, "fusion-final": -3.0}, trials=trials[:-1])
+    write_study(
+        root,
+        {"hrnetv1": 3.0, "unet": -2.0, "fusion-final": -3.0},
+        trials=trials[:-1],
+        radii={"hrnetv2": 60.0},
+    )
     study = read_study([root])
-    fields = [FieldRadii("hrnetv2", trained, 10.0, 60.0) for trained in (False, True)]
-    write_page(root / "lecture.html", study, assess(CLAIMS, study, [root]), fields)
+    write_page(root / "lecture.html", study, assess(CLAIMS, study, [root]))
     return root / "lecture.html"
 
 
