@@ -284,4 +284,18 @@ class Addition:
     what: str
 
 
-ADDITIONS: tuple[Addition, ...] = ()
+ADDITIONS: tuple[Addition, ...] = (
+    Addition(
+        "2026-11-28",
+        "Of a receptive field, images on which no pixel moves the centre's logits have no share to "
+        "scale to 1: they are left out and counted. Untrained UNet++ has such images, no other "
+        "network that was looked at; no field of a trial of the study was measured yet.",
+    ),
+    Addition(
+        "2026-11-28",
+        "What was seen before the registration: receptive fields of short trainings of HRNetV2 and "
+        "U-Net under this recipe's settings on parts of the training split, and of four untrained "
+        "networks, among them HRNet of one stream. Untrained, four streams see further than one; "
+        "C2 is about trained networks, of which only HRNetV2's own was seen.",
+    ),
+)

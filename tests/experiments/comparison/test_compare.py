@@ -132,6 +132,7 @@ def test_the_default_recipe_teaches_more_than_colours_and_places(tmp_path: Path)
     models = ("--models", "deeplabv3p", "--wandb", "off")
     status, text = run("experiments.compare", *models, "--out", tmp_path)
     assert status == 0, text
+    assert "Too short to judge: training drew only 320 images" in " ".join(text.split())
     results = read_results(tmp_path / "demo")
     prior = read_prior(tmp_path / "demo", results)
     assert prior is not None
@@ -139,6 +140,7 @@ def test_the_default_recipe_teaches_more_than_colours_and_places(tmp_path: Path)
     assert len(results) == 1
     for result in results:
         assert isinstance(result, FinishedTrial)
+        assert [step for step, _ in result.curve.val] == [*range(10, 81, 10)]
         assert result.miou > (prior.metrics.miou or 0) + 0.05
         assert result.miou > 1.5 * colour
 
