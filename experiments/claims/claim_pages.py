@@ -10,7 +10,14 @@ from experiments.claims import pictures
 from experiments.claims.contrasts import Estimate
 from experiments.claims.page_texts import WORDS, filled
 from experiments.claims.registration import FIELD_MARGIN, Claim, FrontClaim
-from experiments.claims.sentences import number, outcome_words, pair_words, quantity_words, sentence
+from experiments.claims.sentences import (
+    brief_words,
+    number,
+    outcome_words,
+    pair_words,
+    quantity_words,
+    sentence,
+)
 from experiments.claims.verdicts import Verdict
 from experiments.claims.words import (
     LANGUAGES,
@@ -91,20 +98,10 @@ def claim_page(verdict: Verdict, images: Text | None) -> ClaimPage:
         says=Text(claim.says, SAYS_KO[claim.key]),
         outcome=_both(lambda language: outcome_words(verdict, language)),
         sentence=_both(lambda language: sentence(verdict, language)),
-        brief=_both(lambda language: _brief(verdict, language)),
+        brief=_both(lambda language: brief_words(verdict, language)),
         plots=tuple(_plots(verdict)),
         facts=dict(_facts(verdict, images)),
     )
-
-
-def _brief(verdict: Verdict, language: Language) -> str:
-    known = [(one, one.difference) for one in verdict.primary if one.difference]
-    parts = []
-    for one, found in known if len(verdict.primary) <= 2 else ():
-        ends = [number(one, end) for end in (found.low, found.high) if end is not None]
-        between = f" [{', '.join(ends)}]" if ends else ""
-        parts.append(quantity_words(one, found.value, language) + between)
-    return "; ".join(parts)
 
 
 def _both(say: Callable[[Language], str]) -> Text:

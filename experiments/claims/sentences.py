@@ -138,3 +138,15 @@ def nearest(verdict: Verdict) -> list[Estimate]:
 
 def _value(one: Estimate) -> float:
     return one.difference.value if one.difference else 0.0
+
+
+def brief_words(verdict: Verdict, language: Language) -> str:
+    """The deciding differences with their intervals, as `2.1 points [1.0, 3.2]`; empty where there
+    are more than two of them, or none is known."""
+    known = [(one, one.difference) for one in verdict.primary if one.difference]
+    parts = []
+    for one, found in known if len(verdict.primary) <= 2 else ():
+        ends = [number(one, end) for end in (found.low, found.high) if end is not None]
+        between = f" [{', '.join(ends)}]" if ends else ""
+        parts.append(quantity_words(one, found.value, language) + between)
+    return "; ".join(parts)

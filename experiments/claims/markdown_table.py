@@ -1,0 +1,38 @@
+"""The verdicts as a table of a README, in either language."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from experiments.claims.sentences import brief_words, outcome_words
+from experiments.claims.verdicts import Verdict
+from experiments.claims.words import SAYS_KO, Language, Text
+from experiments.reporting.export import renew
+from experiments.trials.atomic_io import write_text
+
+MARK = "lecture"  # of the lines between which a README has the table
+_HEADS = (
+    Text("claim", "주장"),
+    Text("difference, 95 % interval", "차이, 95 % 신뢰구간"),
+    Text("verdict", "판정"),
+)
+
+
+def markdown(verdicts: Sequence[Verdict], language: Language) -> str:
+    """A row a claim."""
+    rows = [[head(language) for head in _HEADS], ["---"] * len(_HEADS)]
+    for verdict in verdicts:
+        claim = verdict.claim
+        says = Text(claim.says, SAYS_KO[claim.key])(language)
+        said = [f"{claim.key}: {says}", brief_words(verdict, language)]
+        rows.append([*said, outcome_words(verdict, language)])
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def renew_readme(path: Path, verdicts: Sequence[Verdict], language: Language) -> None:
+    """Put the table between a README's marks, and touch nothing else.
+
+    Raises:
+        ValueError: the file has no such marks.
+    """
+    text = path.read_text(encoding="utf-8")
+    write_text(path, renew(text, MARK, markdown(verdicts, language)))

@@ -1,0 +1,54 @@
+"""The verdicts as Markdown: of a made-up study, and in README.ko.md those of the kept results."""
+
+from pathlib import Path
+
+import pytest
+
+from experiments.claims.assessment import assess
+from experiments.claims.markdown_table import MARK, markdown, renew_readme
+from experiments.claims.registration import CLAIMS, NETWORKS
+from experiments.claims.study import StudyTrial, read_study
+from experiments.claims.verdicts import Verdict
+from experiments.lecture import KEPT
+from experiments.reporting.export import renew
+from tests.experiments.claims.study_maker import write_study
+
+README = Path(__file__).parents[3] / "README.ko.md"
+
+
+def judged(folder: Path) -> list[Verdict]:
+    return assess(CLAIMS, read_study([folder]), [folder])
+
+
+def test_a_row_a_claim_with_its_numbers(tmp_path: Path) -> None:
+    names = ("hrnetv2", "fusion-final")
+    trials = [StudyTrial(NETWORKS[name], seed) for name in names for seed in (0, 1, 2)]
+    write_study(tmp_path, {"hrnetv2": 3.0}, trials=trials)
+    verdicts = judged(tmp_path)
+    english, korean = (markdown(verdicts, language).splitlines() for language in ("en", "ko"))
+    assert len(english) == len(korean) == 2 + 9
+    found = verdicts[2].primary[0].difference
+    assert found is not None and found.low is not None and found.high is not None
+    between = f"[{100 * found.low:.1f}, {100 * found.high:.1f}]"
+    assert english[4] == f"| C3: Repeated fusion matters. | 3.0 points {between} | supported |"
+    assert korean[4] == f"| C3: 융합을 반복하는 것이 중요하다. | 3.0%p {between} | 지지됨 |"
+    assert english[3].endswith("|  | not measured yet |")
+    assert {line.count("|") for line in (*english, *korean)} == {4}
+
+
+def test_only_what_is_between_the_marks_changes(tmp_path: Path) -> None:
+    path = tmp_path / "README.md"
+    path.write_text(f"before\n<!-- {MARK} -->\nold\n<!-- end -->\nafter\n")
+    verdicts = judged(tmp_path)
+    renew_readme(path, verdicts, "en")
+    table = markdown(verdicts, "en")
+    assert path.read_text() == f"before\n<!-- {MARK} -->\n{table}\n<!-- end -->\nafter\n"
+    path.write_text("no marks")
+    with pytest.raises(ValueError, match="add them"):
+        renew_readme(path, verdicts, "en")
+
+
+def test_the_korean_readme_says_what_the_kept_results_say() -> None:
+    """To renew it: `renew_readme(README, judged(KEPT), "ko")`."""
+    text = README.read_text()
+    assert renew(text, MARK, markdown(judged(KEPT), "ko")) == text
