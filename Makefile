@@ -35,7 +35,7 @@ browser-test: .venv/installed
 		$$SUDO apt-get update --quiet && $$SUDO apt-get install --yes --quiet chromium; } || \
 		{ echo "Debian's chromium is needed and could not be installed: put it on the PATH"; exit 1; }
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/experiments/reporting/test_browser.py \
-		tests/experiments/claims/test_page_browser.py $(ARGS)
+		tests/experiments/lecture_report/test_page_browser.py $(ARGS)
 
 .PHONY: lint
 lint: .venv/installed

@@ -46,12 +46,12 @@ def main(argv: list[str] | None = None) -> int:
     # `--help` does without pydantic, scipy and rich.
     from experiments.claims.assessment import assess, chosen
     from experiments.claims.measurements import lacks_order, measure_fields, measure_order
-    from experiments.claims.page import write_page
     from experiments.claims.published_study import publish_study
     from experiments.claims.study import read_study, registered
     from experiments.claims.study_plan import describe, remaining, requests
-    from experiments.claims.verdict_table import print_checks, print_verdicts
     from experiments.comparison.comparison_runner import run_comparison
+    from experiments.lecture_report.page import write_page
+    from experiments.lecture_report.verdict_table import print_checks, print_verdicts
     from experiments.reporting.console import PlainConsole
     from experiments.training.trial_field import measure_field_isolated
     from experiments.trials.command import process_of_trials

@@ -11,8 +11,8 @@ from nbclient.exceptions import CellExecutionError
 
 from experiments.claims.assessment import assess
 from experiments.claims.registration import CLAIMS
-from experiments.claims.sentences import sentence
 from experiments.claims.study import read_study
+from experiments.lecture_report.sentences import sentence
 from tests.commands import SETTINGS
 from tests.experiments import here
 

@@ -21,7 +21,8 @@ ROOMS = {  # of experiments, with the rooms that each may import
     "training": {"trials", "scoring", "costs", "speed"},
     "reporting": {"trials", "scoring", "analysis", "costs", "speed"},
     "comparison": {"trials", "scoring", "analysis", "costs", "speed", "training", "reporting"},
-    "claims": {"trials", "scoring", "analysis", "costs", "training", "reporting", "comparison"},
+    "claims": {"trials", "scoring", "analysis", "costs", "training", "comparison"},
+    "lecture_report": {"trials", "scoring", "analysis", "costs", "reporting", "claims"},
 }
 WITH_TORCH = {"costs", "speed", "training"}  # a notebook or a report starts without them
 # A recipe is looked up by name where the command line names it, and nowhere else.

@@ -6,7 +6,8 @@ from dataclasses import asdict, dataclass, replace
 from experiments.analysis.evidence_types import Cost
 from experiments.analysis.intervals import Interval, bounded, interval
 from experiments.analysis.pareto import FrontPlace, pareto
-from experiments.claims.network_rows import (
+from experiments.claims.study import AnyClaim, Study, names_of
+from experiments.lecture_report.network_rows import (
     LECTURE,
     FieldRadii,
     NetworkRow,
@@ -16,8 +17,7 @@ from experiments.claims.network_rows import (
     network_rows,
     network_tables,
 )
-from experiments.claims.page_texts import COSTS
-from experiments.claims.study import AnyClaim, Study, names_of
+from experiments.lecture_report.page_texts import COSTS
 from experiments.reporting.chart_data import COLOURS, SHAPES, cost_chart
 from experiments.reporting.chart_types import CostChart, Mark
 

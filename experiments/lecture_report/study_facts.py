@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from experiments.claims.checks import longer_schedule, repeat_difference, seed_spread
-from experiments.claims.page_texts import REGISTERED, WORDS, filled
 from experiments.claims.registration import (
     ADDITIONS,
     CLAIMS,
@@ -17,6 +16,7 @@ from experiments.claims.registration import (
 from experiments.claims.study import Study, registered
 from experiments.claims.verdicts import Verdict
 from experiments.claims.words import Text
+from experiments.lecture_report.page_texts import REGISTERED, WORDS, filled
 from experiments.trials.result_types import FailedTrial, FinishedTrial
 
 

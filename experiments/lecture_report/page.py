@@ -7,13 +7,13 @@ Its texts are in `page_texts`, and how it looks with the line of thought in
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.claims.claim_pages import claim_page
-from experiments.claims.front_chart import network_page
-from experiments.claims.page_assets import assets
-from experiments.claims.page_texts import COSTS, WORDS, both, filled
 from experiments.claims.study import Study
-from experiments.claims.study_facts import study_facts
 from experiments.claims.verdicts import Verdict
+from experiments.lecture_report.claim_pages import claim_page
+from experiments.lecture_report.front_chart import network_page
+from experiments.lecture_report.page_assets import assets
+from experiments.lecture_report.page_texts import COSTS, WORDS, both, filled
+from experiments.lecture_report.study_facts import study_facts
 from experiments.reporting.page import write_page as write
 
 

@@ -6,18 +6,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from experiments.claims import pictures
 from experiments.claims.contrasts import Estimate
-from experiments.claims.page_texts import WORDS, filled
 from experiments.claims.registration import FIELD_MARGIN, Claim, FrontClaim
-from experiments.claims.sentences import (
-    brief_words,
-    number,
-    outcome_words,
-    pair_words,
-    quantity_words,
-    sentence,
-)
 from experiments.claims.verdicts import Verdict
 from experiments.claims.words import (
     LANGUAGES,
@@ -26,6 +16,16 @@ from experiments.claims.words import (
     SUPPORTED_KO,
     Language,
     Text,
+)
+from experiments.lecture_report import pictures
+from experiments.lecture_report.page_texts import WORDS, filled
+from experiments.lecture_report.sentences import (
+    brief_words,
+    number,
+    outcome_words,
+    pair_words,
+    quantity_words,
+    sentence,
 )
 
 

@@ -4,10 +4,10 @@ import math
 
 from experiments.analysis.intervals import points
 from experiments.claims.contrasts import Estimate
-from experiments.claims.reasons import reason_words
 from experiments.claims.registration import FIELD_MARGIN, Budget, Claim, FrontClaim, IdentityClaim
 from experiments.claims.verdicts import Verdict
 from experiments.claims.words import BUDGETS, OUTCOMES, POINTS, QUANTITIES, RATIO, Language, Text
+from experiments.lecture_report.reasons import reason_words
 
 _DIFFERENCE = Text(
     "{pair}, {quantity} {budget}: {value} (95 % interval {low} to {high}; {seeds}; "

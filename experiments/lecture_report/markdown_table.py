@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.claims.sentences import brief_words, outcome_words
 from experiments.claims.verdicts import Verdict
 from experiments.claims.words import SAYS_KO, Language, Text
+from experiments.lecture_report.sentences import brief_words, outcome_words
 from experiments.reporting.export import renew
 from experiments.trials.atomic_io import write_text
 

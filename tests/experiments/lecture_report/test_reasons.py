@@ -9,9 +9,9 @@ from experiments.analysis.bootstrap import Resampled
 from experiments.analysis.intervals import interval
 from experiments.analysis.untrained import did_not_train
 from experiments.claims.contrasts import estimate
-from experiments.claims.reasons import reason_words
 from experiments.claims.registration import NETWORKS, Contrast
 from experiments.claims.study import StudyTrial, read_study
+from experiments.lecture_report.reasons import reason_words
 from tests.experiments.claims.study_maker import write_study
 from tests.experiments.made import Floats, failed, spread
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from experiments.claims.assessment import assess
-from experiments.claims.page import write_page
 from experiments.claims.registration import CLAIMS, NETWORKS
 from experiments.claims.study import StudyTrial, read_study
+from experiments.lecture_report.page import write_page
 from tests.experiments.browser import PHONE, WIDE, Watched, browser, luminance
 from tests.experiments.claims.study_maker import write_study
 

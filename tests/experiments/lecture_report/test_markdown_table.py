@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from experiments.claims.assessment import assess
-from experiments.claims.markdown_table import MARK, markdown, renew_readme
 from experiments.claims.registration import CLAIMS, NETWORKS
 from experiments.claims.study import StudyTrial, read_study
 from experiments.claims.verdicts import Verdict
 from experiments.lecture import KEPT
+from experiments.lecture_report.markdown_table import MARK, markdown, renew_readme
 from experiments.reporting.export import renew
 from tests.experiments.claims.study_maker import write_study
 

@@ -16,9 +16,9 @@ from experiments.claims.checks import (
 )
 from experiments.claims.contrasts import Estimate
 from experiments.claims.registration import FrontClaim
-from experiments.claims.sentences import nearest, number, outcome_words, sentence
 from experiments.claims.study import Study
 from experiments.claims.verdicts import Verdict
+from experiments.lecture_report.sentences import nearest, number, outcome_words, sentence
 
 _SHORT = {
     "miou": "mIoU",

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from experiments.claims.network_rows import FieldRadii
-from experiments.claims.pictures import ceiling, rings
+from experiments.lecture_report.network_rows import FieldRadii
+from experiments.lecture_report.pictures import ceiling, rings
 from experiments.scoring.stride_ceiling import CeilingRecord
 from experiments.trials.reference import published
 from experiments.trials.results import read_record

@@ -9,17 +9,17 @@ from typing import Any
 
 import pytest
 
-from experiments.claims import page_assets
 from experiments.claims.assessment import assess, chosen
 from experiments.claims.measurements import ORDER
-from experiments.claims.page import write_page
 from experiments.claims.registration import CLAIMS, NETWORKS
-from experiments.claims.sentences import sentence
 from experiments.claims.study import StudyTrial, read_study, registered
 from experiments.claims.verdicts import Verdict
 from experiments.claims.words import SAYS_KO, SUPPORTED_KO
 from experiments.costs.layer_order import LayerOrder
 from experiments.lecture import main
+from experiments.lecture_report import page_assets
+from experiments.lecture_report.page import write_page
+from experiments.lecture_report.sentences import sentence
 from experiments.trials.field_record import Fields
 from experiments.trials.results import FIELD, read_record, write_record
 from tests.experiments.claims.study_maker import write_study
