@@ -192,4 +192,4 @@ def verdict(pair: Pair, margin: float, mdd: float | None) -> Verdict:
 def points(*fractions: float) -> list[str]:
     """Percent points with one digit; with two where one would make a bound look like 0."""
     digits = 1 if all(abs(x) >= 5e-4 or x == 0 for x in fractions) else 2
-    return [f"{100 * x:.{digits}f}" for x in fractions]
+    return [f"{round(100 * x, digits) + 0.0:.{digits}f}" for x in fractions]  # never -0.0

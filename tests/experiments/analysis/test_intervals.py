@@ -17,6 +17,7 @@ from experiments.analysis.intervals import (
     interval,
     minimum_detectable_difference,
     p_value,
+    points,
     verdict,
 )
 from tests.experiments.analysis.made_counts import (
@@ -251,3 +252,11 @@ def test_coverage(seeds: int, seed_tenths: int) -> None:
     coverage = {target: 100 * count / num for target, count in hits.items()}
     print(f"{seeds} seeds of SD {seed_tenths / 10} points: {coverage}")
     assert all(92 <= value <= 98 for value in coverage.values()), coverage
+
+
+def test_a_small_difference_is_never_minus_nothing() -> None:
+    assert points(-1e-7) == ["0.00"]
+    assert points(-0.0004, 0.02) == ["-0.04", "2.00"]
+    for value in np.random.default_rng(0).normal(0, 0.02, 1000):
+        if abs(value) >= 5e-4:
+            assert points(float(value)) == [f"{100 * value:.1f}"]
