@@ -152,7 +152,9 @@ def camvid_lab() -> Recipe:
     have it. The rate is from a search, 600 steps a candidate on train~rest and scored on
     train~held, whose mIoU was in % (hrnet:width=10, then unet:width=9): 0.025: 23.0, 17.8; 0.05:
     23.1, 19.7; 0.1: 21.4, 18.7.
-    Command: `python -m experiments.lecture --run --data-root CamVid --jobs 2`
+    Command: `python -m experiments.compare --recipe camvid-lab --data-root CamVid --jobs 2
+        --models hrnet:width=10,unet:width=9`; all of the study: `python -m experiments.lecture
+        --run --data-root CamVid --jobs 2`
     Hardware and time: CPU cores with bf16 instructions, 8 to 15 minutes of one core a trial.
     Expected: not known yet.
     """
