@@ -144,7 +144,7 @@ def camvid_fair() -> Recipe:
 
 
 def camvid_lab() -> Recipe:
-    """CamVid from scratch, as short as the lecture's study can use it.
+    """CamVid from scratch, for the lecture's study.
 
     Paper: none. Fifty passes over the 367 training images in crops of an eighth of their size, so
     that a trial takes about ten minutes of one core; two at a time with a core each take two thirds
