@@ -1,10 +1,36 @@
 """Which networks did not train, so that nothing is said of them beside that."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from experiments.trials.result_types import FailedTrial, FinishedTrial, TrialResult
 
 UNTRAINED = 0.01  # of mIoU above the position prior, which never looked at an image
+
+
+@dataclass(frozen=True)
+class UntrainedRun:
+    """A run that diverged, or that ended at most a point above the position prior.
+
+    Attributes:
+        failure: why it diverged, in the words of whoever noticed; empty for one that finished.
+        miou, prior: of one that finished, fractions.
+    """
+
+    seed: int
+    repeat: int
+    failure: str = ""
+    miou: float = 0.0
+    prior: float = 0.0
+
+    def __str__(self) -> str:
+        run = f"repeat {self.repeat} of " * bool(self.repeat) + f"seed {self.seed}"
+        if self.failure:
+            return f"{run}: {self.failure}"
+        return (
+            f"{run} reaches {100 * self.miou:.1f} % mIoU, and {100 * self.prior:.1f} % can be had "
+            "without looking at an image"
+        )
 
 
 def did_not_train(results: Sequence[TrialResult], prior: float | None) -> dict[str, str]:
@@ -14,20 +40,21 @@ def did_not_train(results: Sequence[TrialResult], prior: float | None) -> dict[s
     """
     reasons: dict[str, str] = {}
     for result in results:
-        reason = _why_not_trained(result, prior)
-        if reason is not None:
-            run = f"repeat {result.repeat} of " * bool(result.repeat) + f"seed {result.seed}"
-            reasons.setdefault(result.label, f"{run}{reason}")
+        run = _untrained(result, prior)
+        if run is not None:
+            reasons.setdefault(result.label, str(run))
     return reasons
 
 
-def _why_not_trained(result: TrialResult, prior: float | None) -> str | None:
-    """What follows the name of a run that did not train; None for all others."""
+def untrained_run(results: Sequence[TrialResult], prior: float | None) -> UntrainedRun | None:
+    """The first of some runs that did not train; None where all did."""
+    runs = (_untrained(result, prior) for result in results)
+    return next((run for run in runs if run is not None), None)
+
+
+def _untrained(result: TrialResult, prior: float | None) -> UntrainedRun | None:
     if isinstance(result, FailedTrial) and result.failure.kind == "diverged":
-        return f": {result.failure.reason}"
+        return UntrainedRun(result.seed, result.repeat, result.failure.reason)
     if prior is not None and isinstance(result, FinishedTrial) and result.miou <= prior + UNTRAINED:
-        return (
-            f" reaches {100 * result.miou:.1f} % mIoU, and "
-            f"{100 * prior:.1f} % can be had without looking at an image"
-        )
+        return UntrainedRun(result.seed, result.repeat, miou=result.miou, prior=prior)
     return None

@@ -7,22 +7,37 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import stdtrit
 
-from experiments.analysis.bootstrap import Floats
+from experiments.analysis.bootstrap import MIN_BLOCKS, Floats
 from experiments.analysis.intervals import (
     Interval,
     equivalence_p,
     interval,
     minimum_detectable_difference,
 )
-from experiments.analysis.untrained import did_not_train
+from experiments.analysis.untrained import UntrainedRun, untrained_run
 from experiments.claims.registration import FIELD_MARGIN, Contrast
 from experiments.claims.study import Study, model_of
-from experiments.claims.words import Outcome
+from experiments.claims.words import LackingKind, Outcome
 from experiments.trials.result_types import FinishedTrial
 
 Radius = Callable[[FinishedTrial], float | None]  # of a trial's receptive field; None: not measured
 
 ALPHA = 0.05
+
+
+@dataclass(frozen=True)
+class Lacking:
+    """Why a contrast has no difference, or no interval.
+
+    Attributes:
+        model, run: of one that did not train.
+        blocks: of images, where there are too few.
+    """
+
+    kind: LackingKind
+    model: str = ""
+    run: UntrainedRun | None = None
+    blocks: int = 0
 
 
 @dataclass(frozen=True)
@@ -34,7 +49,7 @@ class Estimate:
         difference: their mean, with an interval where there are two seeds.
         p_equivalent: of a difference of the margin or more.
         mdd: the true difference that such trials find 4 times in 5.
-        lacking: why there is no difference, or no interval; empty where there is one.
+        lacking: why there is no difference, or no interval; None where there is one.
     """
 
     contrast: Contrast
@@ -44,7 +59,7 @@ class Estimate:
     p_equivalent: float | None
     mdd: float | None
     outcome: Outcome
-    lacking: str = ""
+    lacking: Lacking | None = None
 
     @property
     def is_ratio(self) -> bool:
@@ -69,25 +84,26 @@ def estimate(
     """
     models = [model_of(name, contrast.budget) for name in (contrast.better, contrast.worse)]
     for model in models:
-        why = did_not_train(list(study.results(model).values()), prior).get(model)
-        if why:
-            return _none(contrast, f"{model} did not train, {why}")
+        run = untrained_run(list(study.results(model).values()), prior)
+        if run is not None:
+            kind: LackingKind = "diverged" if run.failure else "at the prior"
+            return _none(contrast, Lacking(kind, model, run))
     better, worse = (study.finished(model) for model in models)
     both = tuple(seed for seed in seeds if seed in better and seed in worse)
     if not both:
-        return _none(contrast, "no seed of both has finished")
+        return _none(contrast, Lacking("no common seed"))
     pairs = [(better[seed], worse[seed]) for seed in both]
     if contrast.quantity == "field_radius":
         ratios = _log_ratios(pairs, radius)
         if ratios is None:
-            return _none(contrast, "the receptive field of some of its trials is not measured")
+            return _none(contrast, Lacking("no field"))
         by_seed, difference, edge = ratios, _of_seeds(ratios), math.log(FIELD_MARGIN)
     else:
         quantity = contrast.quantity
         draws = [[study.values(own, quantity) for own in side] for side in zip(*pairs, strict=True)]
         paired = study.draws().difference(draws[0], draws[1])
         if paired is None:
-            return _none(contrast, "the images show nothing of it")
+            return _none(contrast, Lacking("nothing shown"))
         by_seed, difference, edge = paired.miou, interval(paired, "seeds"), margin / 100
     p = equivalence_p(difference, edge)
     return Estimate(
@@ -98,8 +114,17 @@ def estimate(
         p_equivalent=p,
         mdd=minimum_detectable_difference(difference),
         outcome=outcome(difference, p),
-        lacking=difference.reason or "",
+        lacking=_without_interval(difference, study),
     )
+
+
+def _without_interval(difference: Interval, study: Study) -> Lacking | None:
+    if difference.low is not None:
+        return None
+    blocks = study.draws().num_blocks
+    if blocks < MIN_BLOCKS:
+        return Lacking("few blocks", blocks=blocks)
+    return Lacking("one seed")
 
 
 def outcome(difference: Interval, p_equivalent: float | None) -> Outcome:
@@ -126,11 +151,11 @@ def _of_seeds(values: Floats) -> Interval:
     """The mean with its t interval of seeds alone."""
     mean, num = float(values.mean()), len(values)
     if num < 2:
-        return Interval(mean, reason="only 1 seed: what new training runs give needs 2 or more")
+        return Interval(mean)
     error = float(values.std(ddof=1)) / math.sqrt(num)
     half = float(stdtrit(num - 1, 0.975)) * error
     return Interval(mean, mean - half, mean + half, error, num - 1)
 
 
-def _none(contrast: Contrast, why: str) -> Estimate:
+def _none(contrast: Contrast, why: Lacking) -> Estimate:
     return Estimate(contrast, (), (), None, None, None, "cannot be told", why)

@@ -78,7 +78,7 @@ class BlockDraws:
     def __init__(self, first: Arrays, length: int | None, num_draws: int = DRAWS) -> None:
         self._ids = first["ids"]
         self.block: Ints = blocks([str(group) for group in first["groups"]], length)
-        size = int(self.block.max()) + 1
+        self.num_blocks = size = int(self.block.max()) + 1
         once = np.ones((1, size), np.int16)
         self._weights: Weights = np.concatenate([once, draw_weights(size, num_draws)])
 
@@ -92,11 +92,11 @@ class BlockDraws:
             raise ValueError("the trials of a study were scored on different images: score again")
         counts, value = _QUANTITIES[quantity]
         of_image = counts(arrays)
-        sums = np.zeros((int(self.block.max()) + 1, *of_image.shape[1:]))
+        sums = np.zeros((self.num_blocks, *of_image.shape[1:]))
         np.add.at(sums, self.block, of_image)
         return np.concatenate([value(np.tensordot(w, sums, 1)) for w in chunks(self._weights)])
 
     def difference(self, better: Sequence[Floats], worse: Sequence[Floats]) -> Resampled | None:
         """Of two networks on the same seeds, in their order; None where the images show nothing."""
         values = np.stack(better, axis=1) - np.stack(worse, axis=1)
-        return resampled(values, int(self.block.max()) + 1)
+        return resampled(values, self.num_blocks)

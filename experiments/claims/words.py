@@ -7,6 +7,10 @@ from experiments.claims.registration import Budget, Quantity
 
 Language = Literal["en", "ko"]
 Outcome = Literal["supported", "contradicted", "no difference", "cannot be told"]
+LackingKind = Literal[
+    "diverged", "at the prior", "no common seed", "no field", "nothing shown", "one seed",
+    "few blocks",
+]  # fmt: skip
 LANGUAGES: tuple[Language, ...] = ("en", "ko")
 
 
@@ -41,6 +45,32 @@ QUANTITIES: Mapping[Quantity, Text] = {
 BUDGETS: Mapping[Budget, Text] = {
     "macs": Text("at equal multiply-adds", "동일한 곱셈-누산(MAC) 횟수"),
     "seconds": Text("at equal training seconds", "동일한 학습 시간"),
+}
+LACKING: Mapping[LackingKind, Text] = {
+    "diverged": Text(
+        "{model} did not train, seed {seed}: {failure}",
+        "{model}의 학습 실패, 시드 {seed}: {failure}",
+    ),
+    "at the prior": Text(
+        "{model} did not train, seed {seed} reaches {miou} % mIoU, and {prior} % can be had "
+        "without looking at an image",
+        "{model}의 학습 실패, 시드 {seed}의 mIoU는 {miou} %이고 이미지를 보지 않아도 {prior} %는 "
+        "얻음",
+    ),
+    "no common seed": Text("no seed of both has finished", "둘 다 끝난 시드가 없음"),
+    "no field": Text(
+        "the receptive field of some of its trials is not measured",
+        "일부 학습의 수용 영역을 측정하지 않음",
+    ),
+    "nothing shown": Text("the images show nothing of it", "이미지에 해당하는 픽셀이 없음"),
+    "one seed": Text(
+        "only 1 seed: what new training runs would give needs 2 or more",
+        "시드가 1개뿐임: 새로운 학습에 대해 말하려면 2개 이상이 필요함",
+    ),
+    "few blocks": Text(
+        "only {blocks} independent blocks of images: an interval needs {needed}",
+        "독립된 이미지 블록이 {blocks}개뿐임: 신뢰구간에는 {needed}개가 필요함",
+    ),
 }
 POINTS = Text("{value} points", "{value}%p")
 RATIO = Text("{value} times", "{value}배")

@@ -44,7 +44,7 @@ class NetworkRow:
 
     Attributes:
         name: as it is registered.
-        model: with its width; None where that is not measured yet.
+        model: with its width.
         summary: of the finished seeds; None without one.
         registered: how many seeds are.
         failed: seeds that did.
@@ -56,7 +56,7 @@ class NetworkRow:
     """
 
     name: str
-    model: str | None
+    model: str
     budget: Budget
     summary: ModelSummary | None
     registered: int
@@ -80,15 +80,15 @@ def network_rows(study: Study, claims: Sequence[AnyClaim]) -> Rows:
         (name, budget): _row(name, budget, study, trials)
         for budget in BUDGETS
         for name in (*LECTURE, *VARIANTS)
-        if (name, budget) in wanted and model_of(name, budget) is not None
+        if (name, budget) in wanted
     }
 
 
 def _row(name: str, budget: Budget, study: Study, wanted: Sequence[StudyTrial]) -> NetworkRow:
     """Of the trials under the study's own number of steps, as many of which as are wanted."""
     model = model_of(name, budget)
-    results = study.results(model) if model else {}
-    found = study.finished(model) if model else {}
+    results = study.results(model)
+    found = study.finished(model)
     trials = [found[seed] for seed in sorted(found)]
     num_seeds = sum(trial == StudyTrial(model or "", trial.seed) for trial in wanted)
     summary = summarise(trials)[0] if trials else None

@@ -2,12 +2,22 @@
 
 import math
 
+from experiments.analysis.bootstrap import MIN_BLOCKS
 from experiments.analysis.intervals import points
-from experiments.claims.contrasts import Estimate
+from experiments.analysis.untrained import UntrainedRun
+from experiments.claims.contrasts import Estimate, Lacking
 from experiments.claims.registration import FIELD_MARGIN, Budget, Claim, FrontClaim, IdentityClaim
 from experiments.claims.verdicts import Verdict
-from experiments.claims.words import BUDGETS, OUTCOMES, POINTS, QUANTITIES, RATIO, Language, Text
-from experiments.lecture_report.reasons import reason_words
+from experiments.claims.words import (
+    BUDGETS,
+    LACKING,
+    OUTCOMES,
+    POINTS,
+    QUANTITIES,
+    RATIO,
+    Language,
+    Text,
+)
 
 _DIFFERENCE = Text(
     "{pair}, {quantity} {budget}: {value} (95 % interval {low} to {high}; {seeds}; "
@@ -64,10 +74,10 @@ def difference_words(one: Estimate, language: Language) -> str:
         "budget": BUDGETS[contrast.budget](language),
     }
     if found is None:
-        return _NOTHING(language, **names, reason=reason_words(one.lacking, language))
+        return _NOTHING(language, **names, reason=lacking_words(one.lacking, language))
     value = quantity_words(one, found.value, language)
     if found.low is None or found.high is None or one.mdd is None:
-        return _WITHOUT(language, **names, value=value, reason=reason_words(one.lacking, language))
+        return _WITHOUT(language, **names, value=value, reason=lacking_words(one.lacking, language))
     num = len(one.seeds)
     return _DIFFERENCE(
         language,
@@ -84,6 +94,23 @@ def pair_words(one: Estimate, language: Language) -> str:
     """The two networks, as a difference or as a ratio."""
     better, worse = one.contrast.better, one.contrast.worse
     return f"{better} / {worse}" if one.is_ratio else _PAIR(language, better=better, worse=worse)
+
+
+def lacking_words(lacking: Lacking | None, language: Language) -> str:
+    """Why there is no difference, or no interval; a failure's own words stay as they are."""
+    if lacking is None:
+        return ""
+    run = lacking.run or UntrainedRun(0, 0)
+    return LACKING[lacking.kind](
+        language,
+        model=lacking.model,
+        seed=run.seed,
+        failure=run.failure,
+        miou=f"{100 * run.miou:.1f}",
+        prior=f"{100 * run.prior:.1f}",
+        blocks=lacking.blocks,
+        needed=MIN_BLOCKS,
+    )
 
 
 def quantity_words(one: Estimate, value: float, language: Language) -> str:

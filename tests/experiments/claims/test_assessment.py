@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from experiments.claims.assessment import assess, chosen
+from experiments.claims.contrasts import Lacking
 from experiments.claims.published_study import publish_study
 from experiments.claims.registration import CLAIMS, NETWORKS, Claim
 from experiments.claims.study import StudyTrial, lab, read_study, registered
@@ -78,7 +79,7 @@ def test_one_seed_gives_a_difference_and_no_verdict(tmp_path: Path) -> None:
     assert (found.outcome, found.seeds) == ("cannot be told", (1, 3))
     (contrast,) = found.primary
     assert contrast.difference is not None and contrast.difference.value > 0.09
-    assert "only 1 seed" in contrast.lacking
+    assert contrast.lacking == Lacking("one seed")
 
 
 def test_a_network_that_diverged_takes_its_contrasts_with_it(tmp_path: Path) -> None:
@@ -89,7 +90,10 @@ def test_a_network_that_diverged_takes_its_contrasts_with_it(tmp_path: Path) -> 
     )
     found = judged(tmp_path, "C3", "C6")
     assert found["C3"].outcome == "cannot be told"
-    assert "did not train" in found["C3"].primary[0].lacking
+    lacking = found["C3"].primary[0].lacking
+    assert lacking is not None
+    assert (lacking.kind, lacking.model) == ("diverged", model)
+    assert lacking.run is not None and str(lacking.run) == "seed 1: its loss is no number"
     assert found["C6"].primary[0].difference is not None
 
 

@@ -98,9 +98,7 @@ def test_on_the_front_is_who_is_beaten_by_none(
 
 
 def test_a_front_with_a_network_missing_is_not_supported() -> None:
-    lacking = Estimate(
-        Contrast("hrnetv2", "pspnet"), (), (), None, None, None, "cannot be told", "none"
-    )
+    lacking = Estimate(Contrast("hrnetv2", "pspnet"), (), (), None, None, None, "cannot be told")
     assert front_outcome([estimated(0.03, 0.005), lacking], MARGIN) == "cannot be told"
     assert front_outcome([estimated(-0.03, 0.005), lacking], MARGIN) == "contradicted"
 
