@@ -58,7 +58,7 @@ def main(argv: list[str] | None = None) -> int:
 
     console = PlainConsole()
     try:
-        claims, folders, failed = chosen(args.claims), [KEPT, args.out], False
+        claims, folders, failed = chosen(args.claims), [args.out, KEPT], False
         wanted, study = registered(claims), read_study(folders, claims)
         console.print(describe(wanted, study))
         if args.run:

@@ -29,14 +29,16 @@ def publish_study(study: Study, sources: Sequence[Path], folder: Path) -> int:
     for result in study.trials.values():
         source = result.path.parent
         target = folder / source.parents[1].name / source.parent.name / source.name
-        if target == source or (target / result.path.name).is_file():
+        if target == source:
+            continue
+        fields = source / FIELD  # measured later than the trial, so that it may be new alone
+        if fields.is_file():
+            write_bytes(target / FIELD, fields.read_bytes())
+        if (target / result.path.name).is_file():
             continue
         counts = per_image(result) if isinstance(result, FinishedTrial) else None
         moved = result.model_copy(update={"path": target / result.path.name})
         write_result(moved, None if counts is None else _needed(counts))
-        fields = source / FIELD
-        if fields.is_file():
-            write_bytes(target / FIELD, fields.read_bytes())
         copied += 1
         prior = source.parents[1] / PRIOR
         if prior.is_file():
