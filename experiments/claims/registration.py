@@ -303,7 +303,7 @@ ADDITIONS: tuple[Addition, ...] = (
         "After two trials had ended (HRNetV2 and ResUNet at equal multiply-adds, seed 0), AdamW "
         "was tried in SGD's place on parts of the training split, as the rates had been: 600 steps "
         "at 2e-3 with a weight decay of 0.01 give hrnet:width=10 21.3 and unet:width=9 22.5 % "
-        "mIoU, where SGD at 0.05 gives 23.1 and 19.7. The recipe stays. But so early the order of these "
-        "two hangs on the optimiser, which the study does not vary.",
+        "mIoU, where SGD at 0.05 gives 23.1 and 19.7. The recipe stays. But so early the order of "
+        "these two hangs on the optimiser, which the study does not vary.",
     ),
 )
