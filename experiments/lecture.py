@@ -44,7 +44,7 @@ def main(argv: list[str] | None = None) -> int:
     """0 with the verdicts, 1 when a trial failed, 2 for a wrong request, 130 if stopped."""
     args = parser().parse_args(argv)
     # `--help` does without pydantic, scipy and rich.
-    from experiments.claims.assessment import assess, chosen
+    from experiments.claims.assessment import assess, chosen, keep_prior
     from experiments.claims.measurements import lacks_order, measure_fields, measure_order
     from experiments.claims.published_study import publish_study
     from experiments.claims.study import read_study, registered
@@ -69,7 +69,9 @@ def main(argv: list[str] | None = None) -> int:
                 left = remaining(wanted, study).trials
                 for request in (None, *requests(left, args.out, args.data_root, args.jobs)):
                     if request is not None:
-                        failed |= bool(run_comparison(request, console).notes)
+                        ended = run_comparison(request, console)
+                        failed |= bool(ended.notes)
+                        keep_prior(ended, args.data_root, console)
                         study = read_study(folders, claims)
                     for line in measure_fields(study, args.data_root, measure_field_isolated):
                         console.print(line, soft_wrap=True)

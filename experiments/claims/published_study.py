@@ -34,15 +34,15 @@ def publish_study(study: Study, sources: Sequence[Path], folder: Path) -> int:
         fields = source / FIELD  # measured later than the trial, so that it may be new alone
         if fields.is_file():
             write_bytes(target / FIELD, fields.read_bytes())
+        prior = source.parents[1] / PRIOR
+        if prior.is_file():
+            write_bytes(folder / prior.parent.name / PRIOR, prior.read_bytes())
         if (target / result.path.name).is_file():
             continue
         counts = per_image(result) if isinstance(result, FinishedTrial) else None
         moved = result.model_copy(update={"path": target / result.path.name})
         write_result(moved, None if counts is None else _needed(counts))
         copied += 1
-        prior = source.parents[1] / PRIOR
-        if prior.is_file():
-            write_bytes(folder / prior.parent.name / PRIOR, prior.read_bytes())
     order = read_order(sources)
     if order is not None:
         write_record(folder / ORDER, order)

@@ -9,7 +9,7 @@ from statistics import fmean
 from experiments.claims.study import Study, StudyTrial
 from experiments.comparison.request import ComparisonRequest
 from experiments.training.trial_request import Resources
-from experiments.trials.result_types import FinishedTrial
+from experiments.trials.result_types import FailedTrial, FinishedTrial, TrialResult
 
 _USUAL = 600.0  # seconds of training that a trial took on one core where none is known
 
@@ -23,11 +23,20 @@ class Remaining:
 
 
 def remaining(wanted: Sequence[StudyTrial], study: Study) -> Remaining:
-    """By what finished trials of the same network took, else by the mean of all."""
+    """By what finished trials of the same network took, else by the mean of all.
+
+    A trial that diverged has its result; one that failed otherwise, as killed, goes on.
+    """
     seconds = dict(_seconds_a_run(study))
     usual = fmean(seconds.values()) if seconds else _USUAL
-    left = tuple(trial for trial in wanted if trial not in study.trials)
+    left = tuple(trial for trial in wanted if not _has_ended(study.trials.get(trial)))
     return Remaining(left, sum(t.times * seconds.get(t.model, usual) for t in left))
+
+
+def _has_ended(result: TrialResult | None) -> bool:
+    if isinstance(result, FailedTrial):
+        return result.failure.kind == "diverged"
+    return result is not None
 
 
 def _seconds_a_run(study: Study) -> Iterator[tuple[str, float]]:

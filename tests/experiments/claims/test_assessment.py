@@ -17,7 +17,7 @@ from experiments.claims.words import Outcome
 from experiments.lecture import main
 from experiments.trials.overrides import load
 from tests.experiments.claims.study_maker import Shifts, write_study
-from tests.experiments.made import failed
+from tests.experiments.made import failed, write_prior
 
 FIRST_SEED = [trial for trial in registered() if trial.seed == 0]
 
@@ -131,6 +131,25 @@ def test_what_is_kept_does_not_run_again(study: Path, tmp_path: Path) -> None:
     }
     assert trained == {(trial.model, trial.seed, trial.request) for trial in left}
     assert remaining(registered(), read_study([study])).trials == ()
+
+
+def test_a_killed_trial_goes_on_and_a_diverged_one_has_its_result(tmp_path: Path) -> None:
+    recipe = dict(vars(load(lab())))
+    folder = tmp_path / "camvid-lab"
+    failed(folder, NETWORKS["unet"], "ended by SIGKILL", kind="killed", recipe=recipe)
+    failed(folder, NETWORKS["segnet"], "no number", kind="diverged", recipe=recipe)
+    left = {trial.model for trial in remaining(FIRST_SEED, read_study([tmp_path])).trials}
+    assert NETWORKS["unet"] in left
+    assert NETWORKS["segnet"] not in left
+
+
+def test_what_comes_later_is_kept_with_a_trial_that_already_is(tmp_path: Path) -> None:
+    ran, kept = tmp_path / "ran", tmp_path / "kept"
+    write_study(ran, trials=FIRST_SEED[:1])
+    publish_study(read_study([ran]), [ran], kept)
+    write_prior(ran / "camvid-lab", 0.25)
+    assert publish_study(read_study([ran]), [ran], kept) == 0
+    assert read_study([kept]).prior == 0.25
 
 
 def test_the_plan_says_how_long_it_takes(tmp_path: Path) -> None:
