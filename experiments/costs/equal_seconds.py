@@ -17,6 +17,8 @@ from torch.nn import functional as F
 
 from experiments.costs.device import autocast, synchronise, this_device
 from experiments.costs.width_search import search
+from experiments.trials.overrides import load
+from experiments.trials.recipe import RecipeRequest
 from models import build_model
 from models.training_heads import TrainingHeads
 
@@ -100,9 +102,10 @@ def _step(model: str, setting: TrainingSetting) -> Callable[[], None]:
 
 
 def main(reference: str, families: list[str]) -> None:
-    """Widths for the lecture's study: its crop, batch and precision, on one thread."""
+    """Widths for the lecture's study: its recipe, with CamVid's 11 classes, on one thread."""
     torch.set_num_threads(1)
-    setting = TrainingSetting((128, 160), 8, 11, "bf16-mixed", aux_weight=0.4)
+    lab = load(RecipeRequest("camvid-lab"))
+    setting = TrainingSetting(lab.crop, lab.batch, 11, lab.precision, lab.aux_weight)
     for family in families:
         width, ratio = matched_width(family, reference, setting)
         print(f"{family}:width={width} takes {ratio:.2f} times the step of {reference}", flush=True)
