@@ -17,7 +17,7 @@ from experiments.trials import command_line as ask
 from experiments.trials.environment import die_with_parent, spin_briefly, starts_ranks
 from experiments.trials.launch import Place, take_place
 from experiments.trials.recipe import RecipeRequest
-from experiments.trials.signals import say_stopped, stopped_by_signals
+from experiments.trials.signals import asked_to_end, say_stopped, stopped_by_signals
 from experiments.trials.temporary_files import own_temporary_files
 from experiments.trials.tuning_budget import TuningBudget
 
@@ -93,8 +93,8 @@ def request_of(args: argparse.Namespace) -> TrialRequest:
 
 def main(argv: list[str] | None = None) -> int:
     """0 when the result is there, 1 when the trial failed (its reason is in the result), 2 for
-    arguments that name nothing, 3 when another process holds the trial, 130 if stopped by Ctrl-C,
-    143 by SIGTERM."""
+    arguments that name nothing, 3 when another process holds the trial, 75 (EX_TEMPFAIL) when
+    SIGTERM or SIGUSR1 asked it to end and the same command goes on, 130 if stopped by Ctrl-C."""
     die_with_parent()
     args = parser().parse_args(argv)
     try:
@@ -112,7 +112,7 @@ def main(argv: list[str] | None = None) -> int:
             remove_temporary_files()
             os._exit(status)
 
-        with stopped_by_signals(end):
+        with stopped_by_signals(end), asked_to_end(end):
             return _run(args, place)
 
 
@@ -120,7 +120,7 @@ def _run(args: argparse.Namespace, place: Place) -> int:
     spin_briefly()
     # `--help` does without them.
     from experiments.training.trial_runner import first_steps, run_other_rank, run_trial
-    from experiments.trials.trial import BusyError
+    from experiments.trials.folder_lock import BusyError
 
     request, keeps_results = request_of(args), place.rank == 0
     try:

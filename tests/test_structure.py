@@ -20,7 +20,17 @@ ROOMS = {  # of experiments, with the rooms that each may import
     "analysis": {"trials", "scoring"},
     "training": {"trials", "scoring", "costs", "speed"},
     "reporting": {"trials", "scoring", "analysis", "costs", "speed"},
-    "comparison": {"trials", "scoring", "analysis", "costs", "speed", "training", "reporting"},
+    "engines": {"trials"},
+    "comparison": {
+        "trials",
+        "scoring",
+        "analysis",
+        "costs",
+        "speed",
+        "training",
+        "reporting",
+        "engines",
+    },
     "claims": {"trials", "scoring", "analysis", "costs", "training", "comparison"},
     "lecture_report": {"trials", "scoring", "analysis", "costs", "reporting", "claims"},
 }

@@ -1,6 +1,7 @@
 """The work of a comparison: its data are checked, and what has not finished of it is run."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -27,9 +28,10 @@ def run_comparison(request: ComparisonRequest, console: Console) -> EndedCompari
     data = check_before(trials[0], request, console)
     if request.rerun != "all":  # of which nothing is kept
         check_kept(trials)
-    ours = with_tuned(trials, data, request, console)
-    processes = launcher.run(ours.todo, data, request, console)
-    notes = [*ours.notes, *(process.complaint for process in processes if process.complaint)]
+    run = partial(launcher.run, request=request, console=console)
+    ours = with_tuned(trials, data, run, request, console)
+    jobs = run(ours.todo, data)
+    notes = [*ours.notes, *(job.complaint for job in jobs if job.complaint)]
     results = collected(ours.trials)
     if request.verify is not None:
         notes += _verify(results, request.resources.data_root, request.verify, console)
@@ -39,7 +41,7 @@ def run_comparison(request: ComparisonRequest, console: Console) -> EndedCompari
         results=results,
         notes=notes,
         group=launcher.group_of(ours.trials),
-        ran=bool(processes),
+        ran=bool(jobs),
     )
 
 

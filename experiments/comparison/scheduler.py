@@ -1,21 +1,17 @@
-"""Runs trials as processes, some at a time, and shows how far the whole comparison is.
+"""Runs trials as processes of this machine, some at a time.
 
 One that fails leaves the rest alone.
 """
 
-import contextlib
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.live import Live
-from rich.table import Table
-from rich.text import Text
 
 from experiments.comparison.gpu_sharing import with_room
 from experiments.comparison.placement import Places
-from experiments.comparison.trial_process import ProcessState, TrialProcess, clock
+from experiments.comparison.trial_process import TrialProcess
+from experiments.engines.engine import run_jobs
 from experiments.trials.environment import threads_per_process
 
 
@@ -34,81 +30,37 @@ def run_processes(
     """
     if places.per_device > 1:
         places = with_room(places, [process.trial for process in processes], data_root, console)
-    threads = threads_per_process(places.at_a_time * places.devices)
-    try:
-        with watch(processes, console) as show:
-            waiting = list(processes)
-            while waiting or any(p.process for p in processes):
-                while waiting and (gpus := places.take()) is not None:
-                    waiting.pop(0).start(places.at_a_time, threads, gpus)
-                time.sleep(0.2)
-                for process in [p for p in processes if p.process]:
-                    process.poll()
-                    if process.process is None:
-                        places.give_back(process.gpus)
-                show()
-    finally:
-        for process in processes:
-            if process.process is not None:
-                process.stop()
+    run_jobs(LocalEngine(places), processes, console)
 
 
-_EVERY = 30.0  # seconds between lines about a running trial where there is no terminal
-_STYLES = {ProcessState.FAILED: "red", ProcessState.HELD: "yellow", ProcessState.DONE: "green"}
-_COUNTED = (ProcessState.RUNNING, ProcessState.FAILED, ProcessState.HELD)
+class LocalEngine:
+    """Processes of this machine, each on GPUs of its own where there are any."""
 
+    interval, ends_jobs = 0.2, True
 
-@contextlib.contextmanager
-def watch(processes: Sequence[TrialProcess], console: Console) -> Iterator[Callable[[], None]]:
-    """Show the processes from now on; the yielded function brings it up to date."""
-    begun = time.monotonic()
-    if console.is_terminal:
-        with Live(_table(processes, begun), console=console, refresh_per_second=4) as live:
-            yield lambda: live.update(_table(processes, begun))
-            live.update(_table(processes, begun))
-    else:
-        lines = _Lines(processes, console, begun)
-        yield lines.say
+    def __init__(self, places: Places) -> None:
+        self.places = places
+        self._threads = threads_per_process(places.at_a_time * places.devices)
+        self._waiting: list[TrialProcess] = []
+        self._running: list[TrialProcess] = []
 
+    def submit(self, jobs: Sequence[TrialProcess]) -> None:
+        self._waiting += jobs
+        self._start()
 
-def _table(processes: Sequence[TrialProcess], begun: float) -> Table:
-    title = progress(processes, begun)
-    table = Table(box=None, pad_edge=False, title=title, title_justify="left")
-    for process in processes:
-        shown = Text(process.state.value, _STYLES.get(process.state, ""))
-        table.add_row(process.name, shown, f"{process.where} {process.note}".strip())
-    return table
+    def _start(self) -> None:
+        while self._waiting and (gpus := self.places.take()) is not None:
+            self._running.append(self._waiting.pop(0))
+            self._running[-1].start(self.places.at_a_time, self._threads, gpus)
 
+    def poll(self) -> None:
+        for process in [*self._running]:
+            process.poll()
+            if process.process is None:
+                self._running.remove(process)
+                self.places.give_back(process.gpus)
+        self._start()
 
-class _Lines:
-    """A line where a process changes its state, and now and then about one that runs."""
-
-    def __init__(self, processes: Sequence[TrialProcess], console: Console, begun: float) -> None:
-        self.processes, self.console, self.begun = processes, console, begun
-        self.said: dict[str, tuple[ProcessState, float]] = {}  # last of each, and when
-
-    def say(self) -> None:
-        for process in self.processes:
-            now = time.monotonic()
-            state, since = self.said.get(process.name, (None, 0.0))
-            late = process.state is ProcessState.RUNNING and now - since > _EVERY
-            if state is not process.state or late:
-                self.said[process.name] = process.state, now
-                if process.state is not ProcessState.WAITING:
-                    words = (process.state.value, process.where, process.note)
-                    line = f"{process.name}: {' '.join(filter(None, words))}"
-                    whole = f"{line} ({progress(self.processes, self.begun)})"
-                    self.console.print(whole, soft_wrap=True, markup=False)
-
-
-def progress(processes: Sequence[TrialProcess], begun: float) -> str:
-    """`2 of 3 done, 1 running, about 4:10 left`; `begun` is of the monotonic clock."""
-    states = [process.state for process in processes]
-    parts = [f"{states.count(ProcessState.DONE)} of {len(processes)} done"]
-    parts += [f"{states.count(state)} {state.value}" for state in _COUNTED if state in states]
-    fraction = sum(process.fraction for process in processes) / len(processes)
-    done = fraction - sum(process.resumed or 0.0 for process in processes) / len(processes)
-    if done > 0.02 and fraction < 1:
-        left = (time.monotonic() - begun) * (1 - fraction) / done
-        parts.append(f"about {clock(left)} left")
-    return ", ".join(parts)
+    def cancel(self) -> None:
+        for process in self._running:
+            process.stop()

@@ -1,11 +1,10 @@
 """The trials of a comparison beside the same ones under values of their own."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from rich.console import Console
 
-from experiments.comparison import launcher
 from experiments.comparison.request import ComparisonRequest
 from experiments.comparison.tuning import tune
 from experiments.trials.data_check import data_hash
@@ -28,24 +27,28 @@ class WithTuned:
 
 
 def with_tuned(
-    trials: Sequence[Trial], data: str, request: ComparisonRequest, console: Console
+    trials: Sequence[Trial],
+    data: str,
+    run: Callable[[Sequence[Trial], str], object],
+    request: ComparisonRequest,
+    console: Console,
 ) -> WithTuned:
     """Run the search of every network, where one is asked for.
 
     Args:
         data: hash of the data of the trials.
+        run: runs trials of the data of a hash.
 
     Raises:
-        BusyError, ValueError: as `tuning.tune` and `launcher.run`.
+        BusyError, ValueError: as `tuning.tune` and `run`.
     """
     if not request.tune:
         return WithTuned([*trials], [*trials], [])
 
-    def run(candidates: list[Trial]) -> None:
-        held_out = data_hash(candidates[0].recipe, request.resources.data_root)
-        launcher.run(candidates, held_out, request, console)
+    def search(candidates: list[Trial]) -> None:
+        run(candidates, data_hash(candidates[0].recipe, request.resources.data_root))
 
-    tuned = tune(trials, request.tune, run, console, request.rerun)
+    tuned = tune(trials, request.tune, search, console, request.rerun)
     every = [one for pair in zip(trials, tuned, strict=True) for one in pair]
     notes = []
     for trial, failure in tuned.items():

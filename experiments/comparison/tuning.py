@@ -12,6 +12,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from experiments.trials.folder_lock import BusyError
 from experiments.trials.recipe import Recipe
 from experiments.trials.result_types import (
     Candidate,
@@ -21,7 +22,7 @@ from experiments.trials.result_types import (
     TuningStudy,
 )
 from experiments.trials.results import read_identity, read_result
-from experiments.trials.trial import BusyError, Rerun, Trial, slug
+from experiments.trials.trial import Rerun, Trial, slug
 from experiments.trials.tuning_budget import TuningBudget
 
 SPAN = 10.0  # from a tenth of the recipe's value to ten times it

@@ -4,8 +4,14 @@ from typing import NamedTuple
 
 from lightning.pytorch.callbacks import Callback
 
-from experiments.training.callbacks import Clock, FirstLosses, OwnSignals, Progress
+from experiments.training.callbacks import (
+    Clock,
+    FirstLosses,
+    OwnSignals,
+    Progress,
+)
 from experiments.training.checkpoints import PredictionWriter
+from experiments.training.ending import EndsWhenAsked
 from experiments.training.loggers import History, LastPoint
 from experiments.trials.history import log_every
 from experiments.trials.trial import Trial
@@ -29,5 +35,6 @@ def noting(trial: Trial) -> Noting:
         FirstLosses(history.log_first_loss),
         LastPoint(history, log_every(trial.recipe.steps)),
         Progress(trial.folder / "progress.json", trial.recipe.steps),
+        EndsWhenAsked(),
     ]
     return Noting(history, clock, callbacks)

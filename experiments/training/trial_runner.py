@@ -103,3 +103,5 @@ def _quieten() -> None:
     warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
     # The stream is resumable by itself: it starts at the step that training has reached.
     warnings.filterwarnings("ignore", message=".*ended before the epoch ended.*")
+    # Who starts a trial's processes is settled here, and not by what else is installed.
+    warnings.filterwarnings("ignore", message=".*`srun` command is available.*")

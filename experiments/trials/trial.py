@@ -1,25 +1,19 @@
 """What a trial is: one recipe, network and seed; its folder, its hashes and its lock."""
 
-import json
-import os
 import platform
 import re
 import shutil
-import socket
-import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import Literal
 
-from filelock import FileLock, Timeout
-
-from datamodules.json_file import DamagedError, as_object, read_json
 from experiments import __version__
 from experiments.trials.code_hash import code_hash
 from experiments.trials.command_line import visible
+from experiments.trials.folder_lock import HOLDER, LEASE, held
 from experiments.trials.hashing import short_hash
 from experiments.trials.recipe import Recipe, RecipeRequest
 from experiments.trials.result_types import (
@@ -77,10 +71,6 @@ def action(state: State, rerun: Rerun) -> Action:
     if state in (State.OTHER, State.OUTDATED):
         return Action.REFUSE
     return Action.KEEP if state in (State.DONE, State.STALE) else Action.RUN
-
-
-class BusyError(BlockingIOError):
-    """Another process holds the trial; the message names it."""
 
 
 @dataclass(frozen=True)
@@ -233,46 +223,16 @@ class Trial:
         for path in self.folder.iterdir():
             if path.is_dir():
                 shutil.rmtree(path)
-            elif path.name not in ("lock", "holder.json", TUNED):
+            elif path.name not in (LEASE, HOLDER, TUNED):
                 path.unlink()
 
-    @contextmanager
-    def lock(self) -> Iterator[None]:
-        """Hold the trial's folder; the system lets go of it when the process dies, however.
+    def lock(self) -> AbstractContextManager[None]:
+        """Hold the trial's folder.
 
         Raises:
             BusyError: another process holds it.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        holder = self.folder / "holder.json"
-        lock = FileLock(self.folder / "lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            raise BusyError(f"{self.name} is held by {_describe(holder)}") from None
-        try:
-            me = {"pid": os.getpid(), "host": socket.gethostname(), "start": time.time()}
-            holder.write_text(json.dumps(me))
-            yield
-        finally:
-            holder.unlink(missing_ok=True)
-            lock.release()
-
-
-def _describe(holder: Path) -> str:
-    """Who holds the trial, as far as it has said so: it may be about to, and files get damaged."""
-    try:
-        held = as_object(read_json(holder, ""), str(holder), "")
-    except (OSError, DamagedError):
-        return "another process"
-    pid, host, start = held.get("pid"), held.get("host"), held.get("start")
-    if type(pid) is not int or not isinstance(host, str) or not isinstance(start, int | float):
-        return "another process"
-    try:
-        since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(start))
-    except (ValueError, OverflowError, OSError):  # NaN, or a year that no clock knows
-        return f"process {pid} on {host}"
-    return f"process {pid} on {host} since {since}"
+        return held(self.folder, self.name)
 
 
 def comparison_id(trial_ids: Iterable[str]) -> str:

@@ -15,7 +15,8 @@ from unittest.mock import patch
 
 from experiments import compare as compare_command
 from experiments import run as run_command
-from experiments.comparison.trial_process import ProcessState, TrialProcess
+from experiments.comparison.trial_process import TrialProcess
+from experiments.engines.job import ProcessState
 from tests.commands import exit_status
 
 

@@ -20,7 +20,8 @@ import torch
 from PIL import Image
 
 from datamodules import open_data
-from experiments.comparison.trial_process import ProcessState, TrialProcess
+from experiments.comparison.trial_process import TrialProcess
+from experiments.engines.job import ProcessState
 from experiments.reading import READERS, make_pairs
 from experiments.recipes import smoke
 from experiments.scoring.metrics import score_folder

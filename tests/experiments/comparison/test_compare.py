@@ -14,8 +14,9 @@ from PIL import Image
 
 from experiments import compare
 from experiments.comparison.plan import plan
-from experiments.comparison.scheduler import progress
-from experiments.comparison.trial_process import ProcessState, TrialProcess
+from experiments.comparison.trial_process import TrialProcess
+from experiments.engines.job import ProcessState
+from experiments.engines.live_view import progress
 from experiments.recipes import smoke
 from experiments.trials.comparability import check_comparable, separate
 from experiments.trials.data_check import data_hash

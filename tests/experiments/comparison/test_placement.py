@@ -17,10 +17,11 @@ from experiments.comparison.launcher import run
 from experiments.comparison.placement import Places, least_loaded
 from experiments.comparison.plan import plan
 from experiments.comparison.request import ComparisonRequest
-from experiments.comparison.scheduler import watch
-from experiments.comparison.trial_process import ProcessState, TrialProcess
+from experiments.comparison.trial_process import TrialProcess
 from experiments.costs.network_cost import OperationCount
 from experiments.costs.training_estimate import TrainingEstimate
+from experiments.engines.job import ProcessState
+from experiments.engines.live_view import watch
 from experiments.recipes import smoke
 from experiments.training import hardware
 from experiments.trials.environment import trial_environment

@@ -8,7 +8,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from experiments.comparison.trial_process import ProcessState, TrialProcess
+from experiments.comparison.trial_process import TrialProcess
+from experiments.engines.job import ProcessState
 from experiments.recipes import smoke
 from experiments.training.failures import leave_failure
 from experiments.trials import launch

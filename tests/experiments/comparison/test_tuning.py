@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -269,7 +270,7 @@ def test_compare_fails_by_networks_and_not_by_candidates(
         "segnet": [FULL, FULL],
     }
 
-    def end(trials: list[Trial], *_: object) -> list[TrialProcess]:
+    def end(trials: list[Trial], *_: object, **__: object) -> list[TrialProcess]:
         _ending(endings)([trial for trial in trials if trial.mark])
         return []
 
@@ -338,7 +339,9 @@ def test_nothing_of_validation_and_test_is_read(tmp_path: Path) -> None:
     trials = plan(request)
     with pytest.raises(DataError):
         data_hash(trials[0].recipe, root)
-    found = with_tuned(trials, DATA, request, Console(quiet=True))
+    console = Console(quiet=True)
+    run = partial(launcher.run, request=request, console=console)
+    found = with_tuned(trials, DATA, run, request, console)
     assert len(found.todo) == 2
     results = read_results(tmp_path / "runs" / "tuning")
     assert len(results) == 2
