@@ -79,17 +79,16 @@ def test_the_same_bits_as_here(slurm: Slurm, tmp_path: Path) -> None:
 
 def test_whatever_befalls_a_trial_on_its_way(slurm: Slurm, tmp_path: Path) -> None:
     """One trial, by one command that is given once: told to save before its first state, preempted
-    in each quarter of its steps, told hard, cancelled, and told while it is scored; its node's
-    daemon dies. In the end the bits of a trial that nothing befell."""
-    steps = 400
+    in each quarter of its steps, told hard and cancelled, and at last the daemon of its node dies.
+    In the end the bits of a trial that nothing befell."""
+    steps = 800
     trial = ["--recipe", "smoke", "--models", "unet:width=4", "--wandb", "off",
-             "--set", f"steps={steps}", "--set", "val_every=100"]  # fmt: skip
+             "--set", f"steps={steps}", "--set", "val_every=200"]  # fmt: skip
     out, log = tmp_path / "there", tmp_path / "log.txt"
     command = start(
         "experiments.compare", *trial, "--out", out, *ENGINE,
         "--engine-set", "requeues=20,retries=5,nodelist=n1", output=log, **slurm.environment,
     )  # fmt: skip
-    folder = lambda: next(out.glob("*/*/*/"), None)  # noqa: E731
 
     def step() -> int:
         try:
@@ -122,15 +121,17 @@ def test_whatever_befalls_a_trial_on_its_way(slurm: Slurm, tmp_path: Path) -> No
         reaches(quarter * steps // 4 + 20)
         slurm.ask("srun", "-p", "urgent", "-w", "n1", "--exclusive", "true")
         leaves()
-    assert folder() is not None
-    reaches(steps - 40)
+    reaches(steps - 160)
     told("TERM")
-    reaches(steps - 20)
+    reaches(steps - 130)
     slurm.ask("scancel", *running())
     leaves()
-    until_scored = out / "smoke"
-    slurm.wait(lambda: (slurm.hurry(), list(until_scored.glob("*/*/predictions/*.png")))[1], 180)
-    assert command.wait(240) == 0, log.read_text()
+    reaches(steps - 100)
+    slurm.kill_node("n1")  # what runs there works on, and its result is all that counts
+    try:
+        assert command.wait(240) == 0, log.read_text()
+    finally:
+        slurm.start_node("n1")
     status, text = here.compare(*trial, "--out", tmp_path / "here")
     assert status == 0, text
     assert bits(out) == bits(tmp_path / "here")

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,10 @@ def until(
         return condition()
 
     slurm.wait(looked)
+
+
+def has_begun(job: StubJob, times: int) -> bool:
+    return len(job.starts) == times
 
 
 def test_more_jobs_than_an_array_may_have(slurm: Slurm, tmp_path: Path) -> None:
@@ -137,7 +142,7 @@ def test_a_bounded_number_of_times(slurm: Slurm, tmp_path: Path) -> None:
     job, opened = StubJob(tmp_path / "a", steps=10_000), engine(tmp_path, requeues=1)
     opened.submit([job])
     for runs in (1, 2):
-        until(slurm, lambda runs=runs: len(job.starts) == runs, opened.poll)
+        until(slurm, partial(has_begun, job, runs), opened.poll)
         until(slurm, lambda: job.progress.is_file())
         slurm.ask("scancel", "--signal=USR1", *slurm.states())
         job.progress.unlink()
@@ -154,7 +159,7 @@ def test_who_gets_nowhere_is_told_to_ask_for_more_time(slurm: Slurm, tmp_path: P
     job, opened = StubJob(tmp_path / "a", what="idle"), engine(tmp_path)
     opened.submit([job])
     for runs in (1, 2, 3):
-        until(slurm, lambda runs=runs: len(job.starts) == runs, opened.poll)
+        until(slurm, partial(has_begun, job, runs), opened.poll)
         slurm.ask("scancel", "--signal=USR1", *slurm.states())
     until(slurm, lambda: job.state.ended, opened.poll)
     assert job.state is ProcessState.FAILED
