@@ -56,15 +56,12 @@ def trial_jobs(
 ) -> list[TrialJob]:
     """Trials as jobs of another engine; `data` is None where nobody knows their hash yet."""
     resources = replace(request.resources, group=group_of(trials))
-    return [
-        TrialJob(
-            trial,
-            trial.identity(data),
-            request_of(trial, resources).arguments(),
-            rerun=request.rerun,
-        )
-        for trial in trials
-    ]
+    jobs = []
+    for trial in trials:
+        identity = trial.identity(data)
+        asked = replace(request_of(trial, resources), code=identity.hashes.code)
+        jobs.append(TrialJob(trial, identity, asked.arguments(), rerun=request.rerun))
+    return jobs
 
 
 def engine_folder(trial: Trial, request: ComparisonRequest) -> Path:

@@ -10,7 +10,6 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
 
 from experiments.engines.job import Job, ProcessState
 from experiments.trials.atomic_io import write_json, write_text
@@ -25,7 +24,6 @@ class StubJob(Job):
         what: of `main`; goes by the name of a function there.
     """
 
-    module: ClassVar[str] = "tests.experiments.engines.stub_job"
     at: Path
     steps: int = 3
     seconds: float = 0.05
@@ -36,6 +34,7 @@ class StubJob(Job):
     fraction: float = 0.0
     resumed: float | None = None
     log_start: int = 0
+    module: str = "tests.experiments.engines.stub_job"
 
     @property
     def name(self) -> str:
