@@ -7,6 +7,7 @@ from pathlib import Path
 
 from datamodules.registry import DATASETS
 from models import builder, parse_model
+from models.registry import MODELS
 
 ROOT = Path(__file__).parents[2]
 # What they import and is no part of how numbers come about; a package stands for all in it.
@@ -30,7 +31,22 @@ def code_hash(model: str, data: str) -> str:
     """
     name, _ = parse_model(model)
     entries = [builder(name), DATASETS[data.split(":")[0]]]
-    roots = ["experiments.training.trainer", *(entry.split(":")[0] for entry in entries)]
+    return _hash(["experiments.training.trainer"], entries)
+
+
+@cache
+def module_hash(module: str) -> str:
+    """Hash of the source that numbers of a module of the project come from, whatever network and
+    data set it is asked for; as `code_hash`."""
+    return _hash([module], [*MODELS.values(), *DATASETS.values()])
+
+
+def _hash(modules: list[str], entries: list[str]) -> str:
+    """
+    Args:
+        entries: of the registries, as `module:name`.
+    """
+    roots = [*modules, *(entry.split(":")[0] for entry in entries)]
     digest = hashlib.sha256(" ".join(entries).encode())
     for module in sorted(_reached(roots)):
         digest.update(module.encode())

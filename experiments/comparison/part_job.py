@@ -1,0 +1,147 @@
+"""One part of the work on a data set or on predictions as a job that leaves a file."""
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from rich.console import Console
+
+from datamodules.json_file import DamagedError, as_object, read_json
+from experiments.engines.engine import run_jobs
+from experiments.engines.job import Job, ProcessState, clock
+from experiments.engines.opened import open_engine
+from experiments.engines.request import EngineRequest, JobSize
+from experiments.trials.atomic_io import write_json
+from experiments.trials.signals import GOES_ON
+
+FAILURE = "failure.json"  # in the folder of a part, of a process that could say why
+_EVERY = 2.0  # seconds between two words of a part about how far it is
+
+
+@dataclass
+class PartJob(Job):
+    """A part and where it is.
+
+    Attributes:
+        title: as tables call it.
+        place: its folder.
+        left: reads what it leaves; raises OSError or ValueError where that is not there or of
+            something else.
+    """
+
+    module: ClassVar[str]
+    title: str
+    place: Path
+    arguments: list[str]
+    left: Callable[[], object]
+    state: ProcessState = ProcessState.WAITING
+    note: str = ""
+    started: float = 0.0
+    fraction: float = 0.0
+    resumed: float | None = None
+    log_start: int = 0
+
+    @property
+    def name(self) -> str:
+        return self.title
+
+    @property
+    def folder(self) -> Path:
+        return self.place
+
+    def end(self, status: int) -> None:
+        if status == GOES_ON:
+            self.state, self.note = ProcessState.STOPPED, "it was asked to end"
+        elif not self.settle():
+            self._fail(self.last_line(status) if status else self._lacks())
+
+    def settle(self) -> bool:
+        if not self._lacks():
+            self.fraction, self.state = 1.0, ProcessState.DONE
+            self.note = f"in {clock(time.monotonic() - self.started)}" if self.started else ""
+            return True
+        reason = _failure(self.place)
+        if reason:
+            self._fail(reason)
+        return bool(reason)
+
+    def lose(self, reason: str) -> None:
+        self._fail(reason)
+
+    def _lacks(self) -> str:
+        """What is wrong with what it leaves; empty where nothing is."""
+        try:
+            self.left()
+        except FileNotFoundError:
+            return f"it left nothing: see {self.log}"
+        except (OSError, ValueError) as error:
+            return str(error)
+        return ""
+
+    def _fail(self, reason: str) -> None:
+        self.fraction = self.resumed = 1.0
+        self.state, self.note = ProcessState.FAILED, reason
+
+
+def _failure(folder: Path) -> str:
+    with contextlib.suppress(OSError, DamagedError):
+        said = as_object(read_json(folder / FAILURE, ""), "", "").get("reason")
+        return said if isinstance(said, str) else ""
+    return ""
+
+
+def run_parts(
+    jobs: Sequence[PartJob], request: EngineRequest, folder: Path, console: Console
+) -> None:
+    """Run the jobs whose files are not there yet.
+
+    Raises:
+        ValueError: the engine refuses them, or some have failed; what the others left is kept.
+    """
+    todo = []
+    for job in jobs:
+        job.folder.mkdir(parents=True, exist_ok=True)
+        (job.folder / FAILURE).unlink(missing_ok=True)
+        if not job.settle():
+            todo.append(job)
+    if not todo:
+        return
+    if len(todo) < len(jobs):
+        console.print(f"{len(jobs) - len(todo)} of {len(jobs)} parts are there already")
+    run_jobs(open_engine(request, JobSize(), folder), todo, console)
+    complaints = [job.complaint for job in todo if job.complaint]
+    if complaints:
+        raise ValueError(
+            f"{len(complaints)} of {len(todo)} parts are not done, the first: {complaints[0]}; the "
+            "same command runs them again and keeps the others"
+        )
+
+
+@contextlib.contextmanager
+def as_part(folder: Path) -> Iterator[Callable[[int, int], None]]:
+    """Leave the reason where a part fails; the yielded function tells how far it is."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / FAILURE).unlink(missing_ok=True)
+    last = 0.0
+
+    def tell(done: int, total: int) -> None:
+        nonlocal last
+        if time.monotonic() - last >= _EVERY:
+            last = time.monotonic()
+            write_json(folder / "progress.json", {"stage": "image", "step": done, "steps": total})
+
+    try:
+        yield tell
+    except (ValueError, OSError) as error:
+        with contextlib.suppress(OSError):  # of a full disk the log tells
+            write_json(folder / FAILURE, {"reason": str(error)})
+        raise
+
+
+def own_cores() -> int:
+    """Cores that this process may use, of which a scheduler may give fewer than there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
