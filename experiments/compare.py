@@ -6,6 +6,9 @@ from pathlib import Path
 
 from experiments.comparison.listing import listing
 from experiments.comparison.request import DEFAULT_MODELS, ComparisonRequest
+from experiments.engines.request import Detached
+from experiments.engines.request import add_arguments as add_engine
+from experiments.engines.request import request_of as engine_request
 from experiments.training.trial_request import Resources
 from experiments.trials import command_line as ask
 from experiments.trials.command import process_of_trials
@@ -13,13 +16,14 @@ from experiments.trials.recipe import RecipeRequest
 
 
 def main(argv: list[str] | None = None) -> int:
-    """0 when every trial has a result, 1 when one failed, 2 for a wrong request, 130 if stopped
-    by Ctrl-C, 143 by SIGTERM."""
+    """0 when every trial has a result or all are submitted, 1 when one failed, 2 for a wrong
+    request, 130 if stopped by Ctrl-C, 143 by SIGTERM."""
     args = parser().parse_args(argv)
     if args.list:
         print(listing())
         return 0
     # `--help` and `--list` do without pydantic, rich and what else these bring.
+    from experiments.comparison.ahead import read_ahead
     from experiments.comparison.comparison_runner import run_comparison
     from experiments.comparison.dry_run import print_plan
     from experiments.comparison.presentation import show
@@ -32,9 +36,14 @@ def main(argv: list[str] | None = None) -> int:
                 print_plan(request, PlainConsole())
                 return 0
             console = PlainConsole()
+            if not request.engine.local:
+                read_ahead(request, console)
             ended = run_comparison(request, console)
             lacking = show(ended, request, console)
             return int(bool(ended.notes or lacking))
+    except Detached as detached:
+        ask.say(str(detached))
+        return 0
     except (ValueError, OSError) as error:
         ask.complain(error)
         return 2
@@ -56,6 +65,7 @@ def request_of(args: argparse.Namespace) -> ComparisonRequest:
         rerun=args.rerun,
         allow_mixed=args.allow_mixed,
         verify=args.verify,
+        engine=engine_request(args),
         resources=Resources(
             data_root=args.data_root,
             devices=args.devices,
@@ -112,6 +122,7 @@ def parser() -> argparse.ArgumentParser:
     add("--wandb", choices=("online", "offline", "off"),
         help="goes before WANDB_MODE (default: WANDB_MODE, else online with an account, else "
         "offline)")  # fmt: skip
+    add_engine(p)
     add("--rerun", choices=("failed", "stale", "all"), default="failed",
         help="what to do again: failed trials (default), also those made by other code or "
         "another recipe, or all")  # fmt: skip

@@ -67,6 +67,10 @@ class Job(ABC):
         """Whether what it was to leave is on disk, and then take notice of it."""
 
     @abstractmethod
+    def renew(self) -> None:
+        """Take away what an earlier run has left that would pass for the end of the next."""
+
+    @abstractmethod
     def lose(self, reason: str) -> None:
         """Take notice of an end without a status and without a result, and leave the reason."""
 

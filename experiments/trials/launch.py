@@ -14,7 +14,7 @@ PARENT = "COMPARE_PID"  # set for every process that one of ours starts: its par
 _NODE = ("NODE_RANK", "MASTER_ADDR", "MASTER_PORT")  # what a user says with --num-nodes
 _PLACE = re.compile(
     r"(LOCAL_|GROUP_|ROLE_|NODE_)?RANK|(LOCAL_|GROUP_|ROLE_)?WORLD_SIZE|ROLE_NAME|MASTER_(ADDR|PORT)"
-    r"|(TORCHELASTIC|OMPI|PMI|PMIX|JSM_NAMESPACE)_.*|SLURM_(?!JOB).*"
+    r"|(TORCHELASTIC|OMPI|PMI|PMIX|JSM_NAMESPACE)_.*|SLURM_(?!JOB|ARRAY|CONF|CLUSTERS|RESTART).*"
 )
 
 Launcher = Literal["ours", "torchrun", "srun"]
