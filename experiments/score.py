@@ -5,14 +5,16 @@ predictions; `--again RESULTS` those that finished trials have kept.
 """
 
 import argparse
+import os
 import sys
 import tempfile
 from pathlib import Path
 
 from experiments.comparison.scoring_request import ScoringRequest
-from experiments.engines.request import add_arguments
+from experiments.engines.request import Detached, add_arguments
 from experiments.engines.request import request_of as engine_of
 from experiments.trials import command_line as ask
+from experiments.trials.signals import asked_to_end
 from experiments.trials.temporary_files import own_temporary_files
 
 
@@ -70,13 +72,16 @@ def main(argv: list[str] | None = None) -> int:
         request.check()
         with own_temporary_files(), tempfile.TemporaryDirectory() as scratch:
             if request.part:
-                count_part(request, console)
+                with asked_to_end(os._exit):  # a scheduler that asks for it starts it anew
+                    count_part(request, console)
                 return 0
             if request.again:
                 scored = score_again(request, console)
             else:
                 scored = score_folders(request, request.output or Path(scratch), console)
             show_scored(scored, request, console)
+    except Detached as detached:
+        ask.say(str(detached))
     except KeyboardInterrupt:
         print("\nstopped; no result is half written", file=sys.stderr)
         return 130

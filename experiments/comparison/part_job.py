@@ -3,18 +3,13 @@
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from rich.console import Console
-
 from datamodules.json_file import DamagedError, as_object, read_json
-from experiments.engines.engine import run_jobs
 from experiments.engines.job import Job, ProcessState, clock
-from experiments.engines.opened import open_engine
-from experiments.engines.request import EngineRequest, JobSize
 from experiments.trials.atomic_io import write_json
 from experiments.trials.signals import GOES_ON
 
@@ -69,6 +64,9 @@ class PartJob(Job):
             self._fail(reason)
         return bool(reason)
 
+    def renew(self) -> None:
+        (self.place / FAILURE).unlink(missing_ok=True)
+
     def lose(self, reason: str) -> None:
         self._fail(reason)
 
@@ -92,33 +90,6 @@ def _failure(folder: Path) -> str:
         said = as_object(read_json(folder / FAILURE, ""), "", "").get("reason")
         return said if isinstance(said, str) else ""
     return ""
-
-
-def run_parts(
-    jobs: Sequence[PartJob], request: EngineRequest, folder: Path, console: Console
-) -> None:
-    """Run the jobs whose files are not there yet.
-
-    Raises:
-        ValueError: the engine refuses them, or some have failed; what the others left is kept.
-    """
-    todo = []
-    for job in jobs:
-        job.folder.mkdir(parents=True, exist_ok=True)
-        (job.folder / FAILURE).unlink(missing_ok=True)
-        if not job.settle():
-            todo.append(job)
-    if not todo:
-        return
-    if len(todo) < len(jobs):
-        console.print(f"{len(jobs) - len(todo)} of {len(jobs)} parts are there already")
-    run_jobs(open_engine(request, JobSize(), folder), todo, console)
-    complaints = [job.complaint for job in todo if job.complaint]
-    if complaints:
-        raise ValueError(
-            f"{len(complaints)} of {len(todo)} parts are not done, the first: {complaints[0]}; the "
-            "same command runs them again and keeps the others"
-        )
 
 
 @contextlib.contextmanager

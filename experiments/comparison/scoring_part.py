@@ -1,6 +1,6 @@
 """Parts of a folder of predictions: what each is of, its job, and its counting by the job.
 
-A part lies in `NAME/part-2-of-16` below the folder of parts, with a file for each reading of the
+A part lies in `NAME/part-2-of-16/READING` below the folder of parts, once for each reading of the
 values that it was counted under.
 """
 
@@ -75,13 +75,13 @@ class Parts:
         """Of each part, which is told its files: of a million, each would list all."""
         for part in all_parts(self.of):
             some = self._some(part.images(len(self.data.ids)))
-            hand_out(part_folder(self.place, part), [path.name for path in some.paths])
+            hand_out(self._path(part).parent, [path.name for path in some.paths])
         return [self._job(part) for part in all_parts(self.of)]
 
     def _job(self, part: Part) -> ScoringPart:
-        left = partial(read_part, self._path(part), self.identities[part.number - 1])
-        place = part_folder(self.place, part)
-        return ScoringPart(f"{self.name} {part}", place, self._arguments(part), left)
+        path = self._path(part)
+        left = partial(read_part, path, self.identities[part.number - 1])
+        return ScoringPart(f"{self.name} {part}", path.parent, self._arguments(part), left)
 
     def _arguments(self, part: Part) -> list[str]:
         asked, folder = self.request, self.predictions.paths[0].parent
@@ -100,11 +100,12 @@ class Parts:
         return [str(folder.absolute()), *(text for pair in pairs for text in pair)]
 
     def _path(self, part: Part) -> Path:
-        return _path(part_folder(self.place, part), self.predictions)
+        return _path(self.place, part, self.predictions.ids)
 
 
-def part_folder(place: Path, part: Part) -> Path:
-    return place / f"part-{part.number}-of-{part.of}"
+def _path(place: Path, part: Part, reading: str) -> Path:
+    """Of the counts of a part under a reading, with a folder of their own."""
+    return place / f"part-{part.number}-of-{part.of}" / reading / "counts.npz"
 
 
 def found_number(place: Path) -> int:
@@ -136,7 +137,7 @@ def count_one(request: ScoringRequest, folder: Path, place: Path, data: Dataset)
     """
     assert request.part is not None
     part = Part(*request.part)
-    own = part_folder(place, part)
+    own = _path(place, part, request.reading or "").parent
     with as_part(own) as progress:
         images = part.images(len(data.ids))
         predictions, some = _predictions(request, folder, own, data, images), stretch(data, images)
@@ -144,8 +145,9 @@ def count_one(request: ScoringRequest, folder: Path, place: Path, data: Dataset)
         counted = count_part(some, predictions, request.jobs or own_cores(), progress)
         if _identity(request, part, some, predictions) != known:
             raise ValueError(f"files of {folder} changed while they were counted: let them be")
-        write_part(_path(own, predictions), known, counted)
-    return _path(own, predictions)
+        path = _path(place, part, predictions.ids)
+        write_part(path, known, counted)
+    return path
 
 
 def _predictions(
@@ -159,10 +161,6 @@ def _predictions(
     whole = open_predictions(folder, data, request.ids)
     paths = whole.paths[images.start : images.stop]
     return replace(whole, paths=paths, ids=request.reading or whole.ids)
-
-
-def _path(folder: Path, predictions: Predictions) -> Path:
-    return folder / f"counts-{predictions.ids}.npz"
 
 
 def _identity(

@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 
 from datamodules.dataset import Dataset
-from experiments.comparison.part_job import run_parts
+from experiments.comparison.part_runs import run_parts
 from experiments.comparison.scoring_part import Parts, count_one, found_number
 from experiments.comparison.scoring_request import ScoringRequest
 from experiments.scoring.metrics import ScoredPredictions

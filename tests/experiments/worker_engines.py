@@ -55,6 +55,9 @@ class Workers:
             self.names.append(job.name)
             self.started(job, process)
 
+    def how_to_end(self) -> str:
+        return "kill"
+
     def cancel(self) -> None:
         for job, process in self._running.values():
             process.kill()
@@ -82,3 +85,6 @@ class Inline:
     def poll(self) -> None: ...
 
     def cancel(self) -> None: ...
+
+    def how_to_end(self) -> str:
+        return ""

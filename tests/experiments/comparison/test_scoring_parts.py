@@ -18,7 +18,7 @@ from PIL import Image
 from datamodules.json_file import DamagedError
 from datamodules.parts import all_parts
 from experiments import score
-from experiments.comparison import part_job
+from experiments.comparison import part_runs
 from experiments.scoring import counts as image_counts
 from experiments.scoring import part_identity
 from experiments.scoring.counts import Gathered
@@ -32,7 +32,7 @@ ESPNET = REAL.with_name("espnet-camvid")
 
 
 def _use(monkeypatch: pytest.MonkeyPatch, engine: Inline | Workers) -> None:
-    monkeypatch.setattr(part_job, "open_engine", lambda *_: engine)
+    monkeypatch.setattr(part_runs, "open_engine", lambda *_: engine)
 
 
 def _camvid(root: Path, num: int, rng: np.random.Generator) -> Path:
@@ -280,7 +280,7 @@ def test_counts_of_something_else_are_refused(
     assert exit_status(score.main, *collect) == 2
     found = capsys.readouterr().err
     assert re.fullmatch(
-        rf"{counts}/p/part-\d-of-2/counts-train.npz is {said}: delete it and count this part "
+        rf"{counts}/p/part-\d-of-2/train/counts.npz is {said}: delete it and count this part "
         "again\n",
         found,
     )
@@ -298,7 +298,7 @@ def test_damaged_counts_and_those_of_other_code_are_refused_or_counted_again(
     _by_hand(*split, counts, 2)
     capsys.readouterr()
     collect = _command(*split, "--counts", counts, "--output", tmp_path / "out")
-    file = counts / "p/part-2-of-2/counts-train.npz"
+    file = counts / "p/part-2-of-2/train/counts.npz"
     whole = file.read_bytes()
     damage(file)
     assert exit_status(score.main, *collect) == 2
@@ -310,7 +310,7 @@ def test_damaged_counts_and_those_of_other_code_are_refused_or_counted_again(
     file.write_bytes(whole)
     monkeypatch.setattr(part_identity, "module_hash", lambda module: "another")
     assert exit_status(score.main, *collect) == 2
-    assert "counts-train.npz is of other code: delete it" in capsys.readouterr().err
+    assert "counts.npz is of other code: delete it" in capsys.readouterr().err
     assert exit_status(score.main, *by_engine) == 0
     assert engine.names == ["p 1/2", "p 2/2"]  # neither was taken
 
@@ -318,7 +318,7 @@ def test_damaged_counts_and_those_of_other_code_are_refused_or_counted_again(
 def test_no_flipped_bit_of_a_part_passes(tmp_path: Path, split: tuple[Path, Path]) -> None:
     """It is refused, or was of something that nothing is read from."""
     _by_hand(*split, tmp_path / "counts", 1)
-    path = tmp_path / "counts/p/part-1-of-1/counts-train.npz"
+    path = tmp_path / "counts/p/part-1-of-1/train/counts.npz"
     with np.load(path) as file:
         about = json.loads(file["about"].tobytes())
     known = PartIdentity(**{field.name: about[field.name] for field in fields(PartIdentity)})
