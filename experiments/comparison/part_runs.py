@@ -1,19 +1,45 @@
 """The parts of some work run by an engine, but those that are done."""
 
-from collections.abc import Sequence
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from rich.console import Console
 
 from experiments.comparison.part_job import PartJob
-from experiments.engines.engine import open_engine, run_jobs
+from experiments.engines.engine import Engine, open_engine, run_jobs
+from experiments.engines.job import Job
 from experiments.engines.request import EngineRequest, JobSize
+from experiments.trials.folder_lock import held
+
+
+@contextmanager
+def parts_engine(request: EngineRequest, folder: Path) -> Iterator[Engine[Job]]:
+    """An engine for the parts in a folder, on which no other process works meanwhile.
+
+    A folder that is made for it and in which nothing comes to lie is gone after it.
+
+    Raises:
+        ValueError: there is no such engine, or no cluster.
+        BusyError: another process has parts run there.
+    """
+    engine = open_engine(request, JobSize(), folder / "engine")
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        with held(folder, f"the folder of parts {folder}"):
+            yield engine
+    finally:
+        _remove_empty(made)
 
 
 def run_parts(
-    jobs: Sequence[PartJob], request: EngineRequest, folder: Path, console: Console
+    jobs: Sequence[PartJob], engine: Engine[Job], console: Console, detach: bool = False
 ) -> None:
     """Run the jobs whose files are not there yet.
+
+    Args:
+        detach: only submit them.
 
     Raises:
         Detached: they are submitted, and nobody waits for them.
@@ -29,10 +55,23 @@ def run_parts(
         return
     if len(todo) < len(jobs):
         console.print(f"{len(jobs) - len(todo)} of {len(jobs)} parts are there already")
-    run_jobs(open_engine(request, JobSize(), folder), todo, console, request.detach)
+    try:
+        run_jobs(engine, todo, console, detach)
+    except ValueError:  # none has been submitted
+        for job in todo:
+            shutil.rmtree(job.folder)
+            _remove_empty(job.folder.parents)
+        raise
     complaints = [job.complaint for job in todo if job.complaint]
     if complaints:
         raise ValueError(
             f"{len(complaints)} of {len(todo)} parts are not done, the first: {complaints[0]}; the "
             "same command runs them again and keeps the others"
         )
+
+
+def _remove_empty(folders: Sequence[Path]) -> None:
+    """Remove folders, the inner ones first, up to one that holds something."""
+    with suppress(OSError):
+        for folder in folders:
+            folder.rmdir()

@@ -11,13 +11,12 @@ from pathlib import Path
 from rich.console import Console
 
 from datamodules.dataset import Dataset
-from experiments.comparison.part_runs import run_parts
+from experiments.comparison.part_runs import parts_engine, run_parts
 from experiments.comparison.scoring_part import Parts, count_one, found_number
 from experiments.comparison.scoring_request import ScoringRequest
 from experiments.scoring.metrics import ScoredPredictions
 from experiments.scoring.part_counts import merged, reread
 from experiments.scoring.predictions import READINGS, Predictions
-from experiments.trials.folder_lock import held
 
 _IMAGES, _MOST = 1000, 256  # of a part, and parts, where no number is asked for
 
@@ -54,6 +53,7 @@ def counted_in_parts(
     Raises:
         PredictionError: values or palettes that cannot be read as one machine reads them.
         ValueError: parts that are missing, damaged or of something else, or that failed.
+        Detached: they are submitted, and nobody waits for them.
         BusyError: another process has them counted.
     """
     if request.engine.local:
@@ -63,14 +63,14 @@ def counted_in_parts(
     folder = next(iter(places.values())).parent
     done: dict[str, ScoredPredictions] = {}
     pending = dict(zip(places, opened, strict=True))
-    with held(folder, f"the folder of parts {folder}"):
+    with parts_engine(request.engine, folder) as engine:
         while pending:
             all_parts = [
                 Parts(request, name, data, predictions, places[name], of)
                 for name, predictions in pending.items()
             ]
             jobs = [job for parts in all_parts for job in parts.jobs()]
-            run_parts(jobs, request.engine, folder / "engine", console)
+            run_parts(jobs, engine, console, request.engine.detach)
             for parts in all_parts:
                 read = parts.read()
                 told = reread(parts.predictions, read)

@@ -18,6 +18,7 @@ class Workers:
     Attributes:
         started: is told each job and its process as it starts; a test may kill it there.
         names: of all jobs that were started, in order.
+        running: by name.
     """
 
     interval, ends_jobs = 0.05, True
@@ -26,19 +27,19 @@ class Workers:
         self.num, self.started = num, started
         self.names: list[str] = []
         self._waiting: list[Job] = []
-        self._running: dict[str, tuple[Job, subprocess.Popen[bytes]]] = {}
+        self.running: dict[str, tuple[Job, subprocess.Popen[bytes]]] = {}
 
     def submit(self, jobs: Sequence[Job]) -> None:
         self._waiting += jobs
         self.poll()
 
     def poll(self) -> None:
-        for name, (job, process) in [*self._running.items()]:
+        for name, (job, process) in [*self.running.items()]:
             job.look_at_progress()
             if process.poll() is not None:
-                del self._running[name]
+                del self.running[name]
                 job.end(process.returncode)
-        while self._waiting and len(self._running) < self.num:
+        while self._waiting and len(self.running) < self.num:
             job = self._waiting.pop(0)
             job.mark_log()
             with job.log.open("ab") as log:
@@ -51,7 +52,7 @@ class Workers:
                     stderr=subprocess.STDOUT,
                 )
             job.state = ProcessState.RUNNING
-            self._running[job.name] = job, process
+            self.running[job.name] = job, process
             self.names.append(job.name)
             self.started(job, process)
 
@@ -59,7 +60,7 @@ class Workers:
         return "kill"
 
     def cancel(self) -> None:
-        for job, process in self._running.values():
+        for job, process in self.running.values():
             process.kill()
             process.wait()
             job.state = ProcessState.STOPPED

@@ -5,9 +5,10 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from datamodules.json_file import DamagedError
 from datamodules.parts import all_parts
 from experiments import score
 from experiments.comparison import part_runs
+from experiments.engines.job import Job
 from experiments.scoring import counts as image_counts
 from experiments.scoring import part_identity
 from experiments.scoring.counts import Gathered
@@ -81,6 +83,7 @@ def _command(root: Path, folder: Path, *more: object) -> list[object]:
 
 @needs_real
 @pytest.mark.skipif(not ESPNET.is_dir(), reason="ESPNet's predictions are not there")
+@pytest.mark.slow
 def test_three_workers_give_the_bits_of_one_machine(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -364,3 +367,51 @@ def test_a_request_that_makes_no_sense_is_refused_in_a_sentence(
     assert exit_status(score.main, *_command(*split, *more)) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(said)
+
+
+class Refusing(Inline):
+    def submit(self, jobs: Sequence[Job]) -> None:
+        raise ValueError("no partition gpu: name another with --engine-set partition=")
+
+
+def test_an_engine_that_refuses_or_is_not_there_leaves_nothing(
+    tmp_path: Path,
+    split: tuple[Path, Path],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    before = sorted(tmp_path.rglob("*"))
+    command = _command(*split, "--output", tmp_path / "new" / "out", "--engine", "slurm")
+    _use(monkeypatch, Refusing())
+    assert exit_status(score.main, *command) == 2
+    assert capsys.readouterr().err == (
+        "no partition gpu: name another with --engine-set partition=\n"
+    )
+    assert sorted(tmp_path.rglob("*")) == before
+
+    def none(*_: object) -> NoReturn:
+        raise ValueError("--engine slurm needs submitit")
+
+    monkeypatch.setattr(part_runs, "open_engine", none)
+    assert exit_status(score.main, *command) == 2
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_detached_parts_are_collected_by_the_same_command(
+    tmp_path: Path, split: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which says so, and writes no result before."""
+    engine, out = Workers(1), tmp_path / "out"
+    _use(monkeypatch, engine)
+    command = _command(*split, "--output", out, "--engine", "slurm", "--parts", 2)
+    assert exit_status(score.main, *command, "--detach") == 0
+    assert engine.names == ["p 1/2"] and not list(out.rglob("result.json"))
+    for job, process in engine.running.values():
+        process.wait()
+        assert job.settle()
+    engine = Workers(1)
+    _use(monkeypatch, engine)
+    assert exit_status(score.main, *command) == 0
+    assert engine.names == ["p 2/2"]
+    assert exit_status(score.main, *_command(*split, "--output", tmp_path / "one")) == 0
+    assert _kept(out) == _kept(tmp_path / "one")
