@@ -5,7 +5,6 @@ predictions; `--again RESULTS` those that finished trials have kept.
 """
 
 import argparse
-import os
 import sys
 import tempfile
 from pathlib import Path
@@ -14,7 +13,6 @@ from experiments.comparison.scoring_request import ScoringRequest
 from experiments.engines.request import Detached, add_arguments
 from experiments.engines.request import request_of as engine_of
 from experiments.trials import command_line as ask
-from experiments.trials.signals import asked_to_end
 from experiments.trials.temporary_files import own_temporary_files
 
 
@@ -61,6 +59,8 @@ def main(argv: list[str] | None = None) -> int:
     stopped."""
     args = _parser().parse_args(argv)
     # `--help` does without pydantic, rich and what else these bring.
+    from experiments.comparison.data_parts import check_ahead
+    from experiments.comparison.data_request import DataRequest
     from experiments.comparison.external_predictions import count_part, score_folders
     from experiments.comparison.rescoring import score_again
     from experiments.comparison.scored_presentation import show_scored
@@ -72,12 +72,22 @@ def main(argv: list[str] | None = None) -> int:
         request.check()
         with own_temporary_files(), tempfile.TemporaryDirectory() as scratch:
             if request.part:
-                with asked_to_end(os._exit):  # a scheduler that asks for it starts it anew
-                    count_part(request, console)
+                count_part(request, console)
                 return 0
             if request.again:
                 scored = score_again(request, console)
             else:
+                if request.data and not request.engine.local:
+                    check_ahead(
+                        DataRequest(
+                            spec=request.data,
+                            root=request.data_root,
+                            splits=(request.split,),
+                            jobs=request.jobs,
+                            engine=request.engine,
+                            parts=request.parts,
+                        )
+                    )
                 scored = score_folders(request, request.output or Path(scratch), console)
             show_scored(scored, request, console)
     except Detached as detached:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -9,9 +10,10 @@ from pathlib import Path
 from typing import ClassVar
 
 from datamodules.json_file import DamagedError, as_object, read_json
+from datamodules.parts import Part
 from experiments.engines.job import Job, ProcessState, clock
 from experiments.trials.atomic_io import write_json
-from experiments.trials.signals import GOES_ON
+from experiments.trials.signals import GOES_ON, asked_to_end
 
 FAILURE = "failure.json"  # in the folder of a part, of a process that could say why
 _EVERY = 2.0  # seconds between two words of a part about how far it is
@@ -94,7 +96,10 @@ def _failure(folder: Path) -> str:
 
 @contextlib.contextmanager
 def as_part(folder: Path) -> Iterator[Callable[[int, int], None]]:
-    """Leave the reason where a part fails; the yielded function tells how far it is."""
+    """Leave the reason where a part fails; the yielded function tells how far it is.
+
+    Who is asked to end does so at once, and is started anew by the scheduler that asked.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / FAILURE).unlink(missing_ok=True)
     last = 0.0
@@ -106,11 +111,32 @@ def as_part(folder: Path) -> Iterator[Callable[[int, int], None]]:
             write_json(folder / "progress.json", {"stage": "image", "step": done, "steps": total})
 
     try:
-        yield tell
+        with asked_to_end(os._exit):
+            yield tell
     except (ValueError, OSError) as error:
         with contextlib.suppress(OSError):  # of a full disk the log tells
             write_json(folder / FAILURE, {"reason": str(error)})
         raise
+
+
+def part_folder(place: Path, part: Part) -> Path:
+    return place / f"part-{part.number}-of-{part.of}"
+
+
+def found_number(place: Path) -> int:
+    """Of how many parts those are that lie there.
+
+    Raises:
+        ValueError: of none, or of several numbers.
+    """
+    names = [path.name for path in place.iterdir()] if place.is_dir() else []
+    found = {int(n[1]) for name in names if (n := re.fullmatch(r"part-\d+-of-(\d{1,7})", name))}
+    if len(found) != 1:
+        said = f"parts of {' and of '.join(map(str, sorted(found)))}" if found else "no parts"
+        raise ValueError(
+            f"{place} holds {said}: count all parts of one number, as --part 1/16 to --part 16/16"
+        )
+    return found.pop()
 
 
 def own_cores() -> int:

@@ -3,15 +3,22 @@
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from math import ceil
 from pathlib import Path
-
-from rich.console import Console
 
 from experiments.comparison.part_job import PartJob
 from experiments.engines.engine import Engine, open_engine, run_jobs
 from experiments.engines.job import Job
 from experiments.engines.request import EngineRequest, JobSize
+from experiments.reporting.console import PlainConsole
 from experiments.trials.folder_lock import held
+
+_IMAGES, _MOST = 1000, 256  # of a part, and parts, where no number is asked for
+
+
+def how_many(asked: int | None, images: int) -> int:
+    """Parts of so many images, none of which is empty."""
+    return max(1, min(asked or min(_MOST, ceil(images / _IMAGES)), images))
 
 
 @contextmanager
@@ -33,9 +40,7 @@ def parts_engine(request: EngineRequest, folder: Path) -> Iterator[Engine[Job]]:
         _remove_empty(made)
 
 
-def run_parts(
-    jobs: Sequence[PartJob], engine: Engine[Job], console: Console, detach: bool = False
-) -> None:
+def run_parts(jobs: Sequence[PartJob], engine: Engine[Job], detach: bool = False) -> None:
     """Run the jobs whose files are not there yet.
 
     Args:
@@ -45,7 +50,7 @@ def run_parts(
         Detached: they are submitted, and nobody waits for them.
         ValueError: the engine refuses them, or some have failed; what the others left is kept.
     """
-    todo = []
+    todo, console = [], PlainConsole()
     for job in jobs:
         job.folder.mkdir(parents=True, exist_ok=True)
         job.renew()

@@ -4,7 +4,6 @@ A part lies in `NAME/part-2-of-16/READING` below the folder of parts, once for e
 values that it was counted under.
 """
 
-import re
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import ClassVar
 
 from datamodules.dataset import Dataset
 from datamodules.parts import Part, all_parts, stretch
-from experiments.comparison.part_job import PartJob, as_part, own_cores
+from experiments.comparison.part_job import PartJob, as_part, own_cores, part_folder
 from experiments.comparison.scoring_request import ScoringRequest
 from experiments.scoring.part_counts import count_part
 from experiments.scoring.part_files import PartFile, hand_out, handed_out, read_part, write_part
@@ -105,23 +104,7 @@ class Parts:
 
 def _path(place: Path, part: Part, reading: str) -> Path:
     """Of the counts of a part under a reading, with a folder of their own."""
-    return place / f"part-{part.number}-of-{part.of}" / reading / "counts.npz"
-
-
-def found_number(place: Path) -> int:
-    """Of how many parts those are that lie there.
-
-    Raises:
-        ValueError: of none, or of several numbers.
-    """
-    names = [path.name for path in place.iterdir()] if place.is_dir() else []
-    found = {int(n[1]) for name in names if (n := re.fullmatch(r"part-\d+-of-(\d{1,7})", name))}
-    if len(found) != 1:
-        said = f"parts of {' and of '.join(map(str, sorted(found)))}" if found else "no parts"
-        raise ValueError(
-            f"{place} holds {said}: count all parts of one number, as --part 1/16 to --part 16/16"
-        )
-    return found.pop()
+    return part_folder(place, part) / reading / "counts.npz"
 
 
 def count_one(request: ScoringRequest, folder: Path, place: Path, data: Dataset) -> Path:

@@ -5,20 +5,18 @@ parts are counted once more, as one machine does.
 """
 
 from collections.abc import Mapping, Sequence
-from math import ceil
 from pathlib import Path
 
 from rich.console import Console
 
 from datamodules.dataset import Dataset
-from experiments.comparison.part_runs import parts_engine, run_parts
-from experiments.comparison.scoring_part import Parts, count_one, found_number
+from experiments.comparison.part_job import found_number
+from experiments.comparison.part_runs import how_many, parts_engine, run_parts
+from experiments.comparison.scoring_part import Parts, count_one
 from experiments.comparison.scoring_request import ScoringRequest
 from experiments.scoring.metrics import ScoredPredictions
 from experiments.scoring.part_counts import merged, reread
 from experiments.scoring.predictions import READINGS, Predictions
-
-_IMAGES, _MOST = 1000, 256  # of a part, and parts, where no number is asked for
 
 
 def count_here(
@@ -59,7 +57,7 @@ def counted_in_parts(
     if request.engine.local:
         named = zip(places, opened, strict=True)
         return [_gathered(request, name, places[name], data, one) for name, one in named]
-    of = min(request.parts or min(_MOST, ceil(len(data.ids) / _IMAGES)), len(data.ids))
+    of = how_many(request.parts, len(data.ids))
     folder = next(iter(places.values())).parent
     done: dict[str, ScoredPredictions] = {}
     pending = dict(zip(places, opened, strict=True))
@@ -70,7 +68,7 @@ def counted_in_parts(
                 for name, predictions in pending.items()
             ]
             jobs = [job for parts in all_parts for job in parts.jobs()]
-            run_parts(jobs, engine, console, request.engine.detach)
+            run_parts(jobs, engine, request.engine.detach)
             for parts in all_parts:
                 read = parts.read()
                 told = reread(parts.predictions, read)
