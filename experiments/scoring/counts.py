@@ -128,6 +128,7 @@ class Gathered:
     Attributes:
         matrix: (K + 1, K + 1), with void last, over all that were added.
         quarter: (3, K), likewise.
+        done: how many were added.
         rows: of each count of single images, those of `ImageCounts` from `whole` on, (num, ...);
             empty before the first image.
     """
@@ -136,12 +137,12 @@ class Gathered:
         self.matrix: Counts = np.zeros((num_classes + 1, num_classes + 1), np.int64)
         self.quarter: Counts = np.zeros((3, num_classes), np.int64)
         self.rows: list[Row] = []
-        self._num, self._done = num, 0
+        self._num, self.done = num, 0
 
     @property
     def whole(self) -> bool:
         """Whether all images were added."""
-        return self._done == self._num
+        return self.done == self._num
 
     def add(self, image: ImageCounts) -> None:
         """The next image's counts."""
@@ -154,9 +155,9 @@ class Gathered:
         if not rows:
             return
         self.rows = self.rows or _allocated(self._num, rows)
-        first, self._done = self._done, self._done + len(rows[0])
+        first, self.done = self.done, self.done + len(rows[0])
         for kept, new in zip(self.rows, rows, strict=True):
-            kept[first : self._done] = new
+            kept[first : self.done] = new
 
 
 def _allocated(num: int, rows: Sequence[Row]) -> list[Row]:
