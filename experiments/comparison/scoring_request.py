@@ -7,6 +7,8 @@ from typing import Literal
 
 from experiments.engines.request import EngineRequest
 
+MANY = 100_000  # images, above which nothing is made that holds the counts of all in memory
+
 
 @dataclass(frozen=True, kw_only=True)
 class ScoringRequest:

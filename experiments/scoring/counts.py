@@ -29,7 +29,7 @@ Fractions = npt.NDArray[np.float64]
 T = TypeVar("T")
 
 FRACTION = 0.02  # of the diagonal, within which Boundary IoU compares contours
-_IN_MEMORY = 2**30  # bytes of rows; more are kept on disk
+_IN_MEMORY = 2**28  # bytes of rows; more are kept on disk
 _ALONE = 32  # images, below which starting processes takes longer than counting here
 _CHUNK = 4  # images a process takes at once: so that Ctrl-C ends them in about a second
 

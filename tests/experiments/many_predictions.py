@@ -220,6 +220,7 @@ def seconds_per_image(height: int, width: int, num: int = 8) -> dict[str, float]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=int, default=100_000)
+    parser.add_argument("--stages", nargs="*", default=[*STAGES], choices=STAGES)
     parser.add_argument("--folder", type=Path, required=True, help="is made anew, and removed")
     args = parser.parse_args()
     shutil.rmtree(args.folder, ignore_errors=True)
@@ -227,7 +228,7 @@ def main() -> None:
     num = args.images // PARTS * PARTS  # parts of one size
     build(args.folder, num)
     print(f"{num} images are there after {time.perf_counter() - begun:.0f} s", flush=True)
-    for stage in STAGES:
+    for stage in args.stages:
         seconds, peak = measure(stage, args.folder)
         print(f"{stage:10} {seconds:8.1f} s {peak / 1e6:8.0f} MB", flush=True)
     print(f"part file  {(args.folder / 'part.npz').stat().st_size / 1e6:.2f} MB")

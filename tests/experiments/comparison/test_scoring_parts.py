@@ -19,8 +19,9 @@ from PIL import Image
 from datamodules.json_file import DamagedError
 from datamodules.parts import all_parts
 from experiments import score
-from experiments.comparison import part_runs
+from experiments.comparison import part_runs, scored_predictions, scored_presentation
 from experiments.engines.job import Job
+from experiments.reporting import image_panel
 from experiments.scoring import counts as image_counts
 from experiments.scoring import part_identity
 from experiments.scoring.counts import Gathered
@@ -367,6 +368,30 @@ def test_a_request_that_makes_no_sense_is_refused_in_a_sentence(
     assert exit_status(score.main, *_command(*split, *more)) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(said)
+
+
+def test_of_many_images_no_table_holds_all(
+    tmp_path: Path,
+    split: tuple[Path, Path],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Nothing reads the counts of all images again; the result is the same."""
+    one, many = tmp_path / "one", tmp_path / "many"
+    assert exit_status(score.main, *_command(*split, "--output", one)) == 0
+    capsys.readouterr()
+    monkeypatch.setattr(scored_predictions, "MANY", 6)
+    monkeypatch.setattr(scored_presentation, "MANY", 6)
+    monkeypatch.setattr(image_panel, "per_image", lambda result: 1 / 0)
+    assert exit_status(score.main, *_command(*split, "--output", many)) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"^p: mIoU [0-9.]+ % of 7 images$", out, re.MULTILINE)
+    assert "report.html are left out above 6 images" in out
+    assert not (many / "report.html").exists()
+    results = [folder / "p/seed0" for folder in (one, many)]
+    for name in ("result.json", "per_image.npz"):
+        assert len({(folder / name).read_bytes() for folder in results}) == 1
+    assert len(list((many / "p/seed0/predictions").iterdir())) == image_panel.PANEL
 
 
 class Refusing(Inline):
