@@ -2,14 +2,13 @@
 
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Protocol, TypeVar
 
 from rich.console import Console
 
 from experiments.engines.job import Job
 from experiments.engines.live_view import watch
-from experiments.engines.request import Detached, EngineRequest, JobSize
+from experiments.engines.request import Detached
 
 AnyJob = TypeVar("AnyJob", bound=Job)
 Taken = TypeVar("Taken", bound=Job, contravariant=True)
@@ -41,25 +40,6 @@ class Engine(Protocol[Taken]):
 
     def how_to_end(self) -> str:
         """What a user may type to end jobs that nobody waits for."""
-
-
-def open_engine(request: EngineRequest, size: JobSize, folder: Path) -> Engine[Job]:
-    """An engine that runs jobs elsewhere.
-
-    Args:
-        size: what each job takes.
-        folder: where it keeps what it has submitted; shared by all machines where they share one.
-
-    Raises:
-        ValueError: its library or its cluster is not there, or it knows no such setting.
-    """
-    if request.name == "slurm":
-        from experiments.engines.slurm import SlurmEngine
-
-        return SlurmEngine.open(request, size, folder)
-    from experiments.engines.ray_engine import RayEngine
-
-    return RayEngine.open(request, size, folder)
 
 
 def run_jobs(
