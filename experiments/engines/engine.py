@@ -69,6 +69,7 @@ def run_jobs(
         if engine.ends_jobs and not detach:
             engine.cancel()
         elif left and waits:
-            console.print(f"{left} jobs go on: {engine.how_to_end()} ends them", soft_wrap=True)
+            jobs_go = "1 job goes on" if left == 1 else f"{left} jobs go on"
+            console.print(f"{jobs_go}; to end: {engine.how_to_end()}", soft_wrap=True)
     if left:
         raise Detached("the same command later shows how far they are, and what came of them")
