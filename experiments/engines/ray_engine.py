@@ -210,6 +210,7 @@ class RayEngine:
         if now - self._gone > self.settings.patience:
             for sent in self._jobs.values():
                 sent.job.lose(
-                    f"the cluster has not come back in {self.settings.patience:.0f} s ({reason})"
+                    f"the cluster has not come back in {self.settings.patience:.0f} s "
+                    f"({reason.partition(': ')[0]}): start it, and give the same command again"
                 )
             self._jobs.clear()

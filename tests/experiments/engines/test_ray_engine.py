@@ -307,7 +307,7 @@ def test_nodes_that_do_not_see_the_folder(
     (job.folder / "states" / "state.json").write_text('{"steps": [0, 1], "starts": 1}')
     (job.folder / "log.txt").write_text("before\n")
     engine = opened(sync=1)
-    assert f"2 of 2 nodes do not see {tmp_path}" in engine.remark
+    assert f"{tmp_path} is not seen by 2 of 2 nodes" in engine.remark
     engine.submit([job])
     _poll_until(engine, lambda: len(_state(job)) > 4)
     assert job.fraction > 0
@@ -386,7 +386,7 @@ def test_trials_give_the_bits_of_one_machine(
     """Also one whose node is removed in the middle of its training."""
     monkeypatch.setattr(ray_engine, "PAUSE", 0.5)
     node = cluster.add_node(**NODE)
-    asked = RecipeRequest("smoke", ("steps=36", "val_every=9"))
+    asked = RecipeRequest("smoke", ("steps=24", "val_every=6"))
     recipe = load(asked)
     data = data_hash(recipe, None)
 
