@@ -9,9 +9,11 @@ import contextlib
 import json
 import os
 import runpy
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Self
@@ -24,8 +26,8 @@ from tests.commands import ROOT, SETTINGS
 class Fork:
     """A process that a `Forks` has started."""
 
-    def __init__(self, pid: int) -> None:
-        self.pid = pid
+    def __init__(self, pid: int, statuses: Path) -> None:
+        self.pid, self._statuses = pid, statuses
 
     def running(self) -> bool:
         """Until its parent has reaped it: only then its last thread has ended and holds no lock."""
@@ -41,13 +43,22 @@ class Fork:
             assert time.monotonic() < deadline, f"{self.pid} has not ended"
             time.sleep(0.01)
 
+    def status(self, seconds: float) -> int:
+        """Its exit status, once it has ended."""
+        path, deadline = self._statuses / str(self.pid), time.monotonic() + seconds
+        while not path.is_file():  # it is written once the process is reaped
+            assert time.monotonic() < deadline, f"{self.pid} has not ended"
+            time.sleep(0.01)
+        return int(path.read_text())
+
 
 class Forks:
     """The process that all are forks of, while the block lasts."""
 
     def __enter__(self) -> Self:
+        self._statuses = Path(tempfile.mkdtemp())
         self._parent = subprocess.Popen(
-            [sys.executable, "-m", "tests.forks"],
+            [sys.executable, "-m", "tests.forks", str(self._statuses)],
             cwd=ROOT,
             env={**os.environ, **SETTINGS},
             stdin=subprocess.PIPE,
@@ -58,13 +69,14 @@ class Forks:
 
     def __exit__(self, *_: object) -> None:
         self._parent.communicate()  # it ends with its input
+        shutil.rmtree(self._statuses)
 
     def start(self, module: str, *args: object, output: Path) -> Fork:
         """`python -m module args`, which prints to `output`."""
         assert self._parent.stdin is not None and self._parent.stdout is not None
         line = json.dumps([str(output), module, *map(str, args)])
         print(line, file=self._parent.stdin, flush=True)
-        return Fork(int(self._parent.stdout.readline()))
+        return Fork(int(self._parent.stdout.readline()), self._statuses)
 
 
 def main() -> None:
@@ -89,8 +101,11 @@ def main() -> None:
 
 def _reap(*_: object) -> None:
     with contextlib.suppress(ChildProcessError):
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            pass
+        while (ended := os.waitpid(-1, os.WNOHANG))[0]:
+            path = Path(sys.argv[1]) / str(ended[0])
+            draft = path.with_suffix(".draft")
+            draft.write_text(str(os.waitstatus_to_exitcode(ended[1])))
+            draft.rename(path)
 
 
 if __name__ == "__main__":

@@ -92,6 +92,21 @@ def checked(
     return report
 
 
+def is_checked(spec: str, root: Path | None, splits: Sequence[str] | None = None) -> bool:
+    """Whether `checked` has a report of the files as they are, and reads none; each is looked at.
+
+    Raises:
+        DataError: as `checked`.
+    """
+    opened = _open(spec, root, splits)
+    if not all(isinstance(split, ImageFileDataset) for split in opened.data.values()):
+        return True
+    kept = load(_kept_at(opened))
+    return kept.report is not None and kept.state == _state(
+        opened, _tables(opened), _stamps(opened)
+    )
+
+
 _unkept: dict[Path, KeptChecks] = {}  # of this process, where they cannot be written
 
 

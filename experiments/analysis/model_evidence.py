@@ -18,7 +18,7 @@ from experiments.analysis.intervals import (
     interval,
     minimum_detectable_difference,
 )
-from experiments.analysis.model_summary import summarise
+from experiments.analysis.model_summary import on_one_hardware, summarise
 from experiments.analysis.pareto import FrontPlace, pareto
 from experiments.trials.result_types import FinishedTrial
 
@@ -77,12 +77,14 @@ def _model(
 def _fronts(
     done: Sequence[FinishedTrial], scores: Mapping[str, Resampled]
 ) -> dict[str, dict[Cost, FrontPlace]]:
-    """By model, then cost; without the costs that some model lacks, as predictions do."""
+    """By model, then cost; without those that some model lacks, as predictions do, and without
+    seconds of different hardware."""
     fronts: dict[str, dict[Cost, FrontPlace]] = {name: {} for name in scores}
     summaries = {summary.model: summary for summary in summarise(done)}
     for cost in COSTS:
         costs = {name: getattr(summaries[name], cost) for name in scores}
-        if None not in costs.values():
+        one = on_one_hardware([summaries[name] for name in scores], cost)
+        if one and None not in costs.values():
             for name, place in pareto(costs, scores).items() if scores else ():
                 fronts[name][cost] = place
     return fronts

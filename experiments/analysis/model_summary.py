@@ -12,6 +12,7 @@ from experiments.trials.results import finished, first_runs
 
 COLUMNS = ("params M", "GMACs", "lat ms", "train s", "mem GB", "mIoU %")
 NO_PATHS: frozenset[Path] = frozenset()
+UNKNOWN = "unknown hardware"
 BEST_FIRST: tuple[str, ...] = ()  # an order that names no model
 
 R = TypeVar("R", bound=TrialResult)
@@ -24,7 +25,9 @@ class ModelSummary:
     Attributes:
         model: the label of its results, with what tuning chose.
         initial_weights: what the weights were before training, with the file's name.
-        params_m, gmacs, latency_ms, train_s, memory_gb: None for predictions from elsewhere.
+        params_m, gmacs, latency_ms, train_s, memory_gb: None for predictions from elsewhere, and
+            where seeds were measured on different hardware.
+        hardware: what measured its latency, and on what it was trained.
         miou, pixel_accuracy: fractions.
         spread: sample standard deviation of mIoU over seeds; None for one seed.
         iou: by class, None where no seed has the class.
@@ -39,6 +42,7 @@ class ModelSummary:
     latency_ms: float | None
     train_s: float | None
     memory_gb: float | None
+    hardware: tuple[str, str]
     miou: float
     pixel_accuracy: float
     spread: float | None
@@ -76,6 +80,20 @@ def mean_over_seeds(values: Iterable[float | None]) -> float | None:
     return statistics.fmean(known) if known else None
 
 
+def on_one_hardware(models: Sequence[ModelSummary], cost: str) -> bool:
+    """Whether a cost of all models may be ranked: counts may, seconds and memory of one hardware.
+
+    The name of a processor or GPU tells one hardware from another; where nobody kept it, nothing.
+
+    Args:
+        cost: one of `evidence_types.COSTS`.
+    """
+    if cost in ("gmacs", "params_m"):
+        return True
+    kept = (model.hardware[cost != "latency_ms"] for model in models if model.gmacs is not None)
+    return len({*kept}) <= 1
+
+
 def summarise(
     results: Sequence[TrialResult],
     stale: Set[Path] = NO_PATHS,
@@ -104,6 +122,13 @@ def summarise(
 
 def _summary(model: str, trials: list[FinishedTrial], stale: Set[Path]) -> ModelSummary:
     costs = [trial.cost for trial in trials if trial.cost]
+    trained_on = {trial.environment.hardware or UNKNOWN for trial in trials}
+    timed_on = {
+        trial.cost.hardware or trial.environment.hardware or UNKNOWN
+        for trial in trials
+        if trial.cost
+    }
+    timings = [trial.timing.train_seconds for trial in trials if trial.timing]
     params = mean_over_seeds(cost.params / 1e6 for cost in costs)
     mious = [trial.miou for trial in trials]
     return ModelSummary(
@@ -111,9 +136,10 @@ def _summary(model: str, trials: list[FinishedTrial], stale: Set[Path]) -> Model
         initial_weights=", ".join(dict.fromkeys(trial.initial_weights for trial in trials)),
         params_m=params,
         gmacs=mean_over_seeds(cost.gmacs for cost in costs),
-        latency_ms=mean_over_seeds(cost.latency_ms for cost in costs),
-        train_s=mean_over_seeds(trial.timing.train_seconds for trial in trials if trial.timing),
-        memory_gb=mean_over_seeds(cost.peak_memory_gb for cost in costs),
+        latency_ms=mean_over_seeds(c.latency_ms for c in costs if len(timed_on) == 1),
+        train_s=mean_over_seeds(timings) if len(trained_on) == 1 else None,
+        memory_gb=mean_over_seeds(c.peak_memory_gb for c in costs if len(trained_on) == 1),
+        hardware=(" and ".join(sorted(timed_on)), " and ".join(sorted(trained_on))),
         miou=statistics.fmean(mious),
         pixel_accuracy=mean_over_seeds(trial.metrics.pixel_accuracy for trial in trials) or 0.0,
         spread=statistics.stdev(mious) if len(mious) > 1 else None,

@@ -18,7 +18,7 @@ from experiments.trials.results import (
     read_results,
     write_record,
 )
-from experiments.trials.trial import Trial
+from experiments.trials.trial import Trial, group_of
 from experiments.trials.verification import read_verification
 
 
@@ -31,7 +31,6 @@ class EndedComparison:
         data: hash of their data.
         results: of the trials, as far as they have ended, and predictions from elsewhere.
         notes: of each trial that has no scores, why.
-        group: names it in W&B.
         ran: whether anything was run in this call.
     """
 
@@ -39,8 +38,12 @@ class EndedComparison:
     data: str
     results: list[TrialResult]
     notes: list[str]
-    group: str
     ran: bool
+
+    @property
+    def group(self) -> str:
+        """Names it in W&B."""
+        return group_of(self.trials)
 
 
 def collected(trials: Sequence[Trial]) -> list[TrialResult]:

@@ -5,13 +5,14 @@ from dataclasses import replace
 
 from rich.console import Console
 
-from experiments.comparison.request import ComparisonRequest, Rerun
+from experiments.comparison.request import ComparisonRequest
 from experiments.comparison.scheduler import run_processes
 from experiments.comparison.trial_process import TrialProcess
+from experiments.comparison.weights import fetch_weights
 from experiments.training.trial_request import request_of
 from experiments.trials.atomic_io import check_writable
 from experiments.trials.environment import is_main_node
-from experiments.trials.trial import Action, Trial, action, comparison_id
+from experiments.trials.trial import Action, Rerun, Trial, action, group_of
 
 
 def run(
@@ -46,42 +47,8 @@ def run(
     return processes
 
 
-def group_of(trials: Sequence[Trial]) -> str:
-    """Names the comparison in W&B."""
-    return comparison_id(trial.identity().id for trial in trials)
-
-
 def _prepare(trial: Trial, data: str, rerun: Rerun) -> bool:
     if not is_main_node():
         return action(trial.state(data), rerun) is not Action.KEEP
     with trial.lock():  # names whoever holds it before anything starts
         return trial.prepare(data, rerun)
-
-
-def fetch_weights(trials: Sequence[Trial], data: str, rerun: Rerun) -> None:
-    """Have here what the trials that will start anew need.
-
-    Args:
-        data: hash of their data.
-        rerun: as of `Trial.prepare`.
-
-    Raises:
-        ValueError: what is lacking, and where it belongs.
-    """
-    from models.imagenet import fetch, imagenet_networks  # it brings torch
-
-    models = dict.fromkeys(trial.model for trial in trials if _starts_anew(trial, data, rerun))
-    lacking = []
-    for network in imagenet_networks(models):
-        try:
-            fetch(network)
-        except ValueError as error:
-            lacking.append(str(error))
-    if lacking:
-        raise ValueError("; ".join(lacking))
-
-
-def _starts_anew(trial: Trial, data: str, rerun: Rerun) -> bool:
-    todo = action(trial.state(data), rerun)
-    goes_on = todo is Action.RUN and any(trial.folder.glob("checkpoints/*.ckpt"))
-    return todo is not Action.KEEP and not goes_on

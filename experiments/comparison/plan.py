@@ -20,7 +20,10 @@ def plan(request: ComparisonRequest) -> list[Trial]:
         raise ValueError(f"--models names no network; try --models {DEFAULT_MODELS}")
     if request.tune is not None:
         _check_tuning(recipe, request.resources.num_nodes)
-    if max(request.jobs, request.per_device, request.resources.devices) > 1:
+    if (
+        request.engine.local
+        and max(request.jobs, request.per_device, request.resources.devices) > 1
+    ):
         request.places()  # refuses what this machine does not have
     for model in models:
         parse_model(model)

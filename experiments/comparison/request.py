@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from experiments.comparison.placement import Places, find_places
+from experiments.engines.request import EngineRequest, JobSize
 from experiments.training.trial_request import Resources
 from experiments.trials.environment import threads_per_process
 from experiments.trials.recipe import RecipeRequest
@@ -26,6 +27,9 @@ class ComparisonRequest:
         per_device: trials that may share a GPU, if its memory holds so many.
         out: folder of all comparisons.
         rerun: what is done again, though it has ended.
+        engine: what runs the trials.
+        measure_on: what the engine is told for one job that times all networks; None for none.
+        command: the arguments that ask for the same.
         verify: first steps of every finished trial that are trained again; None for none.
         allow_mixed: whether results that no table may share get tables of their own.
     """
@@ -43,7 +47,15 @@ class ComparisonRequest:
     rerun: Rerun = "failed"
     allow_mixed: bool = False
     verify: int | None = None
+    engine: EngineRequest = field(default_factory=EngineRequest)
+    measure_on: tuple[tuple[str, str], ...] | None = None
+    command: tuple[str, ...] = ()
     resources: Resources = field(default_factory=Resources)
+
+    @property
+    def job_size(self) -> JobSize:
+        """What each trial takes on a cluster."""
+        return JobSize(devices=self.resources.devices, num_nodes=self.resources.num_nodes)
 
     @property
     def threads(self) -> int:

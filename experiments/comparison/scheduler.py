@@ -64,3 +64,6 @@ class LocalEngine:
     def cancel(self) -> None:
         for process in self._running:
             process.stop()
+
+    def how_to_end(self) -> str:
+        return "kill"

@@ -5,7 +5,6 @@ import signal
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
 
 from experiments.engines.job import Job, ProcessState, clock
 from experiments.training.failures import left_failures
@@ -19,7 +18,7 @@ from experiments.trials.result_types import (
 )
 from experiments.trials.results import read_result, write_record
 from experiments.trials.signals import GOES_ON
-from experiments.trials.trial import Trial
+from experiments.trials.trial import Rerun, Trial
 
 _FAILED, _HELD = 1, 3  # exit statuses of `experiments.run`
 
@@ -31,9 +30,9 @@ class TrialJob(Job):
     Attributes:
         identity: for the result of a process that dies without writing one.
         arguments: of `experiments.run`.
+        rerun: what is done again, though it has ended.
     """
 
-    module: ClassVar[str] = "experiments.run"
     trial: Trial
     identity: TrialIdentity
     arguments: list[str]
@@ -43,6 +42,8 @@ class TrialJob(Job):
     fraction: float = 0.0
     resumed: float | None = None
     log_start: int = 0
+    rerun: Rerun = "failed"
+    module: str = "experiments.run"
 
     @property
     def name(self) -> str:
@@ -71,6 +72,18 @@ class TrialJob(Job):
         elif isinstance(result, FailedTrial):
             self._has_failed(result.failure)
         return result is not None
+
+    def renew(self) -> None:
+        """
+        Raises:
+            BusyError, ValueError: as `Trial.lock` and `Trial.prepare`.
+        """
+        data = self.identity.hashes.data
+        if data is not None:  # else whoever runs it finds out
+            with self.trial.lock():
+                self.trial.prepare(data, self.rerun)
+        if isinstance(self._result(), FailedTrial):
+            self.trial.result_path.unlink()
 
     def lose(self, reason: str) -> None:
         failure = Failure(kind="killed", reason=reason)

@@ -11,6 +11,7 @@ from itertools import accumulate
 from pathlib import Path
 
 from pydantic import ValidationError
+from rich.console import Console
 
 from experiments import __version__
 from experiments.training.trial_request import Resources, request_of
@@ -51,6 +52,19 @@ def verify(
         verification = _verified(result, root, num_steps)
         write_record(result.path.with_name(VERIFICATION), verification)
         yield result, verification
+
+
+def say_verified(
+    results: Sequence[TrialResult], root: Path | None, num_steps: int, console: Console
+) -> list[str]:
+    """Verify, say of each finished trial whether it holds, and return what to say of the others."""
+    complaints = []
+    for result, verification in verify(results, root, num_steps):
+        line = f"{result.label} seed {result.seed}: {verification}"
+        console.print(f"verified: {line}", soft_wrap=True)
+        if verification.outcome == "different":
+            complaints.append(f"{line}: this code does not give it")
+    return complaints
 
 
 def _verified(result: FinishedTrial, root: Path | None, num_steps: int) -> Verification:

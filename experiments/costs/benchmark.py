@@ -186,7 +186,11 @@ def remeasure(trial: FinishedTrial, threads: int) -> Remeasurement:
     again = measure_isolated(request, threads)
     if isinstance(again, MeasurementFailure):
         raise ValueError(f"{trial.model} cannot be measured: {again.reason}")
-    renewed = {**again.latency.to_json("latency_ms"), "threads": again.threads}
+    renewed = {
+        **again.latency.to_json("latency_ms"),
+        "threads": again.threads,
+        "hardware": again.hardware,
+    }
     write_result(trial.model_copy(update={"cost": cost.model_copy(update=renewed)}))
     return Remeasurement(trial.model, trial.seed, cost.latency_ms, again.latency.median)
 

@@ -2,12 +2,14 @@
 
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 from rich.console import Console
 
 from experiments.engines.job import Job
 from experiments.engines.live_view import watch
+from experiments.engines.request import Detached, EngineRequest, JobSize
 
 AnyJob = TypeVar("AnyJob", bound=Job)
 Taken = TypeVar("Taken", bound=Job, contravariant=True)
@@ -37,21 +39,56 @@ class Engine(Protocol[Taken]):
     def cancel(self) -> None:
         """End those that have not ended."""
 
+    def how_to_end(self) -> str:
+        """What a user may type to end jobs that nobody waits for."""
 
-def run_jobs(engine: Engine[AnyJob], jobs: Sequence[AnyJob], console: Console) -> None:
-    """Run every job and show how far all of them are.
+
+def open_engine(request: EngineRequest, size: JobSize, folder: Path) -> Engine[Job]:
+    """An engine that runs jobs elsewhere.
+
+    Args:
+        size: what each job takes.
+        folder: where it keeps what it has submitted; shared by all machines where they share one.
 
     Raises:
+        ValueError: its library or its cluster is not there, or it knows no such setting.
+    """
+    if request.name == "slurm":
+        from experiments.engines.slurm import SlurmEngine
+
+        return SlurmEngine.open(request, size, folder)
+    from experiments.engines.ray_engine import RayEngine
+
+    return RayEngine.open(request, size, folder)
+
+
+def run_jobs(
+    engine: Engine[AnyJob], jobs: Sequence[AnyJob], console: Console, detach: bool = False
+) -> None:
+    """Run every job and show how far all of them are.
+
+    Args:
+        detach: only submit them, and take up what has ended.
+
+    Raises:
+        Detached: jobs are left that have not ended.
         ValueError: as `Engine.submit`.
     """
+    waits = False
     try:
         with watch(jobs, console) as show:
             engine.submit(jobs)
+            waits = True
             show()
-            while not all(job.state.ended for job in jobs):
+            while not detach and not all(job.state.ended for job in jobs):
                 time.sleep(engine.interval)
                 engine.poll()
                 show()
     finally:
-        if engine.ends_jobs:
+        left = sum(not job.state.ended for job in jobs)
+        if engine.ends_jobs and not detach:
             engine.cancel()
+        elif left and waits:
+            console.print(f"{left} jobs go on: {engine.how_to_end()} ends them", soft_wrap=True)
+    if left:
+        raise Detached("the same command later shows how far they are, and what came of them")

@@ -4,7 +4,6 @@ import contextlib
 from abc import ABC, abstractmethod
 from enum import Enum
 from pathlib import Path
-from typing import ClassVar
 
 from datamodules.json_file import DamagedError, as_object, read_json
 
@@ -39,7 +38,7 @@ class Job(ABC):
         log_start: bytes of the log that earlier processes wrote.
     """
 
-    module: ClassVar[str]
+    module: str
     arguments: list[str]
     state: ProcessState
     note: str
@@ -65,6 +64,10 @@ class Job(ABC):
     @abstractmethod
     def settle(self) -> bool:
         """Whether what it was to leave is on disk, and then take notice of it."""
+
+    @abstractmethod
+    def renew(self) -> None:
+        """Take away what an earlier run has left that would pass for the end of the next."""
 
     @abstractmethod
     def lose(self, reason: str) -> None:

@@ -8,6 +8,10 @@ EngineName = Literal["local", "slurm", "ray"]
 ENGINES: tuple[EngineName, ...] = ("local", "slurm", "ray")
 
 
+class Detached(Exception):  # noqa: N818  # it is no error
+    """Jobs are submitted and nobody waits for them; the message says what to do later."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class EngineRequest:
     """An engine and what it is told.

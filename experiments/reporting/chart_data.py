@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 
 from experiments.analysis.evidence_types import Cost, Evidence, PairEvidence
 from experiments.analysis.intervals import Interval
-from experiments.analysis.model_summary import ModelSummary, mean_over_seeds
+from experiments.analysis.model_summary import ModelSummary, mean_over_seeds, on_one_hardware
 from experiments.analysis.pareto import pareto_front
 from experiments.reporting.chart_types import (
     Chart,
@@ -100,7 +100,8 @@ def cost_chart(
     axes: dict[Cost, CostAxis] = {}
     for cost, (title, scale) in _COSTS.items():
         values = [value for point in points if (value := point.cost[cost]) is not None]
-        if values and len(values) == len(points):
+        one = on_one_hardware(models, cost)
+        if one and values and len(values) == len(points):
             places = pareto_front([values[i] for i in ranked], [points[i].miou for i in ranked])
             axes[cost] = CostAxis(title, scale, [ranked[place] for place in places])
     return CostChart(points, axes)

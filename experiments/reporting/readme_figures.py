@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from experiments.analysis.evidence_types import Evidence
-from experiments.analysis.model_summary import BEST_FIRST, ModelSummary, summarise
+from experiments.analysis.model_summary import BEST_FIRST, ModelSummary, on_one_hardware, summarise
 from experiments.analysis.pareto import pareto_front
 from experiments.reporting.plots import (
     COLOURS,
@@ -67,6 +67,11 @@ def pareto_axes(
     ranked = [i for i, summary in enumerate(models) if summary.model not in untrained]
     miou = [100 * summary.miou for summary in models]
     gmacs = [_known(summary.gmacs) for summary in models]
+    if not on_one_hardware(models, "latency_ms"):
+        raise ValueError(
+            "latencies of different hardware share no figure: time them again on one, with "
+            "python -m experiments.cost --again RESULTS"
+        )
     for one, costs in zip(axes, (gmacs, [_known(m.latency_ms) for m in models]), strict=True):
         front = pareto_front([costs[i] for i in ranked], [miou[i] for i in ranked])
         steps = [ranked[place] for place in front for _ in range(2)]  # right, then up

@@ -10,7 +10,7 @@ from experiments.reporting.chart_data import Charts, make_charts, variant_scores
 from experiments.reporting.image_panel import Panel, Shot, shots
 from experiments.reporting.published_rows import PublishedRows, published_rows
 from experiments.reporting.reproduce_command import reproduce_command
-from experiments.reporting.tables import conditions
+from experiments.reporting.tables import conditions, hardware_note
 from experiments.trials.result_types import (
     FailedTrial,
     FinishedTrial,
@@ -142,7 +142,10 @@ def _has_bands(summary: ModelSummary) -> bool:
 
 def _measured(trials: Sequence[FinishedTrial]) -> str:
     costed = next((trial for trial in trials if trial.cost), None)
-    return f"{conditions(costed, 'Latency', 'training', 'memory')}." if costed else ""
+    if costed is None:
+        return ""
+    note = hardware_note(trials)
+    return f"{conditions(costed, 'Latency', 'training', 'memory')}. {note and f'{note}.'}".strip()
 
 
 def _classes(first: FinishedTrial) -> list[ClassRow]:

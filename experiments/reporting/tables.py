@@ -6,9 +6,15 @@ from pathlib import Path
 from rich import box
 from rich.table import Table
 
-from experiments.analysis.evidence_types import Evidence, ModelEvidence
+from experiments.analysis.evidence_types import COSTS, Evidence, ModelEvidence
 from experiments.analysis.intervals import Interval, Target
-from experiments.analysis.model_summary import COLUMNS, NO_PATHS, ModelSummary, summarise
+from experiments.analysis.model_summary import (
+    COLUMNS,
+    NO_PATHS,
+    ModelSummary,
+    on_one_hardware,
+    summarise,
+)
 from experiments.reporting.score_tables import boundary_table, class_table, markdown_name
 from experiments.trials.reference import published_cost
 from experiments.trials.result_types import (
@@ -97,18 +103,38 @@ def main_table(
     table.add_column("model\ninitial weights", overflow="fold", min_width=15)
     for name in COLUMNS:
         table.add_column(name, justify="right", no_wrap=True)
-    for summary in summarise(results, stale):
-        *costs, miou = cells(summary)
-        known = evidence.model(summary.model) if evidence else None
-        table.add_row(
-            f"{summary.model}\n{summary.initial_weights}",
-            *costs,
-            _with_interval(miou, known) if known else miou,
-            style="dim" if known and (known.indistinguishable or known.did_not_train) else None,
-        )
+    grouped = by_hardware(summarise(results, stale))
+    for place, group in grouped.items():
+        if len(grouped) > 1:
+            table.add_row(place, style="italic")
+        for summary in group:
+            _add_model(table, summary, evidence)
     for result in failed(results):
         table.add_row(*_failed_cells(result), style="dim")
     return table
+
+
+def by_hardware(models: Sequence[ModelSummary]) -> dict[str, list[ModelSummary]]:
+    """Models whose seconds may be compared, by what measured them; one group where all may be."""
+    groups: dict[str, list[ModelSummary]] = {}
+    for model in models:
+        timed, trained = model.hardware
+        place = f"on {timed}" + (f", trained on {trained}" if trained != timed else "")
+        groups.setdefault(place, []).append(model)
+    if all(on_one_hardware(models, cost) for cost in COSTS):
+        return {"": [*models]}
+    return groups
+
+
+def _add_model(table: Table, summary: ModelSummary, evidence: Evidence | None) -> None:
+    *costs, miou = cells(summary)
+    known = evidence.model(summary.model) if evidence else None
+    table.add_row(
+        f"{summary.model}\n{summary.initial_weights}",
+        *costs,
+        _with_interval(miou, known) if known else miou,
+        style="dim" if known and (known.indistinguishable or known.did_not_train) else None,
+    )
 
 
 def _failed_cells(result: FailedTrial) -> list[str]:
@@ -151,7 +177,8 @@ def _caption(
     verified: Mapping[Path, Verification],
 ) -> str:
     """How costs were measured, what signs mean, and what was verified, as far as there is any."""
-    lines = [conditions(first)] if first else []
+    lines = [conditions(first), hardware_note(results)] if first else []
+    lines = [line for line in lines if line]
     if evidence and any(model.miou.low is not None for model in evidence.models):
         lines.append(f"[ ]: 95 % interval {TARGETS[evidence.target]}")
     if evidence and any(model.indistinguishable for model in evidence.models):
@@ -193,6 +220,16 @@ def conditions(
     return (
         f"{latency}: one image, {cost.precision}, {where}; {training}: "
         f"{result.environment.jobs} at a time; {memory}: {cost.peak_memory_kind}"
+    )
+
+
+def hardware_note(results: Sequence[TrialResult]) -> str:
+    """That seconds are of different hardware; empty where they are of one."""
+    if all(on_one_hardware(summarise(results), cost) for cost in COSTS):
+        return ""
+    return (
+        "lat, train and mem are of different hardware: compare them within a group alone; "
+        "--measure-on times all networks on one"
     )
 
 

@@ -14,7 +14,7 @@ PARENT = "COMPARE_PID"  # set for every process that one of ours starts: its par
 _NODE = ("NODE_RANK", "MASTER_ADDR", "MASTER_PORT")  # what a user says with --num-nodes
 _PLACE = re.compile(
     r"(LOCAL_|GROUP_|ROLE_|NODE_)?RANK|(LOCAL_|GROUP_|ROLE_)?WORLD_SIZE|ROLE_NAME|MASTER_(ADDR|PORT)"
-    r"|(TORCHELASTIC|OMPI|PMI|PMIX|JSM_NAMESPACE)_.*|SLURM_(?!JOB).*"
+    r"|(TORCHELASTIC|OMPI|PMI|PMIX|JSM_NAMESPACE)_.*|SLURM_(?!JOB|ARRAY|CONF|CLUSTERS|RESTART).*"
 )
 
 Launcher = Literal["ours", "torchrun", "srun"]
@@ -56,9 +56,11 @@ def find_place(
             is not told which it is.
     """
     if _by_torchrun(environment, devices, num_nodes):
-        return Place("torchrun", _number(environment, "RANK"), num_nodes=num_nodes)
+        node = _number(environment, "GROUP_RANK") if "GROUP_RANK" in environment else 0
+        return Place("torchrun", _number(environment, "RANK"), node, num_nodes)
     if _by_srun(environment, devices, num_nodes):
-        return Place("srun", _number(environment, "SLURM_PROCID"), num_nodes=num_nodes)
+        node = _number(environment, "SLURM_NODEID") if "SLURM_NODEID" in environment else 0
+        return Place("srun", _number(environment, "SLURM_PROCID"), node, num_nodes)
     started = environment.get(PARENT) == str(parent)
     local = _number(environment, "LOCAL_RANK") if started and "LOCAL_RANK" in environment else 0
     node = _node(environment, num_nodes) if num_nodes > 1 else 0

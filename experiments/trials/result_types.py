@@ -182,6 +182,8 @@ class Cost(Record):
     threads: Count
     device: str
     precision: str
+    hardware: str | None = None
+    """That took the latency, where it was taken again; else the trial's."""
 
 
 class Timing(Record):

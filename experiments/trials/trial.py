@@ -240,6 +240,11 @@ def comparison_id(trial_ids: Iterable[str]) -> str:
     return short_hash(sorted(trial_ids))
 
 
+def group_of(trials: Iterable[Trial]) -> str:
+    """Names the comparison of some trials in W&B."""
+    return comparison_id(trial.identity().id for trial in trials)
+
+
 def seed_folder(seed: int, tuned: bool, repeat: int) -> str:
     """The innermost folder of a trial's result."""
     return f"seed{seed}{'-tuned' * tuned}" + (f"-repeat{repeat}" if repeat else "")

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from experiments.analysis.evidence import evidence
 from experiments.reporting.tables import main_table, markdown, tables
-from experiments.trials.result_types import TrialResult
+from experiments.trials.result_types import FinishedTrial, TrialResult
 from experiments.trials.verification import Outcome, Verification
 from tests.experiments.made import COST, arrays, failed, judge, spread, trial
 from tests.experiments.paper_trials import prior
@@ -155,3 +155,40 @@ def test_other_runs_of_a_failed_trial_are_told_apart(tmp_path: Path) -> None:
     results = [failed(tmp_path, "a", "out of memory", repeat=n) for n in (0, 1)]
     lines = [line.strip() for line in printed(main_table(results)).splitlines()]
     assert "seed 0" in lines and "seed 0, run 2" in lines
+
+
+def test_seconds_of_different_hardware_are_grouped_and_rank_nothing(tmp_path: Path) -> None:
+    def on(name: str, miou: float, hardware: str, latency: float, seed: int = 0) -> TrialResult:
+        cost, where = {**COST, "latency_ms": latency}, {"hardware": hardware}
+        counts = arrays(spread(miou, 0.1, len(name)))
+        return trial(tmp_path, name, counts, seed, cost=cost, environment=where)
+
+    alike = [on("best", 0.6, "Fast 9", 10.0), on("cheap", 0.5, "Fast 9", 5.0)]
+    text = printed(main_table(alike))
+    assert "Fast 9" not in text and "different hardware" not in text
+    assert "latency_ms" in judge(alike).models[0].fronts
+    results = [*alike, on("other", 0.55, "Slow 1", 90.0)]
+    text = printed(main_table(results, evidence=judge(results)))
+    assert max(map(len, text.splitlines())) <= 80
+    lines = [line.strip() for line in text.splitlines()]
+    places = {word: next(i for i, line in enumerate(lines) if line.startswith(word))
+              for word in ("on Fast 9", "best", "cheap", "on Slow 1", "other")}  # fmt: skip
+    assert list(places) == sorted(places, key=places.__getitem__)
+    assert "are of different hardware: compare them within a group alone" in " ".join(lines)
+    fronts = judge(results).models[0].fronts
+    assert "gmacs" in fronts and not {"latency_ms", "train_s", "memory_gb"} & fronts.keys()
+    # Seeds of one network on two machines have no common second.
+    results = [*alike, on("best", 0.6, "Slow 1", 90.0, seed=1)]
+    (row,) = (line for line in printed(main_table(results)).splitlines() if " best" in f" {line}")
+    assert row.split()[1:6] == ["1.00", "2.00", "-", "-", "-"]
+    # Timed again on one, latency is one; seconds of training stay what they are.
+    again = {**COST, "latency_ms": 20.0, "hardware": "Timer 2"}
+    timed = [
+        result.model_copy(update={"cost": result.cost.model_copy(update=again)})
+        for result in results
+        if isinstance(result, FinishedTrial) and result.cost
+    ]
+    (row,) = (line for line in printed(main_table(timed)).splitlines() if " best" in f" {line}")
+    assert row.split()[1:6] == ["1.00", "2.00", "20", "-", "-"]
+    fronts = judge(timed).models[0].fronts
+    assert "latency_ms" in fronts and "train_s" not in fronts

@@ -1,6 +1,7 @@
 """A trial that is killed and started again ends where an uninterrupted one ends, to the bit."""
 
 import random
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -107,6 +108,61 @@ def test_killed_in_every_quarter(
     assert len(ours.curve.val) == 4
     assert len(ours.curve.train) == STEPS
     assert ours.curve.first_losses == tuple(loss for _, loss in ours.curve.train)
+
+
+def _same(whole: Path, ended: Path, log: Path) -> None:
+    """Whether two folders hold the same weights, confusion and curves."""
+    first, second = (torch.load(_checkpoints(out)[-1], weights_only=True) for out in (whole, ended))
+    assert first["global_step"] == second["global_step"] == STEPS
+    for name, value in first["state_dict"].items():
+        assert torch.equal(value, second["state_dict"][name]), name
+    ours, theirs = (read_result(next(out.glob("*/*/*/result.json"))) for out in (whole, ended))
+    assert isinstance(ours, FinishedTrial), log.read_text()
+    assert isinstance(theirs, FinishedTrial), log.read_text()
+    assert (ours.confusion, ours.curve) == (theirs.confusion, theirs.curve)
+
+
+@pytest.mark.parametrize(
+    ("devices", "moments"),
+    [
+        (
+            1,
+            [
+                ("start", signal.SIGUSR1, 0, None),
+                ("step", signal.SIGUSR1, 0, 1),  # before the first state is saved
+                ("save", signal.SIGUSR1, 0, None),
+                ("validation", signal.SIGUSR1, 0, 12),
+                ("step", signal.SIGTERM, 0, 13),
+                ("validation", signal.SIGTERM, 0, 24),
+                ("prediction", signal.SIGUSR1, 0, STEPS),
+                ("scoring", signal.SIGUSR1, 0, STEPS),
+                ("scoring", signal.SIGTERM, 0, STEPS),
+            ],
+        ),
+        (2, [("step", signal.SIGUSR1, 0, 1), ("step", signal.SIGTERM, 1, None)]),
+    ],
+    ids=["one process", "two processes"],
+)
+def test_asked_to_end_it_saves_and_goes_on(
+    forks: Forks,
+    tmp_path: Path,
+    devices: int,
+    moments: list[tuple[str, signal.Signals, int, int | None]],
+) -> None:
+    """With status 75, after the step, the save or the validation in which it is asked."""
+    whole, asked, log = (tmp_path / name for name in ("whole", "asked", "log"))
+    trial = [str(one) for one in _trial(asked, "unet:width=4", devices)]
+    forks.start("experiments.run", *_trial(whole, "unet:width=4", devices), output=log).wait(300)
+    for phase, number, rank, step in moments:
+        moment = (phase, int(number), rank)
+        module = "tests.experiments.training.signalled_trial"
+        process = forks.start(module, *moment, *trial, output=log)
+        assert process.status(300) == 75, (moment, log.read_text())
+        assert not list(asked.glob("*/*/*/result.json"))
+        if step is not None:
+            assert _checkpoints(asked)[-1].name == f"step{step:08d}.ckpt", moment
+    assert forks.start("experiments.run", *trial, output=log).status(300) == 0, log.read_text()
+    _same(whole, asked, log)
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped"])

@@ -73,6 +73,7 @@ def test_a_rank_that_lightning_started_in_one_of_ours() -> None:
 def test_torchrun_counts_where_it_started_as_many_as_are_asked_for() -> None:
     assert place(TORCHRUN, 2) == Place("torchrun", 1)
     assert place(TORCHRUN | STEP, 2) == Place("torchrun", 1)  # torchrun under srun
+    assert place(TORCHRUN | {"GROUP_RANK": "1"}, 1, 2) == Place("torchrun", 1, 1, 2)
     assert place(TORCHRUN | {"RANK": "0", "WORLD_SIZE": "1"}) == Place()
     with pytest.raises(ValueError, match="torchrun started 2 processes, and --devices times"):
         place(TORCHRUN, 1)
@@ -82,7 +83,7 @@ def test_torchrun_counts_where_it_started_as_many_as_are_asked_for() -> None:
 
 def test_srun_counts_where_its_tasks_are_the_ranks() -> None:
     assert place(STEP, 4) == Place("srun", 3)
-    assert place(STEP, 2, 2) == Place("srun", 3, num_nodes=2)
+    assert place(STEP | {"SLURM_NODEID": "1"}, 2, 2) == Place("srun", 3, 1, 2)
     assert place(STEP) == Place()  # tasks that each run a trial of their own
     shell = STEP | {"SLURM_STEP_NUM_TASKS": "1", "SLURM_PROCID": "0"}  # srun --pty bash
     assert place(shell, 4) == Place()
@@ -120,6 +121,7 @@ def test_a_node_among_several_has_to_be_told(change: dict[str, str], says: str) 
 
 def test_what_is_handed_on_tells_no_place() -> None:
     kept = {"PATH": "/bin", "SLURM_JOB_ID": "7", "RANKING": "1", "CUDA_VISIBLE_DEVICES": "0"}
+    kept |= {"SLURM_CONF": "/a", "SLURM_ARRAY_TASK_ID": "3"}  # who asks the queue, and is named
     assert without_places(kept | STRAY | TORCHRUN | STEP, 1) == kept
     assert without_places(kept | STRAY | NODES, 2) == kept | NODES
 
