@@ -75,7 +75,9 @@ class Job(ABC):
 
     @property
     def out(self) -> Path:
-        """What `--out` among its arguments names; its folder is in there."""
+        """What `--out` among its arguments names, with its folder in it; else that folder."""
+        if "--out" not in self.arguments:
+            return self.folder
         return Path(self.arguments[self.arguments.index("--out") + 1])
 
     @property

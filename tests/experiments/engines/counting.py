@@ -8,7 +8,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from experiments.engines.job import Job, ProcessState
 from experiments.trials.atomic_io import write_json
@@ -23,7 +23,6 @@ class CountingJob(Job):
         arguments: of the command below.
     """
 
-    module: ClassVar[str] = "tests.experiments.engines.counting"
     arguments: list[str]
     state: ProcessState = ProcessState.WAITING
     note: str = ""
@@ -31,6 +30,7 @@ class CountingJob(Job):
     fraction: float = 0.0
     resumed: float | None = None
     log_start: int = 0
+    module: str = "tests.experiments.engines.counting"
 
     @classmethod
     def make(cls, out: Path, name: str, steps: int = 3, *more: str) -> "CountingJob":
@@ -59,6 +59,9 @@ class CountingJob(Job):
             return False
         self.state = ProcessState.DONE
         return True
+
+    def renew(self) -> None:
+        (self.folder / "result.json").unlink(missing_ok=True)
 
     def lose(self, reason: str) -> None:
         self.state, self.note = ProcessState.FAILED, reason

@@ -152,9 +152,7 @@ def test_the_address_is_that_of_the_environment(
     cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RAY_ADDRESS", cluster.address)
-    engine = _open(tmp_path)
-    engine.cancel()
-    assert engine.remark == ""
+    _open(tmp_path).cancel()
     _nothing_runs(tmp_path)
 
 
@@ -297,7 +295,10 @@ def test_a_cluster_that_does_not_come_back(
 
 
 def test_nodes_that_do_not_see_the_folder(
-    opened: Callable[..., RayEngine], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    opened: Callable[..., RayEngine],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """A job goes on from what lies here, and what it leaves there comes back, also in between."""
     monkeypatch.setattr(ray_engine, "PAUSE", 0.5)
@@ -307,7 +308,7 @@ def test_nodes_that_do_not_see_the_folder(
     (job.folder / "states" / "state.json").write_text('{"steps": [0, 1], "starts": 1}')
     (job.folder / "log.txt").write_text("before\n")
     engine = opened(sync=1)
-    assert f"{tmp_path} is not seen by 2 of 2 nodes" in engine.remark
+    assert f"{tmp_path} is not seen by 2 of 2 nodes" in capsys.readouterr().err
     engine.submit([job])
     _poll_until(engine, lambda: len(_state(job)) > 4)
     assert job.fraction > 0
@@ -355,8 +356,9 @@ def test_code_that_has_changed_is_refused(
 )
 def test_wrong_settings(cluster: Any, tmp_path: Path, settings: dict[str, Any], says: str) -> None:
     with pytest.raises(ValueError, match=re.escape(says)) as error:
-        _open(tmp_path, **{"address": cluster.address, **settings})
+        _open(tmp_path / "new" / "ray", **{"address": cluster.address, **settings})
     assert "\n" not in str(error.value)
+    assert not [*tmp_path.iterdir()]
     _nothing_runs(tmp_path)
 
 
