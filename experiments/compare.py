@@ -26,17 +26,16 @@ def main(argv: list[str] | None = None) -> int:
     # `--help` and `--list` do without pydantic, rich and what else these bring.
     from experiments.comparison.comparison_runner import run_comparison
     from experiments.comparison.dry_run import print_plan
-    from experiments.comparison.on_cluster import run_on_cluster
+    from experiments.comparison.on_cluster import print_submission, run_on_cluster
     from experiments.comparison.presentation import show
     from experiments.reporting.console import PlainConsole
 
     try:
         with process_of_trials(args.num_nodes):
-            request = request_of(args)
+            request, console = request_of(args), PlainConsole()
             if args.dry_run:
-                print_plan(request, PlainConsole())
+                print_submission(print_plan(request, console), request, console)
                 return 0
-            console = PlainConsole()
             ended = run_on_cluster(request, run_comparison, console)
             if ended is None:
                 return 0

@@ -19,11 +19,12 @@ from textwrap import indent
 from datamodules import dataset_info, open_data
 from datamodules.datasets.folder import draft_labels
 from datamodules.download import fetch
-from datamodules.image_files import ImageFileDataset, check_root
-from datamodules.loading.cache import DamagedCopyError, folder_of, open_decoded
-from datamodules.loading.cache_writer import build
-from datamodules.validation.check import check, checked
-from datamodules.validation.check_report import CheckReport
+from datamodules.image_files import check_root
+from experiments.comparison.data_parts import check_here, full_report, report_of
+from experiments.comparison.data_request import DataRequest
+from experiments.comparison.decoded_copies import copies_are_whole, write_copies, write_part
+from experiments.engines.request import Detached, add_arguments
+from experiments.engines.request import request_of as engine_of
 from experiments.reporting.check_tables import print_check_report, print_verdict
 from experiments.reporting.contact_sheet import write_sheet
 from experiments.reporting.progress_bar import shown_progress
@@ -36,6 +37,9 @@ def main(argv: list[str] | None = None) -> int:
     try:
         status: int = args.run(args)
         return status
+    except Detached as detached:
+        ask.say(str(detached))
+        return 0
     except (ValueError, OSError) as error:
         ask.complain(error)
         return 2
@@ -56,16 +60,23 @@ def parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(
-        name: str, run: Callable[[argparse.Namespace], int], what: str, stopped: str
+        name: str,
+        run: Callable[[argparse.Namespace], int],
+        what: str,
+        stopped: str,
+        by_engine: bool = False,
     ) -> Callable[..., argparse.Action]:
         subparser = commands.add_parser(name, help=what, description=what)
         subparser.set_defaults(run=run, stopped=stopped)
         subparser.add_argument("name", type=ask.words, help="data set with its options, as camvid")
         subparser.add_argument("--data-root", type=ask.path, help="folder that holds the data set")
+        if by_engine:
+            add_arguments(subparser)
         return subparser.add_argument
 
     processes = ask.whole(1, ask.MOST_PROCESSES)
-    add = command("check", _check, "read all of it and say what is wrong", "what was read is kept")
+    what = "read all of it and say what is wrong"
+    add = command("check", _check, what, "what was read is kept", by_engine=True)
     add(
         "--split",
         action="append",
@@ -75,6 +86,13 @@ def parser() -> argparse.ArgumentParser:
     add("--jobs", type=processes, help="processes that read (default: one a core)")
     add("--again", action="store_true", help="read also what has not changed")
     add("--deep", action="store_true", help="compare it with what is kept, and decoded copies too")
+    _add_parts(add)
+    add(
+        "--checks",
+        type=ask.folder,
+        metavar="FOLDER",
+        help="where parts are left; without --part: judge what all have left there",
+    )
     add = command("show", _show, "draw images with their labels", "nothing was written")
     add("--split", type=ask.words, default="train", help="(default: train)")
     add("--num", type=ask.whole(1), default=12, help="how many images (default: 12)")
@@ -84,7 +102,8 @@ def parser() -> argparse.ArgumentParser:
         default=Path("sheet"),
         help="less .png and .html (default: sheet)",
     )
-    add = command("cache", _cache, "write a decoded copy", "the same command goes on from here")
+    stopped = "the same command goes on from here"
+    add = command("cache", _cache, "write a decoded copy", stopped, by_engine=True)
     add(
         "--split",
         action="append",
@@ -93,6 +112,9 @@ def parser() -> argparse.ArgumentParser:
     )
     add("--jobs", type=processes, help="processes that decode (default: one a core)")
     add("--rebuild", action="store_true", help="write anew what is stale or damaged")
+    _add_parts(add)
+    add("--lay-out", action="store_true", help="only make room, for parts by a scheduler of yours")
+    add("--copy", type=ask.folder, metavar="FOLDER", help="of a --part: the copy that it is of")
     add = command("export", _export, "write predictions for its server", "nothing was written")
     add(
         "--predictions",
@@ -108,6 +130,22 @@ def parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_parts(add: Callable[..., argparse.Action]) -> None:
+    add(
+        "--parts",
+        type=ask.whole(1),
+        metavar="N",
+        help="how many parts the images are split into for an engine (default: one for a thousand "
+        "images, and 256 at most)",
+    )
+    add(
+        "--part",
+        type=ask.part,
+        metavar="K/N",
+        help="do one part alone, as 2/16, for a scheduler of your own",
+    )
+
+
 def _url(text: str) -> str:
     if not text.startswith(("http://", "https://")):
         raise argparse.ArgumentTypeError(f"is {text!r}: it has to begin with http:// or https://")
@@ -115,33 +153,39 @@ def _url(text: str) -> str:
 
 
 def _check(args: argparse.Namespace) -> int:
-    request, jobs = (args.name, args.data_root, args.split), args.jobs
+    request = _request(args)
+    if request.part:
+        ask.say(f"wrote {check_here(request)}")
+        return 0
     with shown_progress("images") as progress:
-        report = checked(*request, again=args.again, deep=args.deep, jobs=jobs, progress=progress)
-        if not report.inspected:
-            report = check(*request, jobs=jobs, progress=progress)
+        report = full_report(request, progress)
     print_check_report(report)
-    copies = _copies_are_whole(args, report) if args.deep and args.data_root else True
+    copies = copies_are_whole(request, report) if request.deep and request.root else True
     return int(report.refused or not copies)
 
 
-def _copies_are_whole(args: argparse.Namespace, report: CheckReport) -> bool:
-    """Say of each decoded copy whether it is as it was written."""
-    whole = True
-    for name, split in report.splits.items():
-        labels = open_data(args.name, name, args.data_root).labels
-        folder = folder_of(args.name, name, args.data_root)
-        rebuild = (
-            f"python -m experiments.data cache {args.name} --data-root {args.data_root} --split "
-            f"{name} --rebuild makes it again"
-        )
-        try:
-            if open_decoded(labels, folder, split.fingerprint, rebuild, deep=True):
-                ask.say(f"{name}: the decoded copy {folder} is whole")
-        except ValueError as error:
-            ask.complain(error)
-            whole = False
-    return whole
+def _request(args: argparse.Namespace) -> DataRequest:
+    """What `check` or `cache` is asked for.
+
+    Raises:
+        ValueError: what contradicts itself.
+    """
+    given = vars(args)
+    request = DataRequest(
+        spec=args.name,
+        root=args.data_root,
+        splits=args.split and tuple(args.split),
+        jobs=args.jobs,
+        engine=engine_of(args),
+        parts=args.parts,
+        part=args.part,
+        **{name: given[name] for name in _OF_ONE if name in given},
+    )
+    request.check()
+    return request
+
+
+_OF_ONE = ("again", "deep", "checks", "rebuild", "copy", "lay_out")  # options of one of the two
 
 
 def _show(args: argparse.Namespace) -> int:
@@ -152,40 +196,16 @@ def _show(args: argparse.Namespace) -> int:
 
 
 def _cache(args: argparse.Namespace) -> int:
+    request = _request(args)
+    if request.part:
+        ask.say(f"wrote part {args.part[0]} of {args.part[1]} of {write_part(request)}")
+        return 0
     with shown_progress("images") as progress:
-        report = checked(args.name, args.data_root, args.split, jobs=args.jobs, progress=progress)
+        report = report_of(request, progress)
     if report.refused:
         print_verdict(report)
         return 1
-    status = 0
-    for name in report.splits:
-        try:
-            _cache_split(args, name, report)
-        except ValueError as error:  # of this split; the others go on
-            ask.complain(error)
-            status = 2
-    return status
-
-
-def _cache_split(args: argparse.Namespace, name: str, report: CheckReport) -> None:
-    data, split = open_data(args.name, name, args.data_root), report.splits[name]
-    if not isinstance(data, ImageFileDataset):
-        ask.say(f"{args.name} {name} is made, not read: there is nothing to decode")
-        return
-    folder = folder_of(args.name, name, args.data_root)
-    try:
-        if open_decoded(data.labels, folder, split.fingerprint, "--rebuild writes it anew"):
-            ask.say(f"{name} is decoded already: {folder}")
-            return
-    except DamagedCopyError as error:
-        ask.say(f"{str(error).removesuffix(': --rebuild writes it anew')}: it is made again")
-    except ValueError:
-        if not args.rebuild:
-            raise
-    ask.say(f"{name}: {split.images} images, {split.decoded_bytes / 1e9:.2f} GB")
-    with shown_progress("images") as progress:
-        build(data, split.sizes, split.fingerprint, folder, jobs=args.jobs, progress=progress)
-    ask.say(f"wrote {folder}")
+    return write_copies(request, report)
 
 
 def _export(args: argparse.Namespace) -> int:
@@ -222,7 +242,7 @@ def _fetch(args: argparse.Namespace) -> int:
     with shown_progress("bytes") as progress:
         fetch(downloads, root, mirror=args.mirror, progress=progress)
     with shown_progress("images") as progress:
-        report = checked(args.name, root, progress=progress)
+        report = report_of(DataRequest(spec=args.name, root=root), progress)
     print_verdict(report)
     return int(report.refused)
 

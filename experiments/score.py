@@ -5,12 +5,13 @@ predictions; `--again RESULTS` those that finished trials have kept.
 """
 
 import argparse
-import os
 import sys
 import tempfile
 from pathlib import Path
 
 from experiments.comparison.scoring_request import ScoringRequest
+from experiments.engines.request import Detached, add_arguments
+from experiments.engines.request import request_of as engine_of
 from experiments.trials import command_line as ask
 from experiments.trials.temporary_files import own_temporary_files
 
@@ -39,8 +40,17 @@ def _parser() -> argparse.ArgumentParser:
     add("--audit", action="store_true", help="also show what mIoU would be by wrong definitions")
     add("--allow-mixed", action="store_true", help="show results of other data, recipes or "
         "protocols in tables of their own")  # fmt: skip
-    add("--jobs", type=ask.whole(1, ask.MOST_PROCESSES), default=os.cpu_count() or 1, metavar="N",
+    add("--jobs", type=ask.whole(1, ask.MOST_PROCESSES), metavar="N",
         help="processes (default: one a core)")  # fmt: skip
+    add_arguments(parser)
+    add("--parts", type=ask.whole(1), metavar="N", help="how many parts the images are split into "
+        "for an engine (default: one for a thousand images, and 256 at most)")  # fmt: skip
+    add("--part", type=ask.part, metavar="K/N", help="count one part alone, as 2/16, and leave it "
+        "in --counts, for a scheduler of your own")  # fmt: skip
+    add("--counts", type=ask.folder, metavar="FOLDER", help="where parts are left; without --part: "
+        "score what all have left there")  # fmt: skip
+    add("--reading", choices=("train", "label", "colour"), help="of a --part: what the values of "
+        "all files have turned out to be")  # fmt: skip
     return parser
 
 
@@ -49,20 +59,39 @@ def main(argv: list[str] | None = None) -> int:
     stopped."""
     args = _parser().parse_args(argv)
     # `--help` does without pydantic, rich and what else these bring.
-    from experiments.comparison.external_predictions import score_folders
+    from experiments.comparison.data_parts import check_ahead
+    from experiments.comparison.data_request import DataRequest
+    from experiments.comparison.external_predictions import count_part, score_folders
     from experiments.comparison.rescoring import score_again
     from experiments.comparison.scored_presentation import show_scored
     from experiments.reporting.console import PlainConsole
 
-    request, console = request_of(args), PlainConsole()
+    console = PlainConsole()
     try:
+        request = request_of(args)
         request.check()
         with own_temporary_files(), tempfile.TemporaryDirectory() as scratch:
+            if request.part:
+                count_part(request, console)
+                return 0
             if request.again:
                 scored = score_again(request, console)
             else:
+                if request.data and not request.engine.local:
+                    check_ahead(
+                        DataRequest(
+                            spec=request.data,
+                            root=request.data_root,
+                            splits=(request.split,),
+                            jobs=request.jobs,
+                            engine=request.engine,
+                            parts=request.parts,
+                        )
+                    )
                 scored = score_folders(request, request.output or Path(scratch), console)
             show_scored(scored, request, console)
+    except Detached as detached:
+        ask.say(str(detached))
     except KeyboardInterrupt:
         print("\nstopped; no result is half written", file=sys.stderr)
         return 130
@@ -86,6 +115,11 @@ def request_of(args: argparse.Namespace) -> ScoringRequest:
         audit=args.audit,
         allow_mixed=args.allow_mixed,
         jobs=args.jobs,
+        engine=engine_of(args),
+        parts=args.parts,
+        part=args.part,
+        counts=args.counts,
+        reading=args.reading,
     )
 
 

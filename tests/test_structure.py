@@ -45,7 +45,7 @@ DATA_ORDER = (  # of datamodules; each may import those before it
     {"dataset"},
     {"image_files"},
     {"http_download"},
-    {"download", "holdout", "joined"},
+    {"download", "holdout", "joined", "parts"},
     {"datasets"},
     {"registry"},
     {""},

@@ -6,18 +6,20 @@ import os
 import re
 import shutil
 import signal
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, replace
 from multiprocessing import get_context
 from pathlib import Path
+from typing import cast
 
 import numpy as np
-from filelock import FileLock, Timeout
+from filelock import FileLock, SoftFileLease, Timeout
 
 from datamodules.dataset import Progress
 from datamodules.image_files import ImageFileDataset
+from datamodules.json_file import as_object, read_json
 from datamodules.labels import DataError
 from datamodules.loading.cache import (
     CACHE_FILES,
@@ -31,7 +33,11 @@ from datamodules.loading.cache import (
     write_index,
 )
 from datamodules.parent_process import WAS_KILLED, end_with_parent
+from datamodules.parts import Part
 from datamodules.whole_file import write_whole
+
+_PLAN, _DONE = "plan.json", "done"  # files of a draft: what it is to be, and what is done
+_WAIT = 600  # seconds for another process that makes room
 
 Hashes = dict[int, tuple[str, str]]  # of the image and the mask, by index
 
@@ -55,7 +61,7 @@ def build(
         DataError: too little room, which says how much is needed; a folder that cannot be written
             to; a file that cannot be decoded or has changed; another process that builds the same.
     """
-    draft = folder.with_name(folder.name + ".building")
+    draft = _draft(folder)
     plan = _plan(data, sizes, fingerprint)
     try:
         draft.mkdir(parents=True, exist_ok=True)
@@ -73,6 +79,87 @@ def build(
             f"no decoded copy can be written to {draft} ({error.strerror}): it takes "
             f"{_bytes(plan) / 1e9:.2f} GB ({_bytes(plan)} bytes); {ROOM}"
         ) from None
+
+
+def lay_out(
+    data: ImageFileDataset, sizes: Sequence[tuple[int, int]], fingerprint: str, folder: Path
+) -> None:
+    """Make room for a decoded copy whose parts several machines write (`build_part`).
+
+    What parts have written of the same copy stays. `build` goes on from there, which looks at all
+    that they wrote; until it has, the copy does not appear.
+
+    Raises:
+        DataError: as `build`.
+    """
+    draft, plan = _draft(folder), _plan(data, sizes, fingerprint)
+    try:
+        draft.mkdir(parents=True, exist_ok=True)
+        # Of a network's disk, on which `flock` may count on one machine alone.
+        with SoftFileLease(folder.with_name(f".{folder.name}.layout"), timeout=_WAIT):
+            _allocate(plan, draft)
+    except Timeout:
+        raise DataError(f"another process is laying out {draft}: wait for it to end") from None
+    except OSError as error:
+        raise DataError(f"no decoded copy can be written to {draft} ({error.strerror})") from None
+
+
+def is_laid_out(folder: Path) -> bool:
+    return (_draft(folder) / _PLAN).is_file()
+
+
+def build_part(
+    data: ImageFileDataset,
+    folder: Path,
+    part: Part,
+    *,
+    jobs: int | None = None,
+    progress: Progress = lambda done, total: None,
+) -> None:
+    """Write the images of a part into a decoded copy that is laid out; noted when all are there.
+
+    Raises:
+        DataError: it is laid out for other images, or as `build`.
+    """
+    draft, images = _draft(folder), part.images(len(data))
+    remedy = "give the command without --part, which writes it anew"
+    plan = as_object(read_json(draft / _PLAN, remedy), str(draft / _PLAN), remedy)
+    places = cast("list[Place]", plan["places"])
+    if plan["ids"] != data.ids:
+        raise DataError(f"{draft} is laid out for other images: {remedy}")
+    done: Hashes = {}
+    try:
+        for index, pair in _decoded(data, places, draft, images, jobs):
+            done[index] = pair
+            progress(len(done), len(images))
+        _flush(draft)
+    except OSError as error:
+        raise DataError(
+            f"part {part} of a decoded copy cannot be written to {draft} ({error.strerror}): {ROOM}"
+        ) from None
+    lines = (f"{index} {' '.join(pair)}\n" for index, pair in sorted(done.items()))
+    write_whole(_part_journal(draft, part), "".join(lines).encode(), ROOM)
+
+
+def check_part_is_built(folder: Path, part: Part, num: int) -> None:
+    """Look at what a part of `num` images has noted.
+
+    Raises:
+        FileNotFoundError: nothing.
+        DataError: not all of its images.
+    """
+    path = _part_journal(_draft(folder), part)
+    path.stat()
+    if _journal(path).keys() != {*part.images(num)}:
+        raise DataError(f"{path} does not have the images of part {part}: write it again")
+
+
+def _draft(folder: Path) -> Path:
+    return folder.with_name(folder.name + ".building")
+
+
+def _part_journal(draft: Path, part: Part) -> Path:
+    return draft / f"{_DONE}-{part.number}-of-{part.of}"
 
 
 def _plan(data: ImageFileDataset, sizes: Sequence[tuple[int, int]], fingerprint: str) -> CacheIndex:
@@ -102,29 +189,46 @@ def _build(
     hashes = {i: pair for i, pair in noted.items() if is_whole(draft, plan.places[i], pair)}
     todo = [i for i in range(len(data)) if i not in hashes]
     progress(len(hashes), len(data))
+    with (draft / _DONE).open("a") as journal:
+        for index, pair in _decoded(data, plan.places, draft, todo, jobs):
+            hashes[index] = pair
+            journal.write(f"{index} {' '.join(pair)}\n")
+            journal.flush()
+            progress(len(hashes), len(data))
+    _flush(draft)
+    stamps = {name: file_stamp(draft / name) for name in CACHE_FILES}
+    ordered = [hashes[i] for i in range(len(data))]
+    write_index(draft, replace(plan, hashes=ordered, stamps=stamps))
+    for path in (*draft.glob(f"{_DONE}*"), draft / _PLAN):
+        path.unlink()
+
+
+def _decoded(
+    data: ImageFileDataset,
+    places: Sequence[Place],
+    draft: Path,
+    todo: Sequence[int],
+    jobs: int | None,
+) -> Iterator[tuple[int, tuple[str, str]]]:
+    """Each of some images, as it is written, with its hashes."""
     # Not forked: a progress display runs threads beside.
     pool = ProcessPoolExecutor(jobs, get_context("spawn"), _Decoder.start, (data, draft))
-    with pool, (draft / "done").open("a") as journal:
+    with pool:
         try:
-            futures = [pool.submit(_Decoder.run, i, plan.places[i]) for i in todo]
+            futures = [pool.submit(_Decoder.run, i, places[i]) for i in todo]
             for future in as_completed(futures):
-                index, *pair = future.result()
-                hashes[index] = (pair[0], pair[1])
-                journal.write(f"{index} {' '.join(pair)}\n")
-                journal.flush()
-                progress(len(hashes), len(data))
+                index, image, mask = future.result()
+                yield index, (image, mask)
         except BrokenProcessPool:
             raise DataError(WAS_KILLED) from None
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _flush(draft: Path) -> None:
     for name in CACHE_FILES:
         with (draft / name).open("rb") as file:
             os.fsync(file.fileno())
-    stamps = {name: file_stamp(draft / name) for name in CACHE_FILES}
-    ordered = [hashes[i] for i in range(len(data))]
-    write_index(draft, replace(plan, hashes=ordered, stamps=stamps))
-    (draft / "done").unlink()
-    (draft / "plan.json").unlink()
 
 
 def _bytes(plan: CacheIndex) -> int:
@@ -138,8 +242,9 @@ def _allocate(plan: CacheIndex, draft: Path) -> Hashes:
     content = json.dumps(asdict(plan)).encode()
     try:
         whole = all((draft / name).stat().st_size == size for name, size in sizes.items())
-        if whole and (draft / "plan.json").read_bytes() == content:
-            return _journal(draft / "done")
+        if whole and (draft / _PLAN).read_bytes() == content:
+            journals = [_journal(path) for path in sorted(draft.glob(f"{_DONE}*"))]
+            return {index: pair for journal in journals for index, pair in journal.items()}
     except OSError:  # as good as none
         pass
     shutil.rmtree(draft)
@@ -155,7 +260,7 @@ def _allocate(plan: CacheIndex, draft: Path) -> Hashes:
         with (draft / name).open("wb") as file:
             os.posix_fallocate(file.fileno(), 0, size)
     # Last: without it, all of it is allocated again.
-    write_whole(draft / "plan.json", content, ROOM)
+    write_whole(draft / _PLAN, content, ROOM)
     return {}
 
 

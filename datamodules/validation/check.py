@@ -11,14 +11,16 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import islice
 from pathlib import Path
 
 from datamodules import dataset_info, open_data
 from datamodules.dataset import Dataset, DatasetInfo, Progress
 from datamodules.image_files import ImageFileDataset, check_root
 from datamodules.labels import AbsentError, DataError
+from datamodules.parts import Part
 from datamodules.validation.check_report import CheckReport, judge, unread
-from datamodules.validation.image_checks import Finding, ImageCheck, inspect_all
+from datamodules.validation.image_checks import Finding, ImageCheck, Place, inspect_all
 from datamodules.validation.kept_checks import KeptChecks, Key, Stamp, load, path_of, rotten, save
 
 
@@ -39,9 +41,9 @@ def check(
     Raises:
         DataError: a named split, or every split, cannot be opened.
     """
-    opened = _open(spec, root, splits)
+    opened = open_splits(spec, root, splits)
     checks: dict[Key, ImageCheck] = {}
-    _inspect(opened, checks, jobs, progress)
+    inspect_pairs(opened, checks, jobs, progress)
     return _judge(opened, checks)
 
 
@@ -54,6 +56,7 @@ def checked(
     deep: bool = False,
     jobs: int | None = None,
     progress: Progress = lambda done, total: None,
+    parts: Sequence[KeptChecks] = (),
 ) -> CheckReport:
     """What `check` finds, kept: files are read again only if size or time of change are others.
 
@@ -63,24 +66,27 @@ def checked(
     Args:
         again: read every file.
         deep: read every file, and compare with what was read of it before.
+        parts: what `check_part` has found, which is not read once more.
 
     Raises:
         DataError: a named split, or every split, cannot be opened.
     """
-    opened = _open(spec, root, splits)
+    opened = open_splits(spec, root, splits)
     if not all(isinstance(split, ImageFileDataset) for split in opened.data.values()):
         return unread(spec, opened.data)
     path = _kept_at(opened)
     kept = KeptChecks([], {}) if again and not deep else _unkept.get(path) or load(path)
-    tables, stamps = _tables(opened), _stamps(opened)
+    tables, stamps = tables_of(opened), stamps_of(opened)
     state = _state(opened, tables, stamps)
     if kept.report is not None and kept.state == state and not deep:
         return kept.report
     before = kept.unchanged(tables, stamps)
     checks = {} if deep else before
+    for part in parts:
+        checks |= part.unchanged(tables, stamps)
     report = None
     try:
-        _inspect(opened, checks, jobs, progress)
+        inspect_pairs(opened, checks, jobs, progress)
         if deep:
             checks |= rotten(before, checks)
         report = _judge(opened, checks)
@@ -98,12 +104,12 @@ def is_checked(spec: str, root: Path | None, splits: Sequence[str] | None = None
     Raises:
         DataError: as `checked`.
     """
-    opened = _open(spec, root, splits)
+    opened = open_splits(spec, root, splits)
     if not all(isinstance(split, ImageFileDataset) for split in opened.data.values()):
         return True
     kept = load(_kept_at(opened))
     return kept.report is not None and kept.state == _state(
-        opened, _tables(opened), _stamps(opened)
+        opened, tables_of(opened), stamps_of(opened)
     )
 
 
@@ -111,7 +117,7 @@ _unkept: dict[Path, KeptChecks] = {}  # of this process, where they cannot be wr
 
 
 @dataclass(frozen=True)
-class _Opened:
+class OpenedSplits:
     """Splits of which no image has been read yet."""
 
     spec: str
@@ -126,8 +132,23 @@ class _Opened:
             return [(str(sample.image), str(sample.mask)) for sample in split.samples]
         return [(name, id) for id in split.ids]
 
+    def places(self, part: Part | None = None) -> dict[Key, Place]:
+        """Of every pair, once whatever splits it is in, the position of a split and an index.
 
-def _open(spec: str, root: Path | None, splits: Sequence[str] | None) -> _Opened:
+        Args:
+            part: of all pairs, in order.
+        """
+        places: dict[Key, Place] = {}
+        for position, name in enumerate(self.data):
+            for index, key in enumerate(self.keys(name)):
+                places.setdefault(key, (position, index))
+        if part is None:
+            return places
+        images = part.images(len(places))
+        return dict(islice(places.items(), images.start, images.stop))
+
+
+def open_splits(spec: str, root: Path | None, splits: Sequence[str] | None) -> OpenedSplits:
     info = dataset_info(spec)
     names = list(splits or ("train", "val", "test"))
     if info is not None:
@@ -145,7 +166,7 @@ def _open(spec: str, root: Path | None, splits: Sequence[str] | None) -> _Opened
     absent = [_absent(name, error) for name, error in errors.items()]
     if not splits:
         absent += _not_to_train_on(data, names)
-    return _Opened(spec, root, info, data, absent)
+    return OpenedSplits(spec, root, info, data, absent)
 
 
 def _not_to_train_on(data: Mapping[str, Dataset], names: Sequence[str]) -> Iterator[Finding]:
@@ -171,30 +192,35 @@ def _absent(name: str, error: DataError) -> Finding:
     return Finding("error", "no split", "", text)
 
 
-def _inspect(
-    opened: _Opened, checks: dict[Key, ImageCheck], jobs: int | None, progress: Progress
+def inspect_pairs(
+    opened: OpenedSplits,
+    checks: dict[Key, ImageCheck],
+    jobs: int | None,
+    progress: Progress,
+    part: Part | None = None,
 ) -> None:
-    """Add the checks of the pairs that have none, one after the other."""
-    todo: dict[Key, tuple[int, int]] = {}
-    for position, name in enumerate(opened.data):
-        for index, key in enumerate(opened.keys(name)):
-            if key not in checks:
-                todo.setdefault(key, (position, index))
+    """Add the checks of the pairs that have none, one after the other.
+
+    Args:
+        part: to look at its pairs alone.
+    """
+    todo = {key: place for key, place in opened.places(part).items() if key not in checks}
     made = inspect_all(list(opened.data.values()), list(todo.values()), jobs)
     for done, (key, check) in enumerate(zip(todo, made, strict=True), 1):
         checks[key] = check
         progress(done, len(todo))
 
 
-def _judge(opened: _Opened, checks: Mapping[Key, ImageCheck]) -> CheckReport:
+def _judge(opened: OpenedSplits, checks: Mapping[Key, ImageCheck]) -> CheckReport:
     ordered = {name: [checks[key] for key in opened.keys(name)] for name in opened.data}
     report = judge(opened.spec, opened.root, opened.info, opened.data, ordered)
     return replace(report, findings=report.findings + opened.absent)
 
 
-def _stamps(opened: _Opened) -> dict[Key, Stamp]:
+def stamps_of(opened: OpenedSplits, part: Part | None = None) -> dict[Key, Stamp]:
+    """Size and times of change of the files of every pair, or of those of a part."""
     stamp = cache(_stamp)  # one label file may serve many images
-    return {key: [stamp(path) for path in key] for name in opened.data for key in opened.keys(name)}
+    return {key: [stamp(path) for path in key] for key in opened.places(part)}
 
 
 def _stamp(path: str) -> list[int] | None:
@@ -206,7 +232,7 @@ def _stamp(path: str) -> list[int] | None:
     return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
 
 
-def _tables(opened: _Opened) -> list[str]:
+def tables_of(opened: OpenedSplits) -> list[str]:
     """What every label of a split depends on."""
     return [
         repr((split.labels, [_stamp(str(path)) for path in split.annotation_files]))
@@ -215,7 +241,7 @@ def _tables(opened: _Opened) -> list[str]:
     ]
 
 
-def _state(opened: _Opened, tables: list[str], stamps: dict[Key, Stamp]) -> str:
+def _state(opened: OpenedSplits, tables: list[str], stamps: dict[Key, Stamp]) -> str:
     """A hash of everything that a report depends on."""
     lists = {
         name: [str(sample) for sample in split.samples] + split.notes
@@ -227,6 +253,6 @@ def _state(opened: _Opened, tables: list[str], stamps: dict[Key, Stamp]) -> str:
     return hashlib.sha256(repr(facts).encode()).hexdigest()
 
 
-def _kept_at(opened: _Opened) -> Path:
+def _kept_at(opened: OpenedSplits) -> Path:
     request = repr((opened.spec, opened.root, list(opened.data)))
     return path_of(hashlib.sha256(request.encode()).hexdigest()[:16])

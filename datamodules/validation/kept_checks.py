@@ -77,18 +77,30 @@ def load(path: Path) -> KeptChecks:
     """What is kept; empty where nothing is, and, with a word to the user, where it is damaged."""
     nothing = KeptChecks([], {})
     try:
-        content = gzip.decompress(path.read_bytes())
-        value = cast(dict[str, Any], unseal(content, str(path), "every file is read again"))
+        return read(path, "every file is read again") or nothing
     except (FileNotFoundError, NotADirectoryError):
         return nothing
     except DamagedError as error:
         print(error, file=sys.stderr)
         return nothing
+
+
+def read(path: Path, remedy: str) -> KeptChecks | None:
+    """What a file holds; None for one of another version.
+
+    Raises:
+        FileNotFoundError, NotADirectoryError: there is none.
+        DamagedError: a damaged one.
+    """
+    try:
+        content = gzip.decompress(path.read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
+        raise
     except (OSError, EOFError, zlib.error) as error:
-        print(f"{path} is damaged ({error}): every file is read again", file=sys.stderr)
-        return nothing
+        raise DamagedError(f"{path} is damaged ({error}): {remedy}") from None
+    value = cast(dict[str, Any], unseal(content, str(path), remedy))
     if value.get("version") != _VERSION:
-        return nothing
+        return None
     return KeptChecks(
         value["tables"],
         {(i, m): (stamp, ImageCheck.from_json(check)) for i, m, stamp, check in value["checks"]},
@@ -99,6 +111,23 @@ def load(path: Path) -> KeptChecks:
 
 def save(path: Path, kept: KeptChecks) -> bool:
     """Write it whole or not at all; False, and a word to the user, where that is not possible."""
+    try:
+        write(path, kept, "the check is not kept and has to be made again")
+    except DataError as error:
+        print(error, file=sys.stderr)
+        return False
+    return True
+
+
+def write(path: Path, kept: KeptChecks, how: str) -> None:
+    """Write it whole or not at all.
+
+    Args:
+        how: to go on where this is not possible.
+
+    Raises:
+        DataError: it is not possible.
+    """
     value = {
         "version": _VERSION,
         "tables": kept.tables,
@@ -106,10 +135,4 @@ def save(path: Path, kept: KeptChecks) -> bool:
         "state": kept.state,
         "report": kept.report and kept.report.to_json(),
     }
-    try:
-        how = "the check is not kept and has to be made again"
-        write_whole(path, gzip.compress(seal(value), 1, mtime=0), how)
-    except DataError as error:
-        print(error, file=sys.stderr)
-        return False
-    return True
+    write_whole(path, gzip.compress(seal(value), 1, mtime=0), how)

@@ -1,5 +1,7 @@
 """Scores of anybody's label maps, as results that stand beside trials."""
 
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -9,9 +11,11 @@ from experiments.comparison.external_result import (
     check_addition,
     external_results,
     model_names,
+    parts_folder,
     result_path,
 )
 from experiments.comparison.scored_predictions import counted, keep_pictures
+from experiments.comparison.scoring_parts import count_here, counted_in_parts
 from experiments.comparison.scoring_request import ScoringRequest
 from experiments.scoring.predictions import open_predictions
 from experiments.trials.result_types import FinishedTrial
@@ -34,7 +38,11 @@ def score_folders(request: ScoringRequest, keep: Path, console: Console) -> list
     opened = [open_predictions(folder, data, request.ids) for folder in request.folders]
     for name, predictions in zip(names, opened, strict=True):
         console.print(f"{name}: {len(predictions.paths)} predictions")
-    scored = [counted(data, predictions, request.jobs) for predictions in opened]
+    if request.in_parts:
+        places = _places(request, names)
+        scored = counted_in_parts(request, places, data, opened, console)
+    else:
+        scored = [counted(data, predictions, request.processes) for predictions in opened]
     for name, one in zip(names, scored, strict=True):
         console.print(f"{name} read as: {one.form}")
         if void := sum(one.scores.unpredicted):
@@ -52,4 +60,31 @@ def score_folders(request: ScoringRequest, keep: Path, console: Console) -> list
         write_result(done, scores.arrays())
         results.append(done)
     keep_pictures(results, [one.predictions for one in scored], data)
+    if not request.engine.local:
+        shutil.rmtree(_parts_folder(request))
     return results
+
+
+def count_part(request: ScoringRequest, console: Console) -> None:
+    """Count the part that is asked for, of each folder.
+
+    Raises:
+        PredictionError: predictions that cannot be scored.
+        ValueError: names that are taken.
+    """
+    assert request.data is not None
+    data = open_data(request.data, request.split, request.data_root)
+    names = model_names(request.folders, request.names)
+    count_here(request, _places(request, names), data, console)
+
+
+def _places(request: ScoringRequest, names: Sequence[str]) -> dict[str, Path]:
+    """Where the parts of each folder lie."""
+    folder = _parts_folder(request)
+    return {name: parts_folder(folder, name) for name in names}
+
+
+def _parts_folder(request: ScoringRequest) -> Path:
+    kept = request.counts or (request.output and request.output / "parts")
+    assert kept is not None
+    return kept

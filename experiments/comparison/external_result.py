@@ -79,6 +79,11 @@ def result_path(folder: Path, model: str) -> Path:
     return folder / slug(model) / seed_folder(0, tuned=False, repeat=0) / RESULT
 
 
+def parts_folder(folder: Path, model: str) -> Path:
+    """Where the parts of predictions from elsewhere lie below a folder of parts."""
+    return folder / slug(model)
+
+
 def model_names(folders: Sequence[Path], given: Sequence[str] | None) -> list[str]:
     """What tables call each folder: by default its last part but `predictions` and `seed0`.
 

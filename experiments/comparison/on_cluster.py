@@ -10,6 +10,7 @@ from experiments.comparison.measuring_job import measure_on_one
 from experiments.comparison.next_step import go_on_later
 from experiments.comparison.plan import plan
 from experiments.comparison.request import ComparisonRequest
+from experiments.comparison.submission_plan import print_submission as print_submission
 from experiments.engines.request import Detached
 
 Run = Callable[[ComparisonRequest, Console], EndedComparison]

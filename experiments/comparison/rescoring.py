@@ -25,7 +25,7 @@ def score_again(request: ScoringRequest, console: Console) -> list[FinishedTrial
     opened = [_reopen(trial, request) for trial in trials]
     renewed = []
     for trial, (data, predictions) in zip(trials, opened, strict=True):
-        scores = counted(data, predictions, request.jobs).scores
+        scores = counted(data, predictions, request.processes).scores
         # Hashes of the data set would refuse results of versions that hashed it otherwise.
         if scores.with_void[:-1].sum(1).tolist() != trial.true_pixels:
             raise ValueError(f"{trial.path} is of other labels: name theirs by --data-root")

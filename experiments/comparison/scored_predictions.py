@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from datamodules.dataset import Dataset
-from experiments.reporting.image_panel import choose
+from experiments.comparison.scoring_request import MANY
+from experiments.reporting.image_panel import PANEL, choose
 from experiments.reporting.progress_bar import shown_progress
 from experiments.scoring.metrics import ScoredPredictions, score_predictions
 from experiments.scoring.prediction_files import write_prediction
@@ -24,8 +25,9 @@ def counted(data: Dataset, predictions: Predictions, jobs: int) -> ScoredPredict
 def keep_pictures(
     results: Sequence[FinishedTrial], opened: Sequence[Predictions], data: Dataset
 ) -> None:
-    """Write the chosen images' predictions as palette PNGs."""
-    for id in choose(results):
+    """Write the chosen images' predictions as palette PNGs; of many images, evenly spaced ones."""
+    few = len(data.ids) <= MANY
+    for id in choose(results) if few else data.ids[:: len(data.ids) // PANEL][:PANEL]:
         index = data.ids.index(id)
         truth = data.mask(index)
         for result, predictions in zip(results, opened, strict=True):

@@ -5,6 +5,7 @@ import signal
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from experiments.engines.job import Job, ProcessState, clock
 from experiments.training.failures import left_failures
@@ -33,6 +34,7 @@ class TrialJob(Job):
         rerun: what is done again, though it has ended.
     """
 
+    module: ClassVar[str] = "experiments.run"
     trial: Trial
     identity: TrialIdentity
     arguments: list[str]
@@ -43,7 +45,6 @@ class TrialJob(Job):
     resumed: float | None = None
     log_start: int = 0
     rerun: Rerun = "failed"
-    module: str = "experiments.run"
 
     @property
     def name(self) -> str:

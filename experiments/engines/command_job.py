@@ -22,7 +22,7 @@ class CommandJob(Job):
     """
 
     title: str
-    module: str
+    module: str  # type: ignore[misc]  # of each, where others have one for all
     arguments: list[str]
     at: Path
     is_done: Callable[[], bool] = _unknown

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from experiments.trials.atomic_io import is_draft, write_bytes
 from experiments.trials.folder_lock import HOLDER, LEASE
-from experiments.trials.results import RESULT
+from experiments.trials.result_files import RESULT
 
 _CHUNK = 64 * 2**20  # bytes of files that are sent together once a command has ended
 

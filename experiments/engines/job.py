@@ -4,6 +4,7 @@ import contextlib
 from abc import ABC, abstractmethod
 from enum import Enum
 from pathlib import Path
+from typing import ClassVar
 
 from datamodules.json_file import DamagedError, as_object, read_json
 
@@ -38,7 +39,7 @@ class Job(ABC):
         log_start: bytes of the log that earlier processes wrote.
     """
 
-    module: str
+    module: ClassVar[str]
     arguments: list[str]
     state: ProcessState
     note: str

@@ -118,6 +118,9 @@ class RayEngine:
             if sent.job.state is ProcessState.RUNNING:
                 sent.job.look_at_progress()
 
+    def how_to_end(self) -> str:
+        return "Ctrl-C"  # nobody detaches from them
+
     def cancel(self) -> None:
         self._disconnect()
         for sent in self._jobs.values():

@@ -17,6 +17,7 @@ from experiments.scoring.counts import (
     FRACTION,
     Compact,
     Counts,
+    Gathered,
     ImageCounts,
     class_iou,
     confusion,
@@ -183,21 +184,22 @@ def _object_bins(counts: Counts, edges: tuple[int, ...]) -> ObjectBins:
 
 def full_scores(data: Dataset, images: Iterable[ImageCounts]) -> FullScores:
     """Scores of a split, of the counts of its images in order; matrices are summed, not kept."""
-    k = data.labels.num_classes
-    matrix, quarter = np.zeros((k + 1, k + 1), np.int64), np.zeros((3, k), np.int64)
-    kept = []
+    gathered = Gathered(len(data.ids), data.labels.num_classes)
     for counts in images:
-        matrix += counts.matrix
-        quarter += counts.quarter
-        kept.append(counts[2:])
-    whole, *parts = (np.stack(part) for part in zip(*kept, strict=True))
+        gathered.add(counts)
+    return scores_of(data, gathered)
+
+
+def scores_of(data: Dataset, gathered: Gathered) -> FullScores:
+    """Scores of a split, of the counts of all its images."""
+    assert gathered.whole
+    whole, band, near, area, width = gathered.rows
     tp, fp, fn = np.moveaxis(whole, 1, 0)
-    band, near, area, width = parts
     return FullScores(
         names=data.labels.names,
         ids=list(data.ids),
         groups=list(data.groups),
-        confusion=matrix[:-1, :-1],
+        confusion=gathered.matrix[:-1, :-1],
         tp=tp,
         fp=fp,
         fn=fn,
@@ -205,8 +207,8 @@ def full_scores(data: Dataset, images: Iterable[ImageCounts]) -> FullScores:
         boundary=near,
         area=area,
         width=width,
-        quarter=quarter,
-        with_void=matrix,
+        quarter=gathered.quarter,
+        with_void=gathered.matrix,
     )
 
 
@@ -254,13 +256,12 @@ def score_predictions(
 def _score_predictions(
     predictions: Predictions, data: Dataset, jobs: int, progress: Callable[[int, int], object]
 ) -> ScoredPredictions:
-    files: list[FileValues] = []
+    files: dict[FileValues, int] = {}  # each once, with the first image that has them
 
     def counts() -> Iterator[ImageCounts]:
-        work = partial(_count_file, data, predictions)
-        for image, values in in_order(work, len(data.ids), jobs):
-            files.append(values)
-            progress(len(files), len(data.ids))
+        for index, (image, values) in enumerate(counted_images(data, predictions, jobs)):
+            files.setdefault(values, index)
+            progress(index + 1, len(data.ids))
             yield image
 
     scores = full_scores(data, counts())
@@ -268,6 +269,17 @@ def _score_predictions(
     if told.ids != predictions.ids:
         return _score_predictions(told, data, jobs, progress)
     return ScoredPredictions(scores, predictions, predictions.form(files))
+
+
+def counted_images(
+    data: Dataset, predictions: Predictions, jobs: int
+) -> Iterator[tuple[ImageCounts, FileValues]]:
+    """The counts of each image in order, with what its file holds.
+
+    Raises:
+        PredictionError: as `Predictions.read`.
+    """
+    return in_order(partial(_count_file, data, predictions), len(data.ids), jobs)
 
 
 def _count_file(

@@ -47,7 +47,7 @@ def miou_variants(
     iou = class_iou(*total)
     batches = np.add.reduceat(images, np.arange(0, num, BATCH), axis=1)
     # Positions start over at the first image as often as needed.
-    padded = np.resize(np.arange(num), PROCESSES * math.ceil(num / PROCESSES))
+    again = np.resize(np.arange(num), PROCESSES * math.ceil(num / PROCESSES))[num:]
     with_void = class_iou(*outcomes(matrix)) if total.any() else np.full(len(matrix), np.nan)
     in_truth = total[0] + total[2] > 0
     return {
@@ -58,7 +58,9 @@ def miou_variants(
         "predicted but absent class left out": finite_mean(iou[in_truth]),
         "micro average": finite_mean(class_iou(*total.sum(1, keepdims=True))),
         "labels resized to 1/4": finite_mean(class_iou(*quarter)),
-        f"padded for {PROCESSES} processes": finite_mean(class_iou(*images[:, padded].sum(1))),
+        f"padded for {PROCESSES} processes": finite_mean(
+            class_iou(*(total + images[:, again].sum(1)))
+        ),
         "void as a class, not in the mean": finite_mean(with_void[:-1]),
         "void as a class of its own": finite_mean(with_void),
         "predicted void left out": finite_mean(class_iou(*outcomes(matrix[:-1, :-1]))),

@@ -5,7 +5,7 @@ it is counted, under the reading that the first file allows; what shows to be wr
 Where palettes number colours differently in each file, their colours are what values mean.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -40,6 +40,9 @@ class FileValues(NamedTuple):
     values: frozenset[int]
     kind: str
     palette: bytes = b""
+
+
+Files = Mapping[FileValues, int]  # what files hold, each once, with the first image that has it
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,7 @@ class Predictions:
         named = meanings(file.palette, self.labels.colour_rows, file.values) or {}
         return {value: tables["label"][id] for value, id in named.items()}
 
-    def by_palettes(self, files: Sequence[FileValues]) -> "Predictions":
+    def by_palettes(self, files: Files) -> "Predictions":
         """The same with the reading that the palettes of all files allow, if they have any.
 
         Raises:
@@ -120,10 +123,10 @@ class Predictions:
             "what the values are with --ids, whatever their colours"
         )
 
-    def _refuse_palette(self, files: Sequence[FileValues]) -> NoReturn:
+    def _refuse_palette(self, files: Files) -> NoReturn:
         path, wrong = next(
-            (path, wrong)
-            for path, file in zip(self.paths, files, strict=True)
+            (self.paths[index], wrong)
+            for file, index in files.items()
             if (wrong := contradiction(file.palette, _rows(self.ids, self.labels), file.values))
         )
         raise PredictionError(
@@ -138,7 +141,26 @@ class Predictions:
         Raises:
             PredictionError: values that are neither kind of id, or not the one that was asked for.
         """
-        files = list(in_order(partial(_survey, self.paths), len(self.paths), jobs))
+        return self.fitting(self.survey(jobs))
+
+    def survey(self, jobs: int = 1) -> Files:
+        """What all files hold.
+
+        Raises:
+            PredictionError: a file that is damaged or no single channel of whole numbers.
+        """
+        files: dict[FileValues, int] = {}
+        read = in_order(partial(_survey, self.paths), len(self.paths), jobs)
+        for index, values in enumerate(read):
+            files.setdefault(values, index)
+        return files
+
+    def fitting(self, files: Files) -> "Predictions":
+        """The same with the reading that the values of all files allow.
+
+        Raises:
+            PredictionError: values that are neither kind of id, or not the one that was asked for.
+        """
         fitting: list[Reading] = [*_fitting(files, self.labels, self.asked)]
         if (
             not fitting
@@ -151,11 +173,12 @@ class Predictions:
         reading: Reading | None = self.asked or next(iter(fitting), None)
         if reading is None or reading not in fitting:
             tables = _tables(self.labels, self.asked)
-            _refuse(zip(self.paths, files, strict=True), tables, self.asked)
+            _refuse(((self.paths[i], file) for file, i in files.items()), tables, self.asked)
         return replace(self, ids=reading)
 
-    def form(self, files: Sequence[FileValues]) -> str:
+    def form(self, files: Iterable[FileValues]) -> str:
         """What the files were read as, for who asked for it."""
+        files = list(files)
         kinds = ", ".join(sorted({file.kind for file in files}))
         form = f"{READINGS[self.ids]} ({kinds})"
         if self.asked is None and self.ids == "train" and _ambiguous(files, _tables(self.labels)):

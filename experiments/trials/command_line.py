@@ -93,6 +93,14 @@ def whole(low: int, high: int = MOST, need: str = "") -> Callable[[str], int]:
     return convert
 
 
+def part(text: str) -> tuple[int, int]:
+    """One of several parts, as 2/16: its number, from 1, and that of all."""
+    found = re.fullmatch(r"([0-9]{1,7})/([0-9]{1,7})", text)
+    if found is None or not 1 <= int(found[1]) <= int(found[2]) <= MOST:
+        raise _refused(text, f"give the number of a part and of all, from 1/1 to {MOST}/{MOST}")
+    return int(found[1]), int(found[2])
+
+
 def points(text: str) -> float:
     """A difference of mIoU in points."""
     try:

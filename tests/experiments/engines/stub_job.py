@@ -10,6 +10,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from experiments.engines.job import Job, ProcessState
 from experiments.trials.atomic_io import write_json, write_text
@@ -24,6 +25,7 @@ class StubJob(Job):
         what: of `main`; goes by the name of a function there.
     """
 
+    module: ClassVar[str] = "tests.experiments.engines.stub_job"
     at: Path
     steps: int = 3
     seconds: float = 0.05
@@ -34,7 +36,6 @@ class StubJob(Job):
     fraction: float = 0.0
     resumed: float | None = None
     log_start: int = 0
-    module: str = "tests.experiments.engines.stub_job"
 
     @property
     def name(self) -> str:
