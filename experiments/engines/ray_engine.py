@@ -127,9 +127,6 @@ class RayEngine:
             sent.job.state = ProcessState.STOPPED
         self._jobs.clear()
 
-    def how_to_end(self) -> str:
-        return "the end of this command"
-
     def _send(self) -> None:
         """Hand those that are due to the driver, which has Ray find places for them."""
         driver = self._driver
@@ -146,6 +143,7 @@ class RayEngine:
         return Work(
             module=job.module,
             arguments=tuple(job.arguments),
+            names_out=job.names_out,
             out=out,
             folder=job.folder.absolute().relative_to(out),
             code=None if "--code" in job.arguments else module_hash(job.module),

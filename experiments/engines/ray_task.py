@@ -29,7 +29,8 @@ class Work:
 
     Attributes:
         arguments: of `python -m module`.
-        out: what `--out` among them names; where they have none, the job's folder.
+        names_out: the argument behind which `out` stands; another folder, where a node does not
+            see that.
         folder: of the job, within `out`.
         code: hash of the source that its numbers come from; None where its command looks itself.
         probe: a file that is seen where `out` is.
@@ -40,6 +41,7 @@ class Work:
 
     module: str
     arguments: tuple[str, ...]
+    names_out: str
     out: Path
     folder: Path
     code: str | None
@@ -134,8 +136,8 @@ def _run(work: Work, share: Share, out: Path, copied: CopiedFolder | None) -> It
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "progress.json").unlink(missing_ok=True)
     arguments = [*work.arguments]
-    if "--out" in arguments:
-        arguments[arguments.index("--out") + 1] = str(out)
+    if work.names_out in arguments:
+        arguments[arguments.index(work.names_out) + 1] = str(out)
     with (folder / "log.txt").open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", work.module, *arguments],

@@ -8,7 +8,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from experiments.engines.job import Job, ProcessState
 from experiments.trials.atomic_io import write_json
@@ -23,6 +23,7 @@ class CountingJob(Job):
         arguments: of the command below.
     """
 
+    module: ClassVar[str] = "tests.experiments.engines.counting"
     arguments: list[str]
     state: ProcessState = ProcessState.WAITING
     note: str = ""
@@ -30,7 +31,6 @@ class CountingJob(Job):
     fraction: float = 0.0
     resumed: float | None = None
     log_start: int = 0
-    module: str = "tests.experiments.engines.counting"
 
     @classmethod
     def make(cls, out: Path, name: str, steps: int = 3, *more: str) -> "CountingJob":
@@ -42,7 +42,7 @@ class CountingJob(Job):
 
     @property
     def folder(self) -> Path:
-        return self.out / self.name / "run"
+        return Path(self.arguments[3]) / self.name / "run"
 
     @property
     def result(self) -> dict[str, object]:
