@@ -138,7 +138,7 @@ def test_jobs_run_where_there_is_room(opened: Callable[..., RayEngine], tmp_path
     """And a command that fails fails alone; of its environment threads and GPUs are set for it."""
     jobs = [CountingJob.make(tmp_path, name) for name in "abc"]
     fails = CountingJob.make(tmp_path, "d", 1, "--status", "1")
-    shown = _finish(opened(num_cpus=0.5), [*jobs, fails])
+    shown = _finish(opened(num_cpus=0.5, memory=0.1), [*jobs, fails])
     assert [job.state for job in jobs] == [ProcessState.DONE] * 3
     assert (fails.state, fails.note) == (ProcessState.FAILED, "exit status 1")
     for job in jobs:
@@ -243,6 +243,7 @@ def test_nobody_outlives_the_command(cluster: Any, tmp_path: Path) -> None:
     _until(lambda: not _running(tmp_path), 10)
 
 
+@pytest.mark.slow
 def test_a_node_is_removed(cluster: Any, opened: Callable[..., RayEngine], tmp_path: Path) -> None:
     node = cluster.add_node(**NODE, resources={"third": 1})
     job = CountingJob.make(tmp_path, "a", 30)
@@ -260,6 +261,7 @@ def test_a_node_is_removed(cluster: Any, opened: Callable[..., RayEngine], tmp_p
     _remove(cluster, node)
 
 
+@pytest.mark.slow
 def test_the_head_is_restarted(
     opened: Callable[..., RayEngine], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -280,6 +282,7 @@ def test_the_head_is_restarted(
     assert (job.result["steps"], job.result["starts"]) == ([*range(60)], 2)
 
 
+@pytest.mark.slow
 def test_a_cluster_that_does_not_come_back(
     opened: Callable[..., RayEngine], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
