@@ -221,10 +221,14 @@ def test_a_queue_that_does_not_answer_says_nothing_of_jobs(
 ) -> None:
     job, opened = StubJob(tmp_path / "a", steps=20), engine(tmp_path)
     opened.submit([job])
+    silent = tmp_path / "bin" / "squeue"
+    silent.parent.mkdir()
+    silent.write_text("#!/bin/sh\necho 'squeue: error: no controller' >&2\nexit 1\n")
+    silent.chmod(0o755)
     with monkeypatch.context() as patch:
-        patch.setenv("SLURM_CONF", "/nowhere")
+        patch.setenv("PATH", f"{silent.parent}:{os.environ['PATH']}")
         opened.poll()
-        assert not job.state.ended and "squeue" in job.note
+        assert not job.state.ended and job.note == "squeue: error: no controller"
     until(slurm, lambda: job.state.ended, opened.poll)
     assert job.state is ProcessState.DONE and job.starts == [0]
 
