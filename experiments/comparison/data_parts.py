@@ -2,7 +2,6 @@
 
 from functools import partial
 from pathlib import Path
-from shutil import rmtree
 from typing import ClassVar
 
 from datamodules.dataset import Progress
@@ -12,7 +11,7 @@ from datamodules.validation.check_parts import CheckParts
 from datamodules.validation.check_report import CheckReport
 from experiments.comparison.data_request import DataRequest
 from experiments.comparison.part_job import PartJob, as_part, found_number, own_cores, part_folder
-from experiments.comparison.part_runs import how_many, parts_engine, run_parts
+from experiments.comparison.part_runs import clear, how_many, parts_engine, run_parts
 
 _FEW = 1000  # images, which one machine checks in the time that jobs take to start
 
@@ -111,7 +110,7 @@ def check_in_parts(request: DataRequest) -> CheckReport:
         request.spec, request.root, splits, again=again, deep=deep, jobs=request.jobs, parts=found
     )
     if not request.engine.local:
-        rmtree(folder)
+        clear(folder)
     return report
 
 

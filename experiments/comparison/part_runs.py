@@ -8,7 +8,7 @@ from pathlib import Path
 
 from experiments.comparison.part_job import PartJob
 from experiments.engines.engine import Engine, open_engine, run_jobs
-from experiments.engines.job import Job
+from experiments.engines.job import Job, ProcessState
 from experiments.engines.request import EngineRequest, JobSize
 from experiments.reporting.console import PlainConsole
 from experiments.trials.folder_lock import held
@@ -62,8 +62,8 @@ def run_parts(jobs: Sequence[PartJob], engine: Engine[Job], detach: bool = False
         console.print(f"{len(jobs) - len(todo)} of {len(jobs)} parts are there already")
     try:
         run_jobs(engine, todo, console, detach)
-    except ValueError:  # none has been submitted
-        for job in todo:
+    except ValueError:
+        for job in todo if all(job.state is ProcessState.WAITING for job in todo) else ():
             shutil.rmtree(job.folder)
             _remove_empty(job.folder.parents)
         raise
@@ -73,6 +73,13 @@ def run_parts(jobs: Sequence[PartJob], engine: Engine[Job], detach: bool = False
             f"{len(complaints)} of {len(todo)} parts are not done, the first: {complaints[0]}; the "
             "same command runs them again and keeps the others"
         )
+
+
+def clear(folder: Path) -> None:
+    """Remove all parts and what an engine keeps of them, and a folder that holds nothing else."""
+    for path in (*folder.glob("part-*-of-*"), folder / "engine"):
+        shutil.rmtree(path, ignore_errors=True)
+    _remove_empty([folder])
 
 
 def _remove_empty(folders: Sequence[Path]) -> None:

@@ -331,8 +331,10 @@ def test_damaged_counts_and_those_of_other_code_are_refused_or_counted_again(
     monkeypatch.setattr(part_identity, "module_hash", lambda module: "another")
     assert exit_status(score.main, *collect) == 2
     assert "counts.npz is of other code: delete it" in capsys.readouterr().err
+    (counts / "mine.txt").write_text("of the user's")
     assert exit_status(score.main, *by_engine) == 0
     assert engine.names == ["p 1/2", "p 2/2"]  # neither was taken
+    assert [path.name for path in counts.iterdir()] == ["mine.txt"]
 
 
 def test_no_flipped_bit_of_a_part_passes(tmp_path: Path, split: tuple[Path, Path]) -> None:
