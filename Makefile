@@ -2,6 +2,7 @@
 # make check     lint, types and the fast tests         make lock    renew requirements.lock
 # make gpu       tests, throughput and trials on this machine's GPUs, in under eight minutes
 # make browser-test   report.html in Debian's chromium, which it installs where it may
+# make slurm-programs   Debian's SLURM, which the tests of --engine slurm start for themselves
 # Arguments pass through: make compare ARGS="--models hrnetv2_w18 --seeds 0,1"
 # A variable from the command line wins: make test PYTHON=python3.12
 
@@ -37,6 +38,12 @@ browser-test: .venv/installed
 		{ echo "Debian's chromium is needed and could not be installed: put it on the PATH"; exit 1; }
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/experiments/reporting/test_browser.py \
 		tests/experiments/lecture_report/test_page_browser.py $(ARGS)
+
+.PHONY: slurm-programs
+slurm-programs:
+	@[ "$$(id -u)" = 0 ] || SUDO=sudo; \
+		$$SUDO apt-get update --quiet && $$SUDO apt-get install --yes --quiet \
+		--no-install-recommends slurmctld slurmd slurm-client munge
 
 .PHONY: lint
 lint: .venv/installed

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from experiments.comparison.listing import listing
 from experiments.comparison.request import DEFAULT_MODELS, ComparisonRequest
-from experiments.engines.request import Detached
 from experiments.engines.request import add_arguments as add_engine
 from experiments.engines.request import request_of as engine_request
+from experiments.engines.request import settings
 from experiments.training.trial_request import Resources
 from experiments.trials import command_line as ask
 from experiments.trials.command import process_of_trials
@@ -19,38 +19,44 @@ def main(argv: list[str] | None = None) -> int:
     """0 when every trial has a result or all are submitted, 1 when one failed, 2 for a wrong
     request, 130 if stopped by Ctrl-C, 143 by SIGTERM."""
     args = parser().parse_args(argv)
+    args.command = sys.argv[1:] if argv is None else argv
     if args.list:
         print(listing())
         return 0
     # `--help` and `--list` do without pydantic, rich and what else these bring.
-    from experiments.comparison.ahead import read_ahead
     from experiments.comparison.comparison_runner import run_comparison
     from experiments.comparison.dry_run import print_plan
+    from experiments.comparison.on_cluster import print_submission, run_on_cluster
     from experiments.comparison.presentation import show
     from experiments.reporting.console import PlainConsole
 
     try:
         with process_of_trials(args.num_nodes):
-            request = request_of(args)
+            request, console = request_of(args), PlainConsole()
             if args.dry_run:
-                print_plan(request, PlainConsole())
+                print_submission(print_plan(request, console), request, console)
                 return 0
-            console = PlainConsole()
-            if not request.engine.local:
-                read_ahead(request, console)
-            ended = run_comparison(request, console)
+            ended = run_on_cluster(request, run_comparison, console)
+            if ended is None:
+                return 0
             lacking = show(ended, request, console)
             return int(bool(ended.notes or lacking))
-    except Detached as detached:
-        ask.say(str(detached))
-        return 0
     except (ValueError, OSError) as error:
         ask.complain(error)
         return 2
 
 
 def request_of(args: argparse.Namespace) -> ComparisonRequest:
-    """What the arguments ask for."""
+    """What the arguments ask for.
+
+    Raises:
+        ValueError: as `engines.request.request_of`.
+    """
+    if args.measure_on is not None and args.engine != "slurm":
+        raise ValueError(
+            "--measure-on is for a job of SLURM: add --engine slurm; here, "
+            "python -m experiments.cost --again RESULTS times them once more"
+        )
     return ComparisonRequest(
         models=args.models,
         recipe=RecipeRequest(args.recipe, tuple(args.changes), args.data),
@@ -66,6 +72,8 @@ def request_of(args: argparse.Namespace) -> ComparisonRequest:
         allow_mixed=args.allow_mixed,
         verify=args.verify,
         engine=engine_request(args),
+        measure_on=args.measure_on,
+        command=tuple(args.command),
         resources=Resources(
             data_root=args.data_root,
             devices=args.devices,
@@ -123,6 +131,9 @@ def parser() -> argparse.ArgumentParser:
         help="goes before WANDB_MODE (default: WANDB_MODE, else online with an account, else "
         "offline)")  # fmt: skip
     add_engine(p)
+    add("--measure-on", type=settings, metavar="NAME=VALUE,...", help="in the end time all "
+        "networks in one job that has a node for itself, as constraint=a100 (--engine "
+        "slurm)")  # fmt: skip
     add("--rerun", choices=("failed", "stale", "all"), default="failed",
         help="what to do again: failed trials (default), also those made by other code or "
         "another recipe, or all")  # fmt: skip

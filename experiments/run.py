@@ -52,11 +52,12 @@ def parser() -> argparse.ArgumentParser:
         "--wandb", choices=("online", "offline", "off"), help="as of compare; before WANDB_MODE"
     )
     p.add_argument("--group", help="W&B group: the comparison's id")
-    # What other commands say: values and search of a tuned trial, and that only its first losses
-    # are wanted.
+    # What other commands say: values and search of a tuned trial, that only its first losses are
+    # wanted, and the code that it was submitted with.
     p.add_argument("--own", action="append", default=[], help=argparse.SUPPRESS)
     p.add_argument("--tuning", type=_tuning, help=argparse.SUPPRESS)
     p.add_argument("--first-losses", type=ask.whole(1), help=argparse.SUPPRESS)
+    p.add_argument("--code", help=argparse.SUPPRESS)
     p.add_argument("--perturb", action="store_true", help=argparse.SUPPRESS)
     return p
 
@@ -80,6 +81,7 @@ def request_of(args: argparse.Namespace) -> TrialRequest:
         seed=args.seed,
         repeat=args.repeat,
         out=args.out,
+        code=args.code,
         resources=Resources(
             data_root=args.data_root,
             devices=args.devices,

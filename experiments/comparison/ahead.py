@@ -1,18 +1,21 @@
-"""What a cluster does ahead of the trials, so that the machine of the command need not do it."""
+"""The data set read by jobs of a cluster, ahead of the trials that wait for them."""
+
+from collections.abc import Sequence
+from functools import partial
 
 from rich.console import Console
 
-from datamodules import dataset_info
-from experiments.comparison.data_job import DataJob
-from experiments.comparison.elsewhere import engine_folder, trial_jobs
-from experiments.comparison.plan import plan
+from datamodules.validation.check import is_checked
+from experiments.comparison.elsewhere import trial_jobs
 from experiments.comparison.request import ComparisonRequest
+from experiments.engines.command_job import command_job
 from experiments.engines.engine import run_jobs
 from experiments.engines.slurm import SlurmEngine
 from experiments.trials.folder_lock import held
+from experiments.trials.trial import Trial
 
 
-def read_ahead(request: ComparisonRequest, console: Console) -> None:
+def read_ahead(trials: Sequence[Trial], request: ComparisonRequest, console: Console) -> None:
     """Have jobs check the data set and write its decoded copy, where it was not read as it is now.
 
     Trials wait for them in the queue, if all of them are new; others are looked at when the data
@@ -21,14 +24,19 @@ def read_ahead(request: ComparisonRequest, console: Console) -> None:
     Raises:
         BusyError: another command waits for the jobs.
         Detached: everything is submitted, and nobody waits for it.
-        ValueError: a request that is refused, or data that are.
+        ValueError: data that are refused, or jobs.
     """
-    trials = plan(request)
     recipe, root = trials[0].recipe, request.resources.data_root
-    folder = engine_folder(trials[0], request)
-    check, copy = (DataJob(what, recipe, root, folder) for what in ("check", "cache"))
-    if request.engine.name != "slurm" or dataset_info(recipe.data) is None or check.settle():
+    splits = list(dict.fromkeys((recipe.train_split, recipe.val_split, recipe.test_split)))
+    looked = partial(is_checked, recipe.data, root, splits)
+    if request.engine.name != "slurm" or looked():
         return
+    folder = trials[0].comparison_folder / request.engine.name
+    asked = [recipe.data, *(["--data-root", str(root)] if root else [])]
+    asked += [word for split in splits for word in ("--split", split)]
+    check = command_job("data check", ["experiments.data", "check", *asked], folder)
+    check.is_done = looked
+    copy = command_job("data copy", ["experiments.data", "cache", *asked], folder)
     engine = SlurmEngine.open(request.engine, request.job_size, folder)
     behind = trial_jobs(trials, None, request)
     with held(folder, f"the queue of {trials[0].comparison_folder}"):

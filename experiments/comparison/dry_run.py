@@ -10,11 +10,14 @@ from experiments.comparison.request import ComparisonRequest
 from experiments.comparison.tuning import studies_of, tuning_table
 from experiments.reporting.plan_table import plan_table
 from experiments.trials.data_check import data_hash
-from experiments.trials.trial import Action, action
+from experiments.trials.trial import Action, Trial, action
 
 
-def print_plan(request: ComparisonRequest, console: Console) -> None:
+def print_plan(request: ComparisonRequest, console: Console) -> list[tuple[Trial, float]]:
     """Print every trial with its state and cost, and the hours that are left; run nothing.
+
+    Returns:
+        Each trial that is left, with its hours by one step timed here.
 
     Raises:
         ValueError: a request that is refused, or data that cannot be used.
@@ -39,10 +42,12 @@ def print_plan(request: ComparisonRequest, console: Console) -> None:
         short = [trial for study in studies for trial in study.candidates]
         data = data_hash(short[0].recipe, root)
         states += [(trial, trial.state(data)) for trial in short]
-    left = sum(
-        estimates[trial.model].hours * trial.recipe.steps / recipe.steps
+    left = [
+        (trial, estimates[trial.model].hours * trial.recipe.steps / recipe.steps)
         for trial, state in states
         if action(state, request.rerun) is not Action.KEEP
-    )
-    places = request.places()
-    console.print(f"about {left / places.at_a_time:.2g} h of training left, {places}")
+    ]
+    if request.engine.local:
+        places, hours = request.places(), sum(hours for _, hours in left)
+        console.print(f"about {hours / places.at_a_time:.2g} h of training left, {places}")
+    return left

@@ -9,9 +9,9 @@ from rich.console import Console
 from experiments.comparison.request import ComparisonRequest
 from experiments.comparison.trial_job import TrialJob
 from experiments.comparison.weights import fetch_weights
-from experiments.engines.engine import open_engine, run_jobs
+from experiments.engines.engine import run_jobs
+from experiments.engines.opened import open_engine
 from experiments.training.trial_request import request_of
-from experiments.trials.atomic_io import check_writable
 from experiments.trials.folder_lock import held
 from experiments.trials.trial import Action, Trial, action, group_of
 
@@ -35,7 +35,6 @@ def run(
         return []
     if trials[0].recipe.init == "imagenet":
         fetch_weights(trials, data, request.rerun)
-    check_writable(request.out)
     actions = [(trial, action(trial.state(data), request.rerun)) for trial in trials]
     for trial, todo in actions:
         if todo is Action.REFUSE:
@@ -56,15 +55,12 @@ def trial_jobs(
 ) -> list[TrialJob]:
     """Trials as jobs of another engine; `data` is None where nobody knows their hash yet."""
     resources = replace(request.resources, group=group_of(trials))
-    return [
-        TrialJob(
-            trial,
-            trial.identity(data),
-            request_of(trial, resources).arguments(),
-            rerun=request.rerun,
-        )
-        for trial in trials
-    ]
+    jobs = []
+    for trial in trials:
+        identity = trial.identity(data)
+        asked = replace(request_of(trial, resources), code=identity.hashes.code)
+        jobs.append(TrialJob(trial, identity, asked.arguments(), rerun=request.rerun))
+    return jobs
 
 
 def engine_folder(trial: Trial, request: ComparisonRequest) -> Path:

@@ -7,8 +7,9 @@ from math import ceil
 from pathlib import Path
 
 from experiments.comparison.part_job import PartJob
-from experiments.engines.engine import Engine, open_engine, run_jobs
+from experiments.engines.engine import Engine, run_jobs
 from experiments.engines.job import Job, ProcessState
+from experiments.engines.opened import open_engine
 from experiments.engines.request import EngineRequest, JobSize
 from experiments.reporting.console import PlainConsole
 from experiments.trials.folder_lock import held

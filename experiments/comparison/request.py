@@ -28,6 +28,8 @@ class ComparisonRequest:
         out: folder of all comparisons.
         rerun: what is done again, though it has ended.
         engine: what runs the trials.
+        measure_on: what the engine is told for one job that times all networks; None for none.
+        command: the arguments that ask for the same.
         verify: first steps of every finished trial that are trained again; None for none.
         allow_mixed: whether results that no table may share get tables of their own.
     """
@@ -46,6 +48,8 @@ class ComparisonRequest:
     allow_mixed: bool = False
     verify: int | None = None
     engine: EngineRequest = field(default_factory=EngineRequest)
+    measure_on: tuple[tuple[str, str], ...] | None = None
+    command: tuple[str, ...] = ()
     resources: Resources = field(default_factory=Resources)
 
     @property

@@ -2,14 +2,13 @@
 
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Protocol, TypeVar
 
 from rich.console import Console
 
 from experiments.engines.job import Job
 from experiments.engines.live_view import watch
-from experiments.engines.request import Detached, EngineRequest, JobSize
+from experiments.engines.request import Detached
 
 AnyJob = TypeVar("AnyJob", bound=Job)
 Taken = TypeVar("Taken", bound=Job, contravariant=True)
@@ -43,25 +42,6 @@ class Engine(Protocol[Taken]):
         """What a user may type to end jobs that nobody waits for."""
 
 
-def open_engine(request: EngineRequest, size: JobSize, folder: Path) -> Engine[Job]:
-    """An engine that runs jobs elsewhere.
-
-    Args:
-        size: what each job takes.
-        folder: where it keeps what it has submitted; shared by all machines where they share one.
-
-    Raises:
-        ValueError: its library or its cluster is not there, or it knows no such setting.
-    """
-    if request.name == "slurm":
-        from experiments.engines.slurm import SlurmEngine
-
-        return SlurmEngine.open(request, size, folder)
-    from experiments.engines.ray_engine import RayEngine
-
-    return RayEngine.open(request, size, folder)
-
-
 def run_jobs(
     engine: Engine[AnyJob], jobs: Sequence[AnyJob], console: Console, detach: bool = False
 ) -> None:
@@ -89,6 +69,7 @@ def run_jobs(
         if engine.ends_jobs and not detach:
             engine.cancel()
         elif left and waits:
-            console.print(f"{left} jobs go on: {engine.how_to_end()} ends them", soft_wrap=True)
+            jobs_go = "1 job goes on" if left == 1 else f"{left} jobs go on"
+            console.print(f"{jobs_go}; to end: {engine.how_to_end()}", soft_wrap=True)
     if left:
         raise Detached("the same command later shows how far they are, and what came of them")

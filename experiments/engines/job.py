@@ -75,6 +75,11 @@ class Job(ABC):
         """Take notice of an end without a status and without a result, and leave the reason."""
 
     @property
+    def out(self) -> Path:
+        """What `--out` among its arguments names; its folder is in there."""
+        return Path(self.arguments[self.arguments.index("--out") + 1])
+
+    @property
     def log(self) -> Path:
         return self.folder / "log.txt"
 

@@ -155,6 +155,11 @@ class SlurmEngine:
             if not job.state.ended:
                 job.state = ProcessState.STOPPED
 
+    def live(self) -> list[str]:
+        """Ids of all jobs of the folder that the queue shows."""
+        shown = queued()
+        return [sent.id for sent in self.records.sent().values() if sent.id in shown]
+
     def id_of(self, job: Job) -> str:
         """Of a submitted job, as the queue shows it."""
         return self.records.sent()[job.folder].id

@@ -103,7 +103,8 @@ def _executor(settings: SlurmSettings, size: JobSize, folder: Path, after: str) 
         setup=["export SUBMITIT_PREEMPT_SIGNAL=USR1"],  # which it waits for in the job
         dependency=after or None,
         additional_parameters={
-            **settings.options,
+            # sbatch takes `--exclusive` alone where it is told `exclusive=yes`.
+            **{name: True if value == "yes" else value for name, value in settings.options.items()},
             "time": settings.time,
             "signal": f"USR1@{settings.signal}",
             "requeue": True,

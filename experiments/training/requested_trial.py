@@ -47,8 +47,8 @@ def requested(request: TrialRequest) -> RequestedTrial:
     """The trial with its whole recipe, after a look at its data.
 
     Raises:
-        ValueError: an unknown network, recipe or field, a value that does not fit, or data that
-            cannot be used.
+        ValueError: an unknown network, recipe or field, a value that does not fit, data that
+            cannot be used, or code that has changed since it was submitted.
     """
     recipe = changed(load(request.recipe), request.own)
     recipe = replace(
@@ -58,5 +58,11 @@ def requested(request: TrialRequest) -> RequestedTrial:
     trial = Trial(
         recipe, request.model, request.seed, request.out, request.repeat, request=request.recipe
     )
+    now = trial.identity().hashes.code
+    if request.code not in (None, now):
+        raise ValueError(
+            f"the code of this trial has changed since it was submitted ({request.code}, now "
+            f"{now}): give the same command again, which submits it with the code as it is"
+        )
     report = check_data(recipe, request.resources.data_root)
     return RequestedTrial(trial, request.resources, report)

@@ -43,6 +43,7 @@ class TrialRequest:
         tuning: by what search.
         name: what the recipe is called, where its overrides say too much.
         repeat: which run of the same seed.
+        code: hash of the code that it was submitted with; None to take what is there.
     """
 
     model: str
@@ -53,6 +54,7 @@ class TrialRequest:
     seed: int = 0
     repeat: int = 0
     out: Path = Path("runs")
+    code: str | None = None
     resources: Resources = field(default_factory=Resources)
 
     def arguments(self) -> list[str]:
@@ -72,6 +74,7 @@ class TrialRequest:
             "--num-nodes": resources.num_nodes,
             "--workers": resources.workers,
             "--out": self.out,
+            "--code": self.code,
             "--wandb": resources.wandb,
             "--group": resources.group,
         }

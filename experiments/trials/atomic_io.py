@@ -58,8 +58,13 @@ def no_room(error: OSError, path: Path, num_bytes: int) -> OSError:
 def remove_drafts(folder: Path) -> None:
     """Remove what processes that were killed while writing have left anywhere below a folder."""
     for path in folder.rglob(".*"):
-        if _DRAFT.fullmatch(path.name):
+        if is_draft(path):
             path.unlink(missing_ok=True)
+
+
+def is_draft(path: Path) -> bool:
+    """Whether its name is that of a file which is being written here."""
+    return _DRAFT.fullmatch(path.name) is not None
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from datamodules.registry import DATASETS
 from models import builder, parse_model
-from models.registry import MODELS
+from models.registry import FAMILIES, MODELS
 
 ROOT = Path(__file__).parents[2]
 # What they import and is no part of how numbers come about; a package stands for all in it.
@@ -38,7 +38,7 @@ def code_hash(model: str, data: str) -> str:
 def module_hash(module: str) -> str:
     """Hash of the source that numbers of a module of the project come from, whatever network and
     data set it is asked for; as `code_hash`."""
-    return _hash([module], [*MODELS.values(), *DATASETS.values()])
+    return _hash([module], [*MODELS.values(), *FAMILIES.values(), *DATASETS.values()])
 
 
 def _hash(modules: list[str], entries: list[str]) -> str:

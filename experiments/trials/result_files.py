@@ -7,6 +7,7 @@ from pathlib import Path
 
 from datamodules.clutter import is_clutter
 
+RESULT = "result.json"  # of a trial that has ended
 # `seed0 (1)`, `seed0 copy 2`, `seed0 - Copy`, `seed0 (another copy)`; no name of ours has a blank.
 _COPY = re.compile(r"( \(\d+\)| copy( \d+)?| - Copy( \(\d+\))?| \((\w+ )?copy\))$")
 

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 from datamodules.json_file import DamagedError, as_object, read_json
 from experiments.trials import image_counts, schema1
 from experiments.trials.atomic_io import write_bytes, write_json
+from experiments.trials.result_files import RESULT as RESULT
 from experiments.trials.result_files import listed
 from experiments.trials.result_types import (
     SCHEMA,
@@ -27,7 +28,6 @@ from experiments.trials.result_types import (
     TrialResult,
 )
 
-RESULT = "result.json"
 COUNTS = "per_image.npz"
 IDENTITY = "trial.json"  # of a trial that has started
 PRIOR = "position-prior.json"

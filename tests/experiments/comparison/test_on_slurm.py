@@ -55,7 +55,7 @@ def test_the_same_bits_as_here(slurm: Slurm, tmp_path: Path) -> None:
     there = [*trials, "--out", tmp_path / "there", *ENGINE]
     status, text = run("experiments.compare", *there, "--detach", **slurm.environment)
     assert status == 0, text
-    assert "6 jobs go on: scancel" in text and "the same command later" in text
+    assert "6 jobs go on; to end: scancel" in text and "the same command later" in text
     assert len(slurm.states()) == 6
     log = tmp_path / "first.txt"
     first = start("experiments.compare", *there, output=log, **slurm.environment)

@@ -76,7 +76,7 @@ def test_detached_and_collected_later(slurm: Slurm, tmp_path: Path) -> None:
     console = Console(width=200)
     with console.capture() as shown, pytest.raises(Detached, match="the same command later"):
         run_jobs(engine(tmp_path), jobs, console, detach=True)
-    assert "2 jobs go on: scancel" in shown.get()
+    assert "2 jobs go on; to end: scancel" in shown.get()
     again = [StubJob(tmp_path / name, steps=20) for name in "ab"]
     run_jobs(engine(tmp_path), again, console)
     assert {job.state for job in again} == {ProcessState.DONE}
