@@ -32,13 +32,18 @@ def parts_engine(request: EngineRequest, folder: Path) -> Iterator[Engine[Job]]:
         ValueError: there is no such engine, or no cluster.
         BusyError: another process has parts run there.
     """
-    engine = open_engine(request, JobSize(), folder / "engine")
-    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    beside = folder / "engine"
+    made = [path for path in (beside, folder, *folder.parents) if not path.exists()]
     try:
+        engine = open_engine(request, JobSize(), beside)
         with held(folder, f"the folder of parts {folder}"):
             yield engine
+    except ValueError:
+        if beside in made and not any(folder.glob("**/part-*-of-*")):  # nothing was submitted
+            shutil.rmtree(beside, ignore_errors=True)
+        raise
     finally:
-        _remove_empty(made)
+        _remove_empty([path for path in made if path.exists()])
 
 
 def run_parts(jobs: Sequence[PartJob], engine: Engine[Job], detach: bool = False) -> None:

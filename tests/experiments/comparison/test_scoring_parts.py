@@ -24,6 +24,7 @@ from datamodules.parts import all_parts
 from experiments import score
 from experiments.comparison import part_runs, scored_predictions, scored_presentation
 from experiments.engines.job import Job
+from experiments.engines.request import EngineRequest, JobSize
 from experiments.reporting import image_panel
 from experiments.scoring import counts as image_counts
 from experiments.scoring import part_identity
@@ -432,7 +433,9 @@ def test_an_engine_that_refuses_or_is_not_there_leaves_nothing(
     )
     assert sorted(tmp_path.rglob("*")) == before
 
-    def none(*_: object) -> NoReturn:
+    def none(request: EngineRequest, size: JobSize, folder: Path) -> NoReturn:
+        folder.mkdir(parents=True)
+        (folder / "its.log").touch()
         raise ValueError("--engine slurm needs submitit")
 
     monkeypatch.setattr(part_runs, "open_engine", none)
