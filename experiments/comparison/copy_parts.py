@@ -71,7 +71,7 @@ def write_part_here(request: DataRequest, data: ImageFileDataset, folder: Path) 
 
 def _job(request: DataRequest, name: str, folder: Path, part: Part, num: int) -> CopyPart:
     arguments = ["cache", *request.arguments_of([name]), "--part", str(part)]
-    arguments += ["--copy", str(folder.absolute())]
+    arguments += ["--out", str(folder.parent.absolute())]
     left = partial(check_part_is_built, folder, part, num)
     place = part_folder(_beside(folder), part)
     return CopyPart(f"{request.spec} {name} copy {part}", place, arguments, left)

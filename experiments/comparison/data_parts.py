@@ -117,7 +117,7 @@ def check_in_parts(request: DataRequest) -> CheckReport:
 def _job(request: DataRequest, parts: CheckParts, part: Part) -> CheckPart:
     path = _path(request, part)
     arguments = ["check", *request.arguments_of(request.splits or ()), "--part", str(part)]
-    arguments += ["--checks", str(request.parts_folder)]
+    arguments += ["--out", str(request.parts_folder)]
     left = partial(parts.read, part, path)
     return CheckPart(f"{request.spec} check {part}", path.parent, arguments, left)
 

@@ -93,7 +93,7 @@ class Parts:
             "--reading": self.predictions.ids,
             "--jobs": asked.jobs,
             "--part": part,
-            "--counts": self.place.parent.absolute(),
+            "--out": self.place.parent.absolute(),  # as engines know the folder of a job
         }
         pairs = [(name, str(value)) for name, value in given.items() if value is not None]
         return [str(folder.absolute()), *(text for pair in pairs for text in pair)]

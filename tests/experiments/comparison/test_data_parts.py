@@ -220,7 +220,7 @@ def test_scoring_by_an_engine_has_it_check_a_large_set_first(
         (["cache", "--part", "1/2"], "--part is of the copy of one split: name it with --split"),
         (["cache", "--lay-out", "--part", "1/2"], "--part does one part here: leave --engine, "),
         (["cache", "--lay-out", "--engine", "ray"], "--lay-out is for parts by hand: --engine ra"),
-        (["cache", "--copy", "."], "--copy is of a --part: whole copies lie where they are"),
+        (["cache", "--copies", "."], "--copies is of a --part: whole copies lie where they are"),
     ],
 )
 def test_wrong_requests_are_one_sentence(
