@@ -31,7 +31,7 @@ def main(argv: list[str] | None = None) -> int:
     from experiments.reporting.console import PlainConsole
 
     try:
-        with process_of_trials(args.num_nodes):
+        with process_of_trials(args.num_nodes if args.engine == "local" else 1):
             request, console = request_of(args), PlainConsole()
             if args.dry_run:
                 print_submission(print_plan(request, console), request, console)

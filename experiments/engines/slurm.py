@@ -14,7 +14,6 @@ from experiments.engines.slurm_queue import QueuedJob, cancel, check_slurm, queu
 from experiments.engines.slurm_records import SlurmRecords, Submission
 from experiments.engines.slurm_settings import SlurmSettings, slurm_settings
 from experiments.engines.slurm_submission import check_shared, submit
-from experiments.trials.signals import GOES_ON
 
 
 class SlurmEngine:
@@ -66,8 +65,12 @@ class SlurmEngine:
         self.poll()
 
     def _is_fresh(self, job: Job, sent: Submission | None, live: Mapping[str, QueuedJob]) -> bool:
-        """Whether a job is to be sent: nobody has, or its last end is known and done with."""
-        return sent is None or (sent.id not in live and self.records.ended(job) is not None)
+        """Whether a job is to be sent: nobody has, or its last end is known and done with, also
+        where the queue has not noticed yet."""
+        ended = self.records.ended(job)
+        if sent is None or ended is None:
+            return sent is None
+        return ended.final or sent.id not in live
 
     def poll(self) -> None:
         waiting = [job for job in self._jobs if not job.state.ended and not job.settle()]
@@ -91,7 +94,7 @@ class SlurmEngine:
     def _has_gone(self, job: Job, sent: Submission) -> bool:
         """Whether a job that left the queue without a result is to be sent again."""
         ended, now = self.records.ended(job), time.time()
-        if ended is not None and ended.status == GOES_ON and not ended.reason:
+        if ended is not None and not ended.final:
             ended = None  # it has saved, and nothing has sent it back
         since = now if sent.gone is None else sent.gone
         self.records.note({job.folder: sent.model_copy(update={"gone": since})})

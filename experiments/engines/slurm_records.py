@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from experiments.engines.job import Job
 from experiments.trials.hashing import short_hash
 from experiments.trials.results import read_record, write_record
+from experiments.trials.signals import GOES_ON
 
 _AGAIN = "delete it, and the jobs that are in the queue with scancel"
 
@@ -38,6 +39,11 @@ class Ended(BaseModel):
     status: int
     reason: str
     job: str | None
+
+    @property
+    def final(self) -> bool:
+        """Whether nothing sends it back to the queue."""
+        return self.status != GOES_ON or bool(self.reason)
 
 
 class SlurmRecords:

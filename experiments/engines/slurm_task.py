@@ -72,7 +72,7 @@ class SlurmTask:
             )  # fmt: skip
         self.process = running.pid
         signal.signal(signal.SIGTERM, self._pass_on)  # submitit's own only notes it
-        status = running.wait()
+        status = _understood(running.wait())
         self.process = None
         return status
 
@@ -88,7 +88,8 @@ class SlurmTask:
             # Seen and not reaped: the interrupted `wait` of the main program does that.
             end = os.waitid(os.P_PID, self.process, os.WEXITED | os.WNOWAIT)
             assert end is not None
-            status = end.si_status if end.si_code == os.CLD_EXITED else -end.si_status
+            exited = end.si_code == os.CLD_EXITED
+            status = _understood(end.si_status if exited else -end.si_status)
             if status != GOES_ON:
                 self._say(status)
                 return None
@@ -123,3 +124,8 @@ class SlurmTask:
         except (OSError, DamagedError):
             return -1
         return step if isinstance(step, int) else -1
+
+
+def _understood(status: int) -> int:
+    """A command that was told to end before it could listen goes on like any other."""
+    return GOES_ON if -status in (signal.SIGTERM, signal.SIGUSR1) else status

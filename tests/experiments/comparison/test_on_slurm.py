@@ -1,7 +1,11 @@
 """Comparisons by the real command on a real SLURM of two nodes, beside the same ones here."""
 
 import json
+import os
+import shlex
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,7 +14,7 @@ import pytest
 
 from experiments.trials.result_types import FinishedTrial
 from experiments.trials.results import read_results
-from tests.commands import run, start
+from tests.commands import ROOT, run, start
 from tests.experiments import here
 from tests.slurm import Slurm, cluster, lacking
 
@@ -81,9 +85,9 @@ def test_whatever_befalls_a_trial_on_its_way(slurm: Slurm, tmp_path: Path) -> No
     """One trial, by one command that is given once: told to save before its first state, preempted
     in each quarter of its steps, told hard and cancelled, and at last the daemon of its node dies.
     In the end the bits of a trial that nothing befell."""
-    steps = 800
+    steps = 400
     trial = ["--recipe", "smoke", "--models", "unet:width=4", "--wandb", "off",
-             "--set", f"steps={steps}", "--set", "val_every=200"]  # fmt: skip
+             "--set", f"steps={steps}", "--set", "val_every=100"]  # fmt: skip
     out, log = tmp_path / "there", tmp_path / "log.txt"
     command = start(
         "experiments.compare", *trial, "--out", out, *ENGINE,
@@ -118,15 +122,15 @@ def test_whatever_befalls_a_trial_on_its_way(slurm: Slurm, tmp_path: Path) -> No
     reaches(1)
     told("USR1")
     for quarter in range(4):
-        reaches(quarter * steps // 4 + 20)
+        reaches(quarter * steps // 4 + 10)
         slurm.ask("srun", "-p", "urgent", "-w", "n1", "--exclusive", "true")
         leaves()
-    reaches(steps - 160)
+    reaches(steps - 80)
     told("TERM")
-    reaches(steps - 130)
+    reaches(steps - 70)
     slurm.ask("scancel", *running())
     leaves()
-    reaches(steps - 100)
+    reaches(steps - 60)
     slurm.kill_node("n1")  # what runs there works on, and its result is all that counts
     try:
         assert command.wait(240) == 0, log.read_text()
@@ -135,3 +139,50 @@ def test_whatever_befalls_a_trial_on_its_way(slurm: Slurm, tmp_path: Path) -> No
     status, text = here.compare(*trial, "--out", tmp_path / "here")
     assert status == 0, text
     assert bits(out) == bits(tmp_path / "here")
+
+
+def test_tasks_of_srun_are_the_ranks_of_one_trial(slurm: Slurm, tmp_path: Path) -> None:
+    """Two nodes with a task each give the bits of two processes of one node, which a job script of
+    one task starts as well: variables of the queue do not make one process of two."""
+    trial = ["--recipe", "smoke", "--wandb", "off", "--set", "steps=4"]
+    job = tmp_path / "job.sh"
+    command = ["-m", "experiments.run", "--model", "unet:width=4", *trial,
+               "--devices", "2", "--out", str(tmp_path / "one")]  # fmt: skip
+    job.write_text(f"#!/bin/sh\n{shlex.join([sys.executable, *command])}\n")
+    said = slurm.ask("sbatch", "--wait", "--ntasks=1", f"--output={tmp_path / 'said'}",
+                     f"--chdir={ROOT}", str(job))  # fmt: skip
+    assert said.startswith("Submitted"), (tmp_path / "said").read_text()
+    status, text = run(
+        "experiments.compare", "--models", "unet:width=4", *trial, "--num-nodes", 2,
+        "--out", tmp_path / "two", *ENGINE,
+        # The names of these nodes lead nowhere; those of a cluster do.
+        "--engine-set", "export=ALL,,MASTER_ADDR=127.0.0.1", **slurm.environment,
+    )  # fmt: skip
+    assert status == 0, text
+    (one,), (two,) = (list(read_results(tmp_path / name)) for name in ("one", "two"))
+    assert isinstance(one, FinishedTrial) and isinstance(two, FinishedTrial)
+    assert one.environment.processes == two.environment.processes == 2
+    assert bits(tmp_path / "one") == bits(tmp_path / "two")
+
+
+def test_a_disk_that_is_full_on_a_node(slurm: Slurm, tmp_path: Path) -> None:
+    """It fails the trial in one sentence; once there is room, the same command ends it."""
+    if os.getuid():
+        pytest.skip("only root may mount")
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", disk], check=True)
+    trial = ["--recipe", "smoke", "--models", "unet:width=4", "--wandb", "off"]
+    there = [*trial, "--out", disk / "there", *ENGINE]
+    try:
+        status, text = run("experiments.compare", *there, **slurm.environment)
+        assert status == 1, text
+        assert "Traceback" not in text and "o space left on device" in " ".join(text.split())
+        subprocess.run(["mount", "-o", "remount,size=99m", disk], check=True)
+        status, text = run("experiments.compare", *there, **slurm.environment)
+        assert status == 0, text
+        found = bits(disk / "there")
+    finally:
+        subprocess.run(["umount", "--lazy", disk], check=True)
+    assert here.compare(*trial, "--out", tmp_path / "here")[0] == 0
+    assert found == bits(tmp_path / "here")
