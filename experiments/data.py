@@ -89,8 +89,6 @@ def parser() -> argparse.ArgumentParser:
     _add_parts(add)
     add(
         "--checks",
-        "--out",
-        dest="checks",
         type=ask.folder,
         metavar="FOLDER",
         help="where parts are left; without --part: judge what all have left there",
@@ -117,7 +115,7 @@ def parser() -> argparse.ArgumentParser:
     _add_parts(add)
     add("--lay-out", action="store_true", help="only make room, for parts by a scheduler of yours")
     what = "of a --part: where decoded copies lie"
-    add("--copies", "--out", dest="copies", type=ask.folder, metavar="FOLDER", help=what)
+    add("--copies", type=ask.folder, metavar="FOLDER", help=what)
     add = command("export", _export, "write predictions for its server", "nothing was written")
     add(
         "--predictions",

@@ -71,10 +71,11 @@ def write_part_here(request: DataRequest, data: ImageFileDataset, folder: Path) 
 
 def _job(request: DataRequest, name: str, folder: Path, part: Part, num: int) -> CopyPart:
     arguments = ["cache", *request.arguments_of([name]), "--part", str(part)]
-    arguments += ["--out", str(folder.parent.absolute())]
+    arguments += ["--copies", str(folder.parent.absolute())]
     left = partial(check_part_is_built, folder, part, num)
     place = part_folder(_beside(folder), part)
-    return CopyPart(f"{request.spec} {name} copy {part}", place, arguments, left)
+    title = f"{request.spec} {name} copy {part}"
+    return CopyPart(title, place, folder.parent.absolute(), arguments, left)
 
 
 def _beside(folder: Path) -> Path:

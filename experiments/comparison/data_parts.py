@@ -117,9 +117,10 @@ def check_in_parts(request: DataRequest) -> CheckReport:
 def _job(request: DataRequest, parts: CheckParts, part: Part) -> CheckPart:
     path = _path(request, part)
     arguments = ["check", *request.arguments_of(request.splits or ()), "--part", str(part)]
-    arguments += ["--out", str(request.parts_folder)]
+    arguments += ["--checks", str(request.parts_folder)]
     left = partial(parts.read, part, path)
-    return CheckPart(f"{request.spec} check {part}", path.parent, arguments, left)
+    title = f"{request.spec} check {part}"
+    return CheckPart(title, path.parent, request.parts_folder, arguments, left)
 
 
 def _path(request: DataRequest, part: Part) -> Path:

@@ -1,6 +1,7 @@
 """The parts of some work run by an engine, but those that are done."""
 
 import shutil
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from math import ceil
@@ -14,6 +15,8 @@ from experiments.engines.request import EngineRequest, JobSize
 from experiments.reporting.console import PlainConsole
 from experiments.trials.folder_lock import held
 
+# A job whose file is there still has to end, and says so in the folder, which that makes anew.
+_LOOKS, _LOOK = 20, 0.1  # times, and seconds between
 _IMAGES, _MOST = 1000, 256  # of a part, and parts, where no number is asked for
 
 
@@ -81,11 +84,18 @@ def run_parts(jobs: Sequence[PartJob], engine: Engine[Job], detach: bool = False
         )
 
 
-def clear(folder: Path) -> None:
-    """Remove all parts and what an engine keeps of them, and a folder that holds nothing else."""
-    for path in (*folder.glob("part-*-of-*"), folder / "engine"):
-        shutil.rmtree(path, ignore_errors=True)
-    _remove_empty([folder])
+def clear(folder: Path, inner: Sequence[Path] = ()) -> None:
+    """Remove all parts and what an engine keeps of them, and a folder that holds nothing else.
+
+    Args:
+        inner: folders within, of which the same holds.
+    """
+    for _ in range(_LOOKS if (folder / "engine").is_dir() else 1):
+        for one in (*inner, folder):
+            for path in (*one.glob("part-*-of-*"), one / "engine"):
+                shutil.rmtree(path, ignore_errors=True)
+            _remove_empty([one])
+        time.sleep(_LOOK)
 
 
 def _remove_empty(folders: Sequence[Path]) -> None:

@@ -80,7 +80,8 @@ class Parts:
     def _job(self, part: Part) -> ScoringPart:
         path = self._path(part)
         left = partial(read_part, path, self.identities[part.number - 1])
-        return ScoringPart(f"{self.name} {part}", path.parent, self._arguments(part), left)
+        within = self.place.parent.absolute()
+        return ScoringPart(f"{self.name} {part}", path.parent, within, self._arguments(part), left)
 
     def _arguments(self, part: Part) -> list[str]:
         asked, folder = self.request, self.predictions.paths[0].parent
@@ -93,7 +94,7 @@ class Parts:
             "--reading": self.predictions.ids,
             "--jobs": asked.jobs,
             "--part": part,
-            "--out": self.place.parent.absolute(),  # as engines know the folder of a job
+            "--counts": self.place.parent.absolute(),
         }
         pairs = [(name, str(value)) for name, value in given.items() if value is not None]
         return [str(folder.absolute()), *(text for pair in pairs for text in pair)]

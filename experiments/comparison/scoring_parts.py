@@ -83,9 +83,8 @@ def counted_in_parts(
 
 def clear_parts(places: Mapping[str, Path]) -> None:
     """Remove what parts have left, once the results are written."""
-    for place in places.values():
-        clear(place)
-    clear(next(iter(places.values())).parent)
+    inner = list(places.values())
+    clear(inner[0].parent, inner)
 
 
 def _gathered(

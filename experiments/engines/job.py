@@ -76,7 +76,7 @@ class Job(ABC):
 
     @property
     def out(self) -> Path:
-        """What `--out` among its arguments names; its folder is in there."""
+        """What `--out`, or another option, among its arguments names; its folder is in there."""
         return Path(self.arguments[self.arguments.index("--out") + 1])
 
     @property

@@ -29,7 +29,7 @@ class Work:
 
     Attributes:
         arguments: of `python -m module`.
-        out: what `--out` among them names.
+        out: a folder that they name, by `--out` or as it stands here.
         folder: of the job, within `out`.
         code: hash of the source that numbers of it come from.
         probe: a file that is seen where `out` is.
@@ -133,8 +133,9 @@ def _run(work: Work, share: Share, out: Path, copied: CopiedFolder | None) -> It
     folder = out / work.folder
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "progress.json").unlink(missing_ok=True)
-    arguments = [*work.arguments]
-    arguments[arguments.index("--out") + 1] = str(out)
+    arguments = [str(out) if word == str(work.out) else word for word in work.arguments]
+    if "--out" in arguments:  # where it may be named otherwise
+        arguments[arguments.index("--out") + 1] = str(out)
     with (folder / "log.txt").open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", work.module, *arguments],
