@@ -24,6 +24,7 @@ class CopyPart(PartJob):
     """The job of one part of a copy."""
 
     module: ClassVar[str] = "experiments.data"
+    names_out: ClassVar[str] = "--copies"
 
 
 def write_copy(
@@ -75,7 +76,7 @@ def _job(request: DataRequest, name: str, folder: Path, part: Part, num: int) ->
     left = partial(check_part_is_built, folder, part, num)
     place = part_folder(_beside(folder), part)
     title = f"{request.spec} {name} copy {part}"
-    return CopyPart(title, place, folder.parent.absolute(), arguments, left)
+    return CopyPart(title, place, arguments, left)
 
 
 def _beside(folder: Path) -> Path:

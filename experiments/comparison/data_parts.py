@@ -20,6 +20,7 @@ class CheckPart(PartJob):
     """The job of one part of a check."""
 
     module: ClassVar[str] = "experiments.data"
+    names_out: ClassVar[str] = "--checks"
 
 
 def check_here(request: DataRequest) -> Path:
@@ -120,7 +121,7 @@ def _job(request: DataRequest, parts: CheckParts, part: Part) -> CheckPart:
     arguments += ["--checks", str(request.parts_folder)]
     left = partial(parts.read, part, path)
     title = f"{request.spec} check {part}"
-    return CheckPart(title, path.parent, request.parts_folder, arguments, left)
+    return CheckPart(title, path.parent, arguments, left)
 
 
 def _path(request: DataRequest, part: Part) -> Path:

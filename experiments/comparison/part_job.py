@@ -27,7 +27,6 @@ class PartJob(Job):
     Attributes:
         title: as tables call it.
         place: its folder.
-        within: a folder around it that its arguments name, and below which it leaves all it leaves.
         left: reads what it leaves; raises OSError or ValueError where that is not there or of
             something else.
     """
@@ -35,7 +34,6 @@ class PartJob(Job):
     module: ClassVar[str]
     title: str
     place: Path
-    within: Path
     arguments: list[str]
     left: Callable[[], object]
     state: ProcessState = ProcessState.WAITING
@@ -52,10 +50,6 @@ class PartJob(Job):
     @property
     def folder(self) -> Path:
         return self.place
-
-    @property
-    def out(self) -> Path:
-        return self.within
 
     def end(self, status: int) -> None:
         if status == GOES_ON:

@@ -23,6 +23,7 @@ class ScoringPart(PartJob):
     """The job of one part."""
 
     module: ClassVar[str] = "experiments.score"
+    names_out: ClassVar[str] = "--counts"
 
 
 @dataclass(frozen=True)
@@ -80,8 +81,7 @@ class Parts:
     def _job(self, part: Part) -> ScoringPart:
         path = self._path(part)
         left = partial(read_part, path, self.identities[part.number - 1])
-        within = self.place.parent.absolute()
-        return ScoringPart(f"{self.name} {part}", path.parent, within, self._arguments(part), left)
+        return ScoringPart(f"{self.name} {part}", path.parent, self._arguments(part), left)
 
     def _arguments(self, part: Part) -> list[str]:
         asked, folder = self.request, self.predictions.paths[0].parent

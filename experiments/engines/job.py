@@ -31,6 +31,7 @@ class Job(ABC):
 
     Attributes:
         module: what `python -m` runs.
+        names_out: the argument behind which the folder stands that its own lies in.
         arguments: of it.
         note: what there is to say of it, in a few words.
         started: by the monotonic clock, in seconds.
@@ -40,6 +41,7 @@ class Job(ABC):
     """
 
     module: ClassVar[str]
+    names_out: ClassVar[str] = "--out"
     arguments: list[str]
     state: ProcessState
     note: str
@@ -76,8 +78,10 @@ class Job(ABC):
 
     @property
     def out(self) -> Path:
-        """What `--out`, or another option, among its arguments names; its folder is in there."""
-        return Path(self.arguments[self.arguments.index("--out") + 1])
+        """What `names_out` among its arguments names; its own folder where they have none."""
+        if self.names_out not in self.arguments:
+            return self.folder
+        return Path(self.arguments[self.arguments.index(self.names_out) + 1])
 
     @property
     def log(self) -> Path:

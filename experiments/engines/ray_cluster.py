@@ -98,9 +98,9 @@ class Cluster:
         if not blind:
             return ""
         return (
-            f"{len(blind)} of {len(seen)} nodes do not see {probe.parent} ({blind[0]}): jobs work "
-            "there in folders of their own, what they leave is copied back, and the data set has "
-            "to lie on each of them where --data-root says"
+            f"{probe.parent} is not seen by {len(blind)} of {len(seen)} nodes ({blind[0]}): jobs "
+            "work there in folders of their own, what they leave is copied back, and the data set "
+            "has to lie on each of them where --data-root says"
         )
 
     def _takes(self) -> dict[str, float]:

@@ -74,7 +74,9 @@ class _Tasks:
                 self._take(task)
 
     def _with_news(self) -> list[ObjectRefGenerator]:
-        ready, _ = ray.wait([*self._running], timeout=_WAIT, fetch_local=False)
+        """All of them, lest one that says much keeps the others waiting."""
+        tasks = [*self._running]
+        ready, _ = ray.wait(tasks, num_returns=len(tasks), timeout=_WAIT, fetch_local=False)
         return ready
 
     def end(self) -> None:

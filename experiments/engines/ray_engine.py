@@ -16,6 +16,7 @@ from experiments.engines.ray_settings import RaySettings, ray_settings
 from experiments.engines.ray_task import Ended, Lost, Ready, Refused, Started, Work
 from experiments.engines.request import EngineRequest, JobSize
 from experiments.trials.code_hash import module_hash
+from experiments.trials.command_line import complain
 from experiments.trials.signals import GOES_ON
 
 PAUSE = 5.0  # seconds until a lost job is sent again: what was left of it has ended by then
@@ -33,16 +34,12 @@ class _Sent:
 
 
 class RayEngine:
-    """Tasks of Ray, one a job, which end with this process.
-
-    Attributes:
-        remark: what a user should know of the cluster; empty where there is nothing.
-    """
+    """Tasks of Ray, one a job, which end with this process."""
 
     interval, ends_jobs = 0.5, True
 
     def __init__(self, settings: RaySettings, folder: Path) -> None:
-        self.settings, self.folder, self.remark = settings, folder, ""
+        self.settings, self.folder = settings, folder
         self._driver: Driver | None = None
         self._jobs: dict[int, _Sent] = {}  # that have not ended
         self._count = 0
@@ -83,8 +80,10 @@ class RayEngine:
             time.sleep(0.05)
         if isinstance(answer, Refused):
             self._disconnect()
+            driver.forget()
             raise ValueError(answer.reason)
-        self.remark = answer.remark
+        if answer.remark:
+            complain(answer.remark)
 
     def _disconnect(self) -> None:
         if self._driver is not None:
@@ -94,6 +93,8 @@ class RayEngine:
     def submit(self, jobs: Sequence[Job]) -> None:
         if self._driver is None:
             self._connect()
+        for job in jobs:
+            job.renew()
         for job in jobs:
             self._jobs[self._count] = _Sent(job)
             self._count += 1
@@ -142,9 +143,10 @@ class RayEngine:
         return Work(
             module=job.module,
             arguments=tuple(job.arguments),
+            names_out=job.names_out,
             out=out,
             folder=job.folder.absolute().relative_to(out),
-            code=module_hash(job.module),
+            code=None if "--code" in job.arguments else module_hash(job.module),
             probe=probe,
             cwd=Path.cwd(),
             variables={name: os.environ[name] for name in _VARIABLES if name in os.environ},
@@ -213,6 +215,7 @@ class RayEngine:
         if now - self._gone > self.settings.patience:
             for sent in self._jobs.values():
                 sent.job.lose(
-                    f"the cluster has not come back in {self.settings.patience:.0f} s ({reason})"
+                    f"the cluster has not come back in {self.settings.patience:.0f} s "
+                    f"({reason.partition(': ')[0]}): start it, and give the same command again"
                 )
             self._jobs.clear()

@@ -27,8 +27,10 @@ class Driver:
     """
 
     def __init__(self, settings: RaySettings, folder: Path) -> None:
+        self._log = folder / LOG
+        self._made = [path for path in (self._log, folder, *folder.parents) if not path.exists()]
         folder.mkdir(parents=True, exist_ok=True)
-        self.probe, self._log = leave_probe(folder), folder / LOG
+        self.probe = leave_probe(folder)
         self._settings, self._begun = settings, time.monotonic()
         self._answer: Ready | Refused | None = None
         self._connection, theirs = Pipe()
@@ -85,6 +87,12 @@ class Driver:
             self._process.kill()
             self._process.wait()
         self.probe.unlink(missing_ok=True)
+
+    def forget(self) -> None:
+        """Take away what it has made of files and folders, where nothing else has come there."""
+        for path in self._made:
+            with contextlib.suppress(OSError):
+                path.unlink() if path == self._log else path.rmdir()
 
     def _last_line(self) -> str:
         said = self._log.read_text(errors="replace").strip().splitlines()

@@ -29,9 +29,10 @@ class Work:
 
     Attributes:
         arguments: of `python -m module`.
-        out: a folder that they name, by `--out` or as it stands here.
+        names_out: the argument behind which `out` stands; another folder, where a node does not
+            see that.
         folder: of the job, within `out`.
-        code: hash of the source that numbers of it come from.
+        code: hash of the source that its numbers come from; None where its command looks itself.
         probe: a file that is seen where `out` is.
         cwd: of the command where it is there; others start where the project is.
         variables: that a user has set for the command.
@@ -40,9 +41,10 @@ class Work:
 
     module: str
     arguments: tuple[str, ...]
+    names_out: str
     out: Path
     folder: Path
-    code: str
+    code: str | None
     probe: Path
     cwd: Path
     variables: Mapping[str, str]
@@ -113,7 +115,7 @@ def run_job(work: Work, share: Share, files: Files | None) -> Iterator[Event]:
     Args:
         files: what its folder holds, for a node that does not see it.
     """
-    if module_hash(work.module) != work.code:
+    if work.code is not None and module_hash(work.module) != work.code:
         yield Refused(
             f"the code on {socket.gethostname()} is not that of the command which sent it: have "
             "the same version on every node, and give the same command again"
@@ -133,9 +135,9 @@ def _run(work: Work, share: Share, out: Path, copied: CopiedFolder | None) -> It
     folder = out / work.folder
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "progress.json").unlink(missing_ok=True)
-    arguments = [str(out) if word == str(work.out) else word for word in work.arguments]
-    if "--out" in arguments:  # where it may be named otherwise
-        arguments[arguments.index("--out") + 1] = str(out)
+    arguments = [*work.arguments]
+    if work.names_out in arguments:
+        arguments[arguments.index(work.names_out) + 1] = str(out)
     with (folder / "log.txt").open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", work.module, *arguments],

@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import shutil
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -199,7 +200,7 @@ def seconds_per_image(height: int, width: int, num: int = 8) -> dict[str, float]
     rng = np.random.default_rng(0)
     small = rng.integers(0, 19, (num, height // 16, width // 16), dtype=np.uint8)
     total = dict.fromkeys(("read", "count"), 0.0)
-    path = Path("many-predictions.png")
+    path = Path(tempfile.gettempdir()) / f"many-predictions-{os.getpid()}.png"
     for blobs in small:
         truth = cv2.resize(blobs, (width, height), interpolation=cv2.INTER_NEAREST)
         noise = rng.random(truth.shape) < 0.02

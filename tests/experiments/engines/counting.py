@@ -42,7 +42,7 @@ class CountingJob(Job):
 
     @property
     def folder(self) -> Path:
-        return self.out / self.name / "run"
+        return Path(self.arguments[3]) / self.name / "run"
 
     @property
     def result(self) -> dict[str, object]:
@@ -59,6 +59,9 @@ class CountingJob(Job):
             return False
         self.state = ProcessState.DONE
         return True
+
+    def renew(self) -> None:
+        (self.folder / "result.json").unlink(missing_ok=True)
 
     def lose(self, reason: str) -> None:
         self.state, self.note = ProcessState.FAILED, reason
