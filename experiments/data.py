@@ -114,7 +114,8 @@ def parser() -> argparse.ArgumentParser:
     add("--rebuild", action="store_true", help="write anew what is stale or damaged")
     _add_parts(add)
     add("--lay-out", action="store_true", help="only make room, for parts by a scheduler of yours")
-    add("--copy", type=ask.folder, metavar="FOLDER", help="of a --part: the copy that it is of")
+    what = "of a --part: where decoded copies lie"
+    add("--copies", type=ask.folder, metavar="FOLDER", help=what)
     add = command("export", _export, "write predictions for its server", "nothing was written")
     add(
         "--predictions",
@@ -185,7 +186,7 @@ def _request(args: argparse.Namespace) -> DataRequest:
     return request
 
 
-_OF_ONE = ("again", "deep", "checks", "rebuild", "copy", "lay_out")  # options of one of the two
+_OF_ONE = ("again", "deep", "checks", "rebuild", "copies", "lay_out")  # options of one of the two
 
 
 def _show(args: argparse.Namespace) -> int:

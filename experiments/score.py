@@ -47,8 +47,8 @@ def _parser() -> argparse.ArgumentParser:
         "for an engine (default: one for a thousand images, and 256 at most)")  # fmt: skip
     add("--part", type=ask.part, metavar="K/N", help="count one part alone, as 2/16, and leave it "
         "in --counts, for a scheduler of your own")  # fmt: skip
-    add("--counts", type=ask.folder, metavar="FOLDER", help="where parts are left; without --part: "
-        "score what all have left there")  # fmt: skip
+    add("--counts", type=ask.folder, metavar="FOLDER", help="where parts "
+        "are left; without --part: score what all have left there")  # fmt: skip
     add("--reading", choices=("train", "label", "colour"), help="of a --part: what the values of "
         "all files have turned out to be")  # fmt: skip
     return parser

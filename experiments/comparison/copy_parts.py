@@ -2,7 +2,6 @@
 
 from functools import partial
 from pathlib import Path
-from shutil import rmtree
 from typing import ClassVar
 
 from datamodules.image_files import ImageFileDataset
@@ -17,7 +16,7 @@ from datamodules.parts import Part, all_parts
 from datamodules.validation.check_report import SplitSummary
 from experiments.comparison.data_request import DataRequest
 from experiments.comparison.part_job import PartJob, as_part, own_cores, part_folder
-from experiments.comparison.part_runs import how_many, parts_engine, run_parts
+from experiments.comparison.part_runs import clear, how_many, parts_engine, run_parts
 from experiments.reporting.progress_bar import shown_progress
 
 
@@ -25,6 +24,7 @@ class CopyPart(PartJob):
     """The job of one part of a copy."""
 
     module: ClassVar[str] = "experiments.data"
+    names_out: ClassVar[str] = "--copies"
 
 
 def write_copy(
@@ -50,8 +50,7 @@ def write_copy(
             run_parts(jobs, engine, request.engine.detach)
     with shown_progress("images") as progress:
         build(data, split.sizes, split.fingerprint, folder, jobs=request.jobs, progress=progress)
-    if beside.is_dir():
-        rmtree(beside)
+    clear(beside)
 
 
 def write_part_here(request: DataRequest, data: ImageFileDataset, folder: Path) -> None:
@@ -73,10 +72,11 @@ def write_part_here(request: DataRequest, data: ImageFileDataset, folder: Path) 
 
 def _job(request: DataRequest, name: str, folder: Path, part: Part, num: int) -> CopyPart:
     arguments = ["cache", *request.arguments_of([name]), "--part", str(part)]
-    arguments += ["--copy", str(folder.absolute())]
+    arguments += ["--copies", str(folder.parent.absolute())]
     left = partial(check_part_is_built, folder, part, num)
     place = part_folder(_beside(folder), part)
-    return CopyPart(f"{request.spec} {name} copy {part}", place, arguments, left)
+    title = f"{request.spec} {name} copy {part}"
+    return CopyPart(title, place, arguments, left)
 
 
 def _beside(folder: Path) -> Path:

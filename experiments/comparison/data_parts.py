@@ -2,7 +2,6 @@
 
 from functools import partial
 from pathlib import Path
-from shutil import rmtree
 from typing import ClassVar
 
 from datamodules.dataset import Progress
@@ -12,7 +11,7 @@ from datamodules.validation.check_parts import CheckParts
 from datamodules.validation.check_report import CheckReport
 from experiments.comparison.data_request import DataRequest
 from experiments.comparison.part_job import PartJob, as_part, found_number, own_cores, part_folder
-from experiments.comparison.part_runs import how_many, parts_engine, run_parts
+from experiments.comparison.part_runs import clear, how_many, parts_engine, run_parts
 
 _FEW = 1000  # images, which one machine checks in the time that jobs take to start
 
@@ -21,6 +20,7 @@ class CheckPart(PartJob):
     """The job of one part of a check."""
 
     module: ClassVar[str] = "experiments.data"
+    names_out: ClassVar[str] = "--checks"
 
 
 def check_here(request: DataRequest) -> Path:
@@ -111,7 +111,7 @@ def check_in_parts(request: DataRequest) -> CheckReport:
         request.spec, request.root, splits, again=again, deep=deep, jobs=request.jobs, parts=found
     )
     if not request.engine.local:
-        rmtree(folder)
+        clear(folder)
     return report
 
 
@@ -120,7 +120,8 @@ def _job(request: DataRequest, parts: CheckParts, part: Part) -> CheckPart:
     arguments = ["check", *request.arguments_of(request.splits or ()), "--part", str(part)]
     arguments += ["--checks", str(request.parts_folder)]
     left = partial(parts.read, part, path)
-    return CheckPart(f"{request.spec} check {part}", path.parent, arguments, left)
+    title = f"{request.spec} check {part}"
+    return CheckPart(title, path.parent, arguments, left)
 
 
 def _path(request: DataRequest, part: Part) -> Path:

@@ -25,7 +25,7 @@ class DataRequest:
         parts: how many; None for one a thousand images.
         part: the number of the only part to read, and that of all.
         checks: where parts of a check are left, and read where none is to be checked.
-        copy: decoded copy of which the part is; None for that of the only split.
+        copies: folder of the decoded copies of which the part is one's; None for the usual one.
         lay_out: whether copies are only laid out, for parts that are written by hand.
     """
 
@@ -40,7 +40,7 @@ class DataRequest:
     parts: int | None = None
     part: tuple[int, int] | None = None
     checks: Path | None = None
-    copy: Path | None = None
+    copies: Path | None = None
     lay_out: bool = False
 
     @cached_property
@@ -74,5 +74,5 @@ class DataRequest:
             )
         if self.lay_out and not self.engine.local:
             raise ValueError(f"--lay-out is for parts by hand: --engine {self.engine.name} does it")
-        if self.copy and not self.part:
-            raise ValueError("--copy is of a --part: whole copies lie where they are looked for")
+        if self.copies and not self.part:
+            raise ValueError("--copies is of a --part: whole copies lie where they are looked for")

@@ -80,6 +80,8 @@ def write_part(request: DataRequest) -> Path:
     data = open_data(request.spec, name, request.root)
     if not isinstance(data, ImageFileDataset):
         raise ValueError(f"{request.spec} {name} is made, not read: there is nothing to decode")
-    folder = request.copy or folder_of(request.spec, name, request.root)
+    folder = folder_of(request.spec, name, request.root)
+    if request.copies is not None:
+        folder = request.copies / folder.name
     write_part_here(request, data, folder)
     return folder

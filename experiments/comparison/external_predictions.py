@@ -1,6 +1,5 @@
 """Scores of anybody's label maps, as results that stand beside trials."""
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from experiments.comparison.external_result import (
     result_path,
 )
 from experiments.comparison.scored_predictions import counted, keep_pictures
-from experiments.comparison.scoring_parts import count_here, counted_in_parts
+from experiments.comparison.scoring_parts import clear_parts, count_here, counted_in_parts
 from experiments.comparison.scoring_request import ScoringRequest
 from experiments.scoring.predictions import open_predictions
 from experiments.trials.result_types import FinishedTrial
@@ -61,7 +60,7 @@ def score_folders(request: ScoringRequest, keep: Path, console: Console) -> list
         results.append(done)
     keep_pictures(results, [one.predictions for one in scored], data)
     if not request.engine.local:
-        shutil.rmtree(_parts_folder(request))
+        clear_parts(_places(request, names))
     return results
 
 
@@ -80,11 +79,6 @@ def count_part(request: ScoringRequest, console: Console) -> None:
 
 def _places(request: ScoringRequest, names: Sequence[str]) -> dict[str, Path]:
     """Where the parts of each folder lie."""
-    folder = _parts_folder(request)
+    folder = request.counts or (request.output and request.output / "parts")
+    assert folder is not None
     return {name: parts_folder(folder, name) for name in names}
-
-
-def _parts_folder(request: ScoringRequest) -> Path:
-    kept = request.counts or (request.output and request.output / "parts")
-    assert kept is not None
-    return kept

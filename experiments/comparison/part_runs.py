@@ -1,6 +1,7 @@
 """The parts of some work run by an engine, but those that are done."""
 
 import shutil
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from math import ceil
@@ -8,12 +9,14 @@ from pathlib import Path
 
 from experiments.comparison.part_job import PartJob
 from experiments.engines.engine import Engine, run_jobs
-from experiments.engines.job import Job
+from experiments.engines.job import Job, ProcessState
 from experiments.engines.opened import open_engine
 from experiments.engines.request import EngineRequest, JobSize
 from experiments.reporting.console import PlainConsole
 from experiments.trials.folder_lock import held
 
+# A job whose file is there still has to end, and says so in the folder, which that makes anew.
+_LOOKS, _LOOK = 20, 0.1  # times, and seconds between
 _IMAGES, _MOST = 1000, 256  # of a part, and parts, where no number is asked for
 
 
@@ -32,13 +35,18 @@ def parts_engine(request: EngineRequest, folder: Path) -> Iterator[Engine[Job]]:
         ValueError: there is no such engine, or no cluster.
         BusyError: another process has parts run there.
     """
-    engine = open_engine(request, JobSize(), folder / "engine")
-    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    beside = folder / "engine"
+    made = [path for path in (beside, folder, *folder.parents) if not path.exists()]
     try:
+        engine = open_engine(request, JobSize(), beside)
         with held(folder, f"the folder of parts {folder}"):
             yield engine
+    except ValueError:
+        if beside in made and not any(folder.glob("**/part-*-of-*")):  # nothing was submitted
+            shutil.rmtree(beside, ignore_errors=True)
+        raise
     finally:
-        _remove_empty(made)
+        _remove_empty([path for path in made if path.exists()])
 
 
 def run_parts(jobs: Sequence[PartJob], engine: Engine[Job], detach: bool = False) -> None:
@@ -63,8 +71,8 @@ def run_parts(jobs: Sequence[PartJob], engine: Engine[Job], detach: bool = False
         console.print(f"{len(jobs) - len(todo)} of {len(jobs)} parts are there already")
     try:
         run_jobs(engine, todo, console, detach)
-    except ValueError:  # none has been submitted
-        for job in todo:
+    except ValueError:
+        for job in todo if all(job.state is ProcessState.WAITING for job in todo) else ():
             shutil.rmtree(job.folder)
             _remove_empty(job.folder.parents)
         raise
@@ -74,6 +82,20 @@ def run_parts(jobs: Sequence[PartJob], engine: Engine[Job], detach: bool = False
             f"{len(complaints)} of {len(todo)} parts are not done, the first: {complaints[0]}; the "
             "same command runs them again and keeps the others"
         )
+
+
+def clear(folder: Path, inner: Sequence[Path] = ()) -> None:
+    """Remove all parts and what an engine keeps of them, and a folder that holds nothing else.
+
+    Args:
+        inner: folders within, of which the same holds.
+    """
+    for _ in range(_LOOKS if (folder / "engine").is_dir() else 1):
+        for one in (*inner, folder):
+            for path in (*one.glob("part-*-of-*"), one / "engine"):
+                shutil.rmtree(path, ignore_errors=True)
+            _remove_empty([one])
+        time.sleep(_LOOK)
 
 
 def _remove_empty(folders: Sequence[Path]) -> None:

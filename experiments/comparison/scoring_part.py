@@ -23,6 +23,7 @@ class ScoringPart(PartJob):
     """The job of one part."""
 
     module: ClassVar[str] = "experiments.score"
+    names_out: ClassVar[str] = "--counts"
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from datamodules.dataset import Dataset
 from experiments.comparison.part_job import found_number
-from experiments.comparison.part_runs import how_many, parts_engine, run_parts
+from experiments.comparison.part_runs import clear, how_many, parts_engine, run_parts
 from experiments.comparison.scoring_part import Parts, count_one
 from experiments.comparison.scoring_request import ScoringRequest
 from experiments.scoring.metrics import ScoredPredictions
@@ -79,6 +79,12 @@ def counted_in_parts(
                     pending[parts.name] = told
                     console.print(f"{parts.name} is {READINGS[told.ids]}: it is counted again")
     return [done[name] for name in places]
+
+
+def clear_parts(places: Mapping[str, Path]) -> None:
+    """Remove what parts have left, once the results are written."""
+    inner = list(places.values())
+    clear(inner[0].parent, inner)
 
 
 def _gathered(

@@ -65,24 +65,31 @@ def _data_hash(data: Dataset) -> str:
     if not isinstance(data, ImageFileDataset):
         return _hash((data.labels.labels, data.ids, data.groups, data.fingerprint()))
     paths = [sample.mask for sample in data.samples if sample.mask is not None]
-    sizes = [stat.st_size for stat in _stats(paths)]
+    sizes = [size for size, _ in _stamps(paths)]
     return _hash((data.labels.labels, data.ids, data.groups, sizes))
 
 
 def _predictions_hash(predictions: Predictions) -> str:
     """Of what a part's prediction files are."""
-    stats = _stats(predictions.paths)
-    named = zip(predictions.paths, stats, strict=True)
-    return _hash([(path.name, stat.st_size, stat.st_mtime_ns) for path, stat in named])
+    named = zip(predictions.paths, _stamps(predictions.paths), strict=True)
+    return _hash([(path.name, *stamp) for path, stamp in named])
 
 
 def _hash(facts: object) -> str:
     return hashlib.sha256(repr(facts).encode(errors="surrogateescape")).hexdigest()[:16]
 
 
-def _stats(paths: Sequence[Path]) -> list[os.stat_result]:
+def _stamps(paths: Sequence[Path]) -> list[tuple[int, int]]:
+    """Size and time of change of each file."""
     if len(paths) < _FEW:
-        return [os.stat(path) for path in paths]
+        return [_stamp(path) for path in paths]
     stretches = [paths[start : start + _FEW] for start in range(0, len(paths), _FEW)]
     with ThreadPoolExecutor(_THREADS) as pool:
-        return [stat for some in pool.map(lambda s: [*map(os.stat, s)], stretches) for stat in some]
+        return [
+            stamp for some in pool.map(lambda s: [*map(_stamp, s)], stretches) for stamp in some
+        ]
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    stat = os.stat(path)
+    return stat.st_size, stat.st_mtime_ns

@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import shutil
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -170,48 +171,49 @@ def _run(stage: str, root: Path, told: Connection) -> None:
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
     _begun = time.perf_counter()
+    before = time.process_time()
     STAGES[stage](root)
-    seconds = time.perf_counter() - _begun
+    took = time.perf_counter() - _begun, time.process_time() - before
     over.set()
     watcher.join()
-    told.send((seconds, peak[0]))
+    told.send((*took, peak[0]))
 
 
-def measure(stage: str, root: Path) -> tuple[float, int]:
-    """Seconds and the peak of bytes of a stage in a process of its own."""
+def measure(stage: str, root: Path) -> tuple[float, float, int]:
+    """Seconds, those of a core, and the peak of bytes of a stage in a process of its own."""
     ours, theirs = get_context("spawn").Pipe()
     process = get_context("spawn").Process(target=_run, args=(stage, root, theirs))
     process.start()
     theirs.close()
     try:
-        found: tuple[float, int] = ours.recv()
+        found: tuple[float, float, int] = ours.recv()
     finally:
         process.join()
     return found
 
 
 def seconds_per_image(height: int, width: int, num: int = 8) -> dict[str, float]:
-    """Of reading both files and counting, on images of blobs as large as real ones, on one core."""
+    """Of reading both files and counting, on images of blobs as large as real ones, of one core."""
     import cv2
 
     cv2.setNumThreads(1)
     rng = np.random.default_rng(0)
     small = rng.integers(0, 19, (num, height // 16, width // 16), dtype=np.uint8)
     total = dict.fromkeys(("read", "count"), 0.0)
-    path = Path("many-predictions.png")
+    path = Path(tempfile.gettempdir()) / f"many-predictions-{os.getpid()}.png"
     for blobs in small:
         truth = cv2.resize(blobs, (width, height), interpolation=cv2.INTER_NEAREST)
         noise = rng.random(truth.shape) < 0.02
         prediction = np.where(noise, np.uint8(0), np.roll(truth, 3, axis=1))
         Image.fromarray(prediction).save(path)
-        begun = time.perf_counter()
+        begun = time.process_time()
         for _ in range(2):  # the label, and the prediction
             with Image.open(path) as file:
                 found = np.array(file)
-        total["read"] += time.perf_counter() - begun
-        begun = time.perf_counter()
+        total["read"] += time.process_time() - begun
+        begun = time.process_time()
         count(truth, found, 19)
-        total["count"] += time.perf_counter() - begun
+        total["count"] += time.process_time() - begun
     path.unlink()
     return {what: seconds / num for what, seconds in total.items()}
 
@@ -220,16 +222,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=int, default=100_000)
     parser.add_argument("--stages", nargs="*", default=[*STAGES], choices=STAGES)
-    parser.add_argument("--folder", type=Path, required=True, help="is made anew, and removed")
+    parser.add_argument("--folder", type=Path, required=True, help="is made, and removed")
     args = parser.parse_args()
-    shutil.rmtree(args.folder, ignore_errors=True)
     begun = time.perf_counter()
     num = args.images // PARTS * PARTS  # parts of one size
     build(args.folder, num)
     print(f"{num} images are there after {time.perf_counter() - begun:.0f} s", flush=True)
     for stage in args.stages:
-        seconds, peak = measure(stage, args.folder)
-        print(f"{stage:10} {seconds:8.1f} s {peak / 1e6:8.0f} MB", flush=True)
+        seconds, core, peak = measure(stage, args.folder)
+        line = f"{stage:10} {seconds:8.1f} s, {core:8.1f} s of a core, {peak / 1e6:8.0f} MB"
+        print(line, flush=True)
     print(f"part file  {(args.folder / 'part.npz').stat().st_size / 1e6:.2f} MB")
     results = [path for path in (args.folder / "results").rglob("*") if path.is_file()]
     for path in results:

@@ -220,7 +220,7 @@ def test_scoring_by_an_engine_has_it_check_a_large_set_first(
         (["cache", "--part", "1/2"], "--part is of the copy of one split: name it with --split"),
         (["cache", "--lay-out", "--part", "1/2"], "--part does one part here: leave --engine, "),
         (["cache", "--lay-out", "--engine", "ray"], "--lay-out is for parts by hand: --engine ra"),
-        (["cache", "--copy", "."], "--copy is of a --part: whole copies lie where they are"),
+        (["cache", "--copies", "."], "--copies is of a --part: whole copies lie where they are"),
     ],
 )
 def test_wrong_requests_are_one_sentence(
@@ -232,7 +232,7 @@ def test_wrong_requests_are_one_sentence(
     assert line.startswith(said)
 
 
-def test_what_is_made_is_not_checked_in_parts(capsys: Output) -> None:
-    command = ["check", "streets:train=2:val=2:test=2", "--part", "1/2", "--checks", "nowhere"]
-    assert exit_status(data.main, *command) == 2
+def test_what_is_made_is_not_checked_in_parts(tmp_path: Path, capsys: Output) -> None:
+    command = ["check", "streets:train=2:val=2:test=2", "--part", "1/2", "--checks"]
+    assert exit_status(data.main, *command, tmp_path / "nowhere") == 2
     assert "is made, not read: it is checked here, in one part" in capsys.readouterr().err
