@@ -22,7 +22,7 @@ gpu: .venv/installed
 
 # Two tests at a time, with a thread each: most of them start a command that uses one core. Whoever
 # is done takes tests of the other's, which saves two minutes at the end.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist worksteal
 
 test: .venv/installed lint
 	$(PYTEST) $(ARGS)

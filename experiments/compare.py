@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from experiments.comparison.listing import listing
@@ -19,7 +20,6 @@ def main(argv: list[str] | None = None) -> int:
     """0 when every trial has a result or all are submitted, 1 when one failed, 2 for a wrong
     request, 130 if stopped by Ctrl-C, 143 by SIGTERM."""
     args = parser().parse_args(argv)
-    args.command = sys.argv[1:] if argv is None else argv
     if args.list:
         print(listing())
         return 0
@@ -32,7 +32,8 @@ def main(argv: list[str] | None = None) -> int:
 
     try:
         with process_of_trials(args.num_nodes if args.engine == "local" else 1):
-            request, console = request_of(args), PlainConsole()
+            request = request_of(args, sys.argv[1:] if argv is None else argv)
+            console = PlainConsole()
             if args.dry_run:
                 print_submission(print_plan(request, console), request, console)
                 return 0
@@ -46,8 +47,11 @@ def main(argv: list[str] | None = None) -> int:
         return 2
 
 
-def request_of(args: argparse.Namespace) -> ComparisonRequest:
+def request_of(args: argparse.Namespace, command: Sequence[str] = ()) -> ComparisonRequest:
     """What the arguments ask for.
+
+    Args:
+        command: the arguments as they were typed.
 
     Raises:
         ValueError: as `engines.request.request_of`.
@@ -56,6 +60,11 @@ def request_of(args: argparse.Namespace) -> ComparisonRequest:
         raise ValueError(
             "--measure-on is for a job of SLURM: add --engine slurm; here, "
             "python -m experiments.cost --again RESULTS times them once more"
+        )
+    if args.engine != "local" and max(args.jobs, args.per_device) > 1:
+        raise ValueError(
+            "--jobs and --per-device are for this machine: a cluster finds places for trials "
+            "itself, for so many at a time with --engine-set parallel=8 on SLURM"
         )
     return ComparisonRequest(
         models=args.models,
@@ -73,7 +82,7 @@ def request_of(args: argparse.Namespace) -> ComparisonRequest:
         verify=args.verify,
         engine=engine_request(args),
         measure_on=args.measure_on,
-        command=tuple(args.command),
+        command=tuple(command),
         resources=Resources(
             data_root=args.data_root,
             devices=args.devices,

@@ -67,10 +67,13 @@ class SlurmEngine:
     def _is_fresh(self, job: Job, sent: Submission | None, live: Mapping[str, QueuedJob]) -> bool:
         """Whether a job is to be sent: nobody has, or its last end is known and done with, also
         where the queue has not noticed yet."""
-        ended = self.records.ended(job)
-        if sent is None or ended is None:
-            return sent is None
-        return ended.final or sent.id not in live
+        if sent is None:
+            return True
+        if job.settle() and job.state is ProcessState.FAILED:  # which is to be done again
+            job.state, job.note, job.fraction, job.resumed = ProcessState.WAITING, "", 0.0, None
+            return True
+        ended = self.records.ended(job, sent)
+        return ended is not None and (ended.final or sent.id not in live)
 
     def poll(self) -> None:
         waiting = [job for job in self._jobs if not job.state.ended and not job.settle()]
@@ -93,7 +96,7 @@ class SlurmEngine:
 
     def _has_gone(self, job: Job, sent: Submission) -> bool:
         """Whether a job that left the queue without a result is to be sent again."""
-        ended, now = self.records.ended(job), time.time()
+        ended, now = self.records.ended(job, sent), time.time()
         if ended is not None and not ended.final:
             ended = None  # it has saved, and nothing has sent it back
         since = now if sent.gone is None else sent.gone
@@ -169,7 +172,8 @@ class SlurmEngine:
 
     def failed(self, job: Job) -> int:
         """The exit status of a job that nobody has waited for; 0 where it is none or unknown."""
-        ended = self.records.ended(job)
+        sent = self.records.sent().get(job.folder)
+        ended = None if sent is None else self.records.ended(job, sent)
         return 0 if ended is None else ended.status
 
     def how_to_end(self) -> str:

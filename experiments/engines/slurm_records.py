@@ -76,8 +76,10 @@ class SlurmRecords:
         """Where a job says how it ended."""
         return (self.folder / f"{short_hash(str(job.folder))}.json").absolute()
 
-    def ended(self, job: Job) -> Ended | None:
+    def ended(self, job: Job, sent: Submission) -> Ended | None:
+        """How a job ended; None where it has not said so, or one that was sent before it has."""
         try:
-            return read_record(self.ended_path(job), Ended)
+            said = read_record(self.ended_path(job), Ended)
         except ValueError:  # a damaged one says nothing, as if it were not there
             return None
+        return said if said is not None and said.job == sent.id else None

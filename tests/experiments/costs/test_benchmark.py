@@ -13,7 +13,7 @@ from rich.console import Console
 from experiments import cost
 from experiments.costs import measurement
 from experiments.costs.benchmark import time_calls
-from experiments.costs.device import this_device
+from experiments.costs.device import hardware, this_device
 from experiments.costs.measurement import (
     Measurement,
     MeasurementFailure,
@@ -164,8 +164,9 @@ def test_again_renews_latency_alone(tmp_path: Path, capsys: pytest.CaptureFixtur
     renewed = read_result(before.path)
     assert isinstance(renewed, FinishedTrial) and renewed.cost is not None
     assert 0 < renewed.cost.latency_ms < 1e4
-    latency = {"latency_ms", "latency_ms_p10", "latency_ms_p90", "threads"}
+    latency = {"latency_ms", "latency_ms_p10", "latency_ms_p90", "threads", "hardware"}
     assert renewed.cost.threads == 1
+    assert renewed.cost.hardware == hardware(this_device())
     assert before.cost is not None
     assert renewed.cost.model_dump(exclude=latency) == before.cost.model_dump(exclude=latency)
     assert renewed.model_dump(exclude={"cost"}) == before.model_dump(exclude={"cost"})

@@ -111,7 +111,7 @@ def _running(said: object, among: Iterable[psutil.Process] | None = None) -> lis
     return found
 
 
-def _until(condition: Callable[[], object], seconds: float = 60) -> None:
+def _until(condition: Callable[[], object], seconds: float = 240) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline
@@ -145,7 +145,8 @@ def test_jobs_run_where_there_is_room(opened: Callable[..., RayEngine], tmp_path
         assert job.result["steps"] == [0, 1, 2] and job.result["starts"] == 1
         assert (job.result["OMP_NUM_THREADS"], job.result["CUDA_VISIBLE_DEVICES"]) == ("1", "")
         assert f"{job.name} is process" in job.log.read_text()
-    assert "a: running " in shown and "a: done" in shown
+    assert ": running " in shown  # at least one, as a job may end between two looks
+    assert "a: done" in shown
 
 
 def test_the_address_is_that_of_the_environment(

@@ -77,6 +77,7 @@ def test_other_settings_are_options_of_sbatch() -> None:
     [
         (("--detach",), "--detach is for jobs of a cluster"),
         (("--engine-set", "time=10"), "--engine-set is for jobs of a cluster"),
+        (("--engine", "ray", "--jobs", "2"), "--jobs and --per-device are for this machine"),
         (("--measure-on", "constraint=a"), "--measure-on is for a job of SLURM"),
     ],
 )

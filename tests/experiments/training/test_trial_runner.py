@@ -14,6 +14,7 @@ import torch
 
 from datamodules.labels import DataError
 from experiments import run as run_command
+from experiments.recipes import smoke
 from experiments.training import requested_trial, training_run, trial_runner
 from experiments.training.failures import (
     clear_failures,
@@ -26,6 +27,7 @@ from experiments.training.failures import (
 from experiments.training.trial_request import Resources, request_of
 from experiments.training.trial_result import Scored
 from experiments.trials import data_check, launch
+from experiments.trials.code_hash import code_hash
 from experiments.trials.history import HISTORY, curve_of, read_points
 from experiments.trials.recipe import RecipeRequest
 from experiments.trials.result_types import Curve, FailedTrial, Failure, FinishedTrial
@@ -186,3 +188,16 @@ def _first_part(out: Path, process: "subprocess.Popen[str]") -> Curve:
             return curves[0]
         time.sleep(0.1)
     raise AssertionError((out / "log.txt").read_text())
+
+
+def test_code_that_changed_since_it_was_submitted_is_refused(tmp_path: Path) -> None:
+    """As a job finds it that waited in a queue; with the code that was meant it runs."""
+    trial = (*SMOKE, "--out", tmp_path)
+    status, text = here.trial(*trial, "--code", "0" * 12)
+    assert status == 2
+    (said,) = text.strip().splitlines()
+    now = code_hash("unet:width=4", smoke().data)
+    assert f"has changed since it was submitted ({'0' * 12}, now {now}): give the same" in said
+    assert not list(tmp_path.rglob("result.json"))
+    assert here.trial(*trial, "--code", now)[0] == 0
+    assert list(tmp_path.rglob("result.json"))
