@@ -150,9 +150,12 @@ class Slurm:
         """End all of it and what it runs."""
         with contextlib.suppress(AssertionError):
             self._do("scancel", "--full", "--signal=KILL", "--user", getpass.getuser())
-        for process in self._processes():
-            process.kill()
-        psutil.wait_procs(self._processes(), timeout=10)
+        deadline = time.monotonic() + 20
+        while (left := self._processes()) and time.monotonic() < deadline:
+            for process in left:
+                with contextlib.suppress(psutil.Error):
+                    process.kill()
+            psutil.wait_procs(left, timeout=1)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _processes(self) -> list[psutil.Process]:
