@@ -136,7 +136,12 @@ def test_whatever_befalls_a_trial_on_its_way(slurm: Slurm, tmp_path: Path) -> No
     with contextlib.suppress(subprocess.TimeoutExpired):  # where it had hardly begun
         command.wait(15)
     slurm.start_node("n1")
-    slurm.wait(lambda: (slurm.hurry(), command.poll())[1] is not None, 240)
+
+    def ended() -> bool:
+        slurm.hurry()
+        return command.poll() is not None
+
+    slurm.wait(ended, 240)
     assert command.returncode == 0, log.read_text()
     status, text = here.compare(*trial, "--out", tmp_path / "here")
     assert status == 0, text
