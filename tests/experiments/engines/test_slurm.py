@@ -34,8 +34,8 @@ def found(slurm: Slurm, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name, value in slurm.environment.items():
         monkeypatch.setenv(name, value)
     yield
-    if slurm.states():  # of a test that has failed
-        slurm.ask("scancel", *slurm.states())
+    if left := slurm.states():  # of a test that has failed, or is about to leave the queue
+        slurm.ask("scancel", "--quiet", *left)
 
 
 def engine(folder: Path, **settings: object) -> SlurmEngine:
