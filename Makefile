@@ -20,8 +20,8 @@ compare: .venv/installed
 gpu: .venv/installed
 	@$(BIN)/python -m experiments.gpu $(ARGS)
 
-# Two tests at a time, with a thread each: most of them start a command that uses one core. Whoever
-# is done takes tests of the other's, which saves two minutes at the end.
+# Three tests at a time on two cores, with a thread each: most start a command that uses one core,
+# and those of SLURM and Ray mostly wait. Whoever is done takes tests of the others'.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist worksteal
 
 test: .venv/installed lint

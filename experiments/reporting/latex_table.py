@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from experiments.analysis.conclusion import too_short
 from experiments.analysis.evidence_types import Evidence
-from experiments.analysis.model_summary import ModelSummary, mean_over_seeds
+from experiments.analysis.model_summary import ModelSummary, mean_over_seeds, on_one_hardware
 from experiments.reporting.tables import TARGETS, bounds
 from experiments.trials.command_line import visible
 from experiments.trials.reference import Published, published_of
@@ -132,6 +132,7 @@ def _ours(
         _Column(head, [_number(getattr(summary, field), digits) for summary in models])
         for head, (field, digits) in costs.items()
         if any(getattr(summary, field) is not None for summary in models)
+        and on_one_hardware(models, field)
     ]
     floor = _number(100 * (prior.metrics.miou or 0.0)) if prior else ""
     columns.append(_Column(("mIoU", r"\%"), _miou(models, evidence), floor))

@@ -32,6 +32,7 @@ TARGETS: dict[Target, str] = {
     "seeds": "for new training runs on other such images",
 }
 DIGITS = (2, 2, 0, 0, 1, 1)  # of COLUMNS
+_COLUMN_COSTS = ("params_m", "gmacs", "latency_ms", "train_s", "memory_gb")  # of COLUMNS
 NOT_VERIFIED: Mapping[Path, Verification] = {}
 
 
@@ -239,9 +240,10 @@ def markdown(
     """The main table for a README.
 
     It has a column for the initial weights where any are trained, and with evidence one for the
-    95 % interval of mIoU.
+    95 % interval of mIoU. Seconds and memory of different hardware are left out.
     """
     models = summarise(results)
+    left_out = [not on_one_hardware(models, cost) for cost in _COLUMN_COSTS]
     inits = any(summary.initial_weights != "random" for summary in models)
     names = [*COLUMNS, "95 %"] if evidence else [*COLUMNS]
     lines = [
@@ -249,7 +251,8 @@ def markdown(
         f"|---|{'---|' * inits}{'---:|' * len(names)}",
     ]
     for summary in models:
-        texts = cells(summary)
+        *costs, miou = cells(summary)
+        texts = ["-" if out else text for out, text in zip(left_out, costs, strict=True)] + [miou]
         if evidence:
             known = evidence.model(summary.model)
             texts.append(bounds(known.miou, "{:.1f} to {:.1f}") if known else "")

@@ -177,6 +177,8 @@ def test_seconds_of_different_hardware_are_grouped_and_rank_nothing(tmp_path: Pa
     assert "are of different hardware: compare them within a group alone" in " ".join(lines)
     fronts = judge(results).models[0].fronts
     assert "gmacs" in fronts and not {"latency_ms", "train_s", "memory_gb"} & fronts.keys()
+    (row,) = (line for line in markdown(results, None).splitlines() if "`best`" in line)
+    assert row == "| `best` | 1.00 | 2.00 | - | - | - | 60.0 |"
     # Seeds of one network on two machines have no common second.
     results = [*alike, on("best", 0.6, "Slow 1", 90.0, seed=1)]
     (row,) = (line for line in printed(main_table(results)).splitlines() if " best" in f" {line}")
