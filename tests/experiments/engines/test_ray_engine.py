@@ -411,14 +411,24 @@ def test_trials_give_the_bits_of_one_machine(
         job.folder.mkdir(parents=True)
     engine = opened()
     engine.submit(jobs)
-    _poll_until(engine, lambda: all(any(job.folder.glob("checkpoints/*")) for job in jobs))
+    there: list[Job] = []
+    _poll_until(engine, lambda: there.extend(job for job in jobs if _runs_on(node, job)) or there)
+    (job,) = there
+    _poll_until(engine, lambda: any(job.folder.glob("checkpoints/*")))
     _remove(cluster, node)
-    _poll_until(engine, lambda: any(job.state is ProcessState.WAITING for job in jobs))
+    _poll_until(engine, lambda: job.state is ProcessState.WAITING)
+    assert job.note == "its node is gone; it goes on"
     _poll_until(engine, lambda: all(job.state.ended for job in jobs), 120)
     assert [job.state for job in jobs] == [ProcessState.DONE] * 3
     assert {path: _bits(out / path) for path in _folders(out)} == {
         path: _bits(tmp_path / "local" / path) for path in _folders(tmp_path / "local")
     }
+
+
+def _runs_on(node: Any, job: TrialJob) -> bool:
+    ((raylet,),) = [kind for name, kind in node.all_processes.items() if name == "raylet"]
+    below = psutil.Process(raylet.process.pid).children(recursive=True)
+    return bool(_running(job.trial.model, below))
 
 
 def _folders(out: Path) -> list[Path]:
