@@ -28,11 +28,12 @@ def markdown(verdicts: Sequence[Verdict], language: Language) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
-def renew_readme(path: Path, verdicts: Sequence[Verdict], language: Language) -> None:
-    """Put the table between a README's marks, and touch nothing else.
+def renew_readme(path: Path, verdicts: Sequence[Verdict]) -> None:
+    """Put the table between a README's marks, and touch nothing else; `.ko.md` is in Korean.
 
     Raises:
         ValueError: the file has no such marks.
     """
     text = path.read_text(encoding="utf-8")
+    language: Language = "ko" if path.name.endswith(".ko.md") else "en"
     write_text(path, renew(text, MARK, markdown(verdicts, language)))

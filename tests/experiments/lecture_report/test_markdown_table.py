@@ -1,4 +1,4 @@
-"""The verdicts as Markdown: of a made-up study, and in README.ko.md those of the kept results."""
+"""The verdicts as Markdown: of a made-up study, and in the READMEs those of the kept results."""
 
 from pathlib import Path
 
@@ -8,12 +8,12 @@ from experiments.claims.assessment import assess
 from experiments.claims.registration import CLAIMS, NETWORKS
 from experiments.claims.study import StudyTrial, read_study
 from experiments.claims.verdicts import Verdict
+from experiments.claims.words import Language
 from experiments.lecture import KEPT
 from experiments.lecture_report.markdown_table import MARK, markdown, renew_readme
-from experiments.reporting.export import renew
 from tests.experiments.claims.study_maker import write_study
 
-README = Path(__file__).parents[3] / "README.ko.md"
+ROOT = Path(__file__).parents[3]
 
 
 def judged(folder: Path) -> list[Verdict]:
@@ -37,18 +37,23 @@ def test_a_row_a_claim_with_its_numbers(tmp_path: Path) -> None:
 
 
 def test_only_what_is_between_the_marks_changes(tmp_path: Path) -> None:
-    path = tmp_path / "README.md"
-    path.write_text(f"before\n<!-- {MARK} -->\nold\n<!-- end -->\nafter\n")
     verdicts = judged(tmp_path)
-    renew_readme(path, verdicts, "en")
-    table = markdown(verdicts, "en")
-    assert path.read_text() == f"before\n<!-- {MARK} -->\n{table}\n<!-- end -->\nafter\n"
+    languages: dict[str, Language] = {"README.md": "en", "README.ko.md": "ko"}
+    for name, language in languages.items():
+        path = tmp_path / name
+        path.write_text(f"before\n<!-- {MARK} -->\nold\n<!-- end -->\nafter\n")
+        renew_readme(path, verdicts)
+        table = markdown(verdicts, language)
+        assert path.read_text() == f"before\n<!-- {MARK} -->\n{table}\n<!-- end -->\nafter\n"
     path.write_text("no marks")
     with pytest.raises(ValueError, match="add them"):
-        renew_readme(path, verdicts, "en")
+        renew_readme(path, verdicts)
 
 
-def test_the_korean_readme_says_what_the_kept_results_say() -> None:
-    """To renew it: `renew_readme(README, judged(KEPT), "ko")`."""
-    text = README.read_text()
-    assert renew(text, MARK, markdown(judged(KEPT), "ko")) == text
+@pytest.mark.parametrize("name", ["README.md", "README.ko.md"])
+def test_the_readmes_say_what_the_kept_results_say(name: str, tmp_path: Path) -> None:
+    """To renew one: `renew_readme(ROOT / name, judged(KEPT))`."""
+    text = (ROOT / name).read_text()
+    (tmp_path / name).write_text(text)
+    renew_readme(tmp_path / name, judged(KEPT))
+    assert (tmp_path / name).read_text() == text
