@@ -45,7 +45,12 @@ def main(argv: list[str] | None = None) -> int:
     args = parser().parse_args(argv)
     # `--help` does without pydantic, scipy and rich.
     from experiments.claims.assessment import assess, chosen, keep_prior
-    from experiments.claims.measurements import lacks_order, measure_fields, measure_order
+    from experiments.claims.measurements import (
+        lacks_order,
+        measure_fields,
+        measure_order,
+        measure_steps,
+    )
     from experiments.claims.published_study import publish_study
     from experiments.claims.study import read_study, registered
     from experiments.claims.study_plan import describe, remaining, requests
@@ -66,6 +71,10 @@ def main(argv: list[str] | None = None) -> int:
                 if lacks_order(claims, folders):
                     console.print("C5: two orders of the same layers")
                     measure_order(args.out)
+                if wanted and study.step_times is None:
+                    console.print("seconds of a training step of each network, in turn")
+                    measure_steps(args.out)
+                    study = read_study(folders, claims)
                 left = remaining(wanted, study).trials
                 for request in (None, *requests(left, args.out, args.data_root, args.jobs)):
                     if request is not None:

@@ -1,23 +1,27 @@
-"""What the study measures without training: the order of layers, and receptive fields."""
+"""What the study measures without training: the order of layers, steps' seconds, and receptive
+fields."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from experiments.claims.registration import C5, FIELD_IMAGES
-from experiments.claims.study import AnyClaim, Study
+from experiments.claims.registration import C5, FIELD_IMAGES, RECIPE
+from experiments.claims.study import AGAIN, STEP_TIMES, AnyClaim, Study, registered
 from experiments.costs.layer_order import LayerOrder
-from experiments.trials.environment import threads_per_process
+from experiments.trials.environment import ALLOCATOR, threads_per_process
 from experiments.trials.field_record import Fields, read_fields
 from experiments.trials.result_types import FinishedTrial
 from experiments.trials.results import finished, read_record, write_record
 
 ORDER = "layer-order.json"  # of C5, in a folder of results
-_AGAIN = "delete it, and python -m experiments.lecture --run measures it again"
+_NUM_CLASSES = 11  # of CamVid
 
 
 def read_order(folders: Sequence[Path]) -> LayerOrder | None:
     """What C5 measured, in the first folder that has it."""
-    found = (read_record(folder / ORDER, LayerOrder, _AGAIN) for folder in folders)
+    found = (read_record(folder / ORDER, LayerOrder, AGAIN) for folder in folders)
     return next((order for order in found if order is not None), None)
 
 
@@ -31,6 +35,29 @@ def measure_order(folder: Path) -> None:
     from experiments.costs import order_benchmark  # it brings torch
 
     write_record(folder / ORDER, order_benchmark.measure_order(C5.first, C5.second))
+
+
+def measure_steps(folder: Path) -> None:
+    """Measure into a folder what a step takes each registered network, two or three minutes long;
+    nothing else of ours may run beside it.
+
+    It is a process of its own, which holds all networks at once.
+
+    Raises:
+        ValueError: it could not be measured, in the process's own words.
+    """
+    models = dict.fromkeys(trial.model for trial in registered())
+    module, arguments = "experiments.costs.step_benchmark", [RECIPE, str(_NUM_CLASSES)]
+    done = subprocess.run(
+        [sys.executable, "-m", module, *arguments, str(folder / STEP_TIMES), *models],
+        env={**ALLOCATOR, **os.environ},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        said = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
+        raise ValueError(f"seconds of training steps were not measured: {said[-1]}")
 
 
 def measure_fields(

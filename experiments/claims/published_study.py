@@ -8,7 +8,7 @@ import numpy as np
 from experiments.claims.measurements import ORDER, read_order
 from experiments.claims.quantities import Arrays
 from experiments.claims.registration import BAND, THIN
-from experiments.claims.study import Study
+from experiments.claims.study import STEP_TIMES, Study
 from experiments.trials.atomic_io import write_bytes
 from experiments.trials.result_types import FinishedTrial
 from experiments.trials.results import FIELD, PRIOR, per_image, write_record, write_result
@@ -46,6 +46,8 @@ def publish_study(study: Study, sources: Sequence[Path], folder: Path) -> int:
     order = read_order(sources)
     if order is not None:
         write_record(folder / ORDER, order)
+    if study.step_times is not None:
+        write_record(folder / STEP_TIMES, study.step_times)
     return copied
 
 

@@ -23,10 +23,20 @@ from experiments.claims.registration import (
     FrontClaim,
     IdentityClaim,
 )
+from experiments.costs.step_times import StepTimes
 from experiments.trials.overrides import load
 from experiments.trials.recipe import Recipe, RecipeRequest
 from experiments.trials.result_types import FailedTrial, FinishedTrial
-from experiments.trials.results import finished, per_image, read_prior, read_results
+from experiments.trials.results import (
+    finished,
+    per_image,
+    read_prior,
+    read_record,
+    read_results,
+)
+
+STEP_TIMES = "step-times.json"  # of all registered networks, in a folder of results
+AGAIN = "delete it, and python -m experiments.lecture --run measures it again"
 
 AnyClaim = Claim | IdentityClaim | FrontClaim
 
@@ -106,9 +116,15 @@ def _seeds(claims: Sequence[AnyClaim], name: str, budget: Budget) -> list[int]:
 
 @dataclass(frozen=True)
 class Study:
-    """What came of the registered trials; the others of its results are not of the study."""
+    """What came of the registered trials; the others of its results are not of the study.
+
+    Attributes:
+        step_times: of the networks, by which their training is compared, as trials run beside each
+            other and beside other work; None before they are measured.
+    """
 
     trials: Mapping[StudyTrial, FinishedTrial | FailedTrial]
+    step_times: StepTimes | None = None
 
     def results(self, model: str, times: int = 1) -> dict[int, FinishedTrial | FailedTrial]:
         """Of one network for so many times the recipe's steps, by seed."""
@@ -170,6 +186,7 @@ def read_study(folders: Iterable[Path], claims: Sequence[AnyClaim] = CLAIMS) -> 
     Raises:
         ValueError: a result that cannot be read.
     """
+    folders = [*folders]
     recipes = {_numbers(load(lab(times))): times for times in (1, LONGER[1])}
     wanted = set(registered(claims))
     found: dict[StudyTrial, FinishedTrial | FailedTrial] = {}
@@ -178,7 +195,8 @@ def read_study(folders: Iterable[Path], claims: Sequence[AnyClaim] = CLAIMS) -> 
         trial = StudyTrial(result.model, result.seed, times or 0, result.repeat)
         if trial in wanted and (trial not in found or (result.done and not found[trial].done)):
             found[trial] = result
-    return Study(found)
+    steps = (read_record(folder / STEP_TIMES, StepTimes, AGAIN) for folder in folders)
+    return Study(found, next((known for known in steps if known is not None), None))
 
 
 def _results(folders: Iterable[Path]) -> Iterator[FinishedTrial | FailedTrial]:

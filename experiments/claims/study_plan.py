@@ -6,9 +6,10 @@ from itertools import groupby
 from pathlib import Path
 from statistics import fmean
 
-from experiments.claims.study import Study, StudyTrial
+from experiments.claims.study import Study, StudyTrial, lab
 from experiments.comparison.request import ComparisonRequest
 from experiments.training.trial_request import Resources
+from experiments.trials.overrides import load
 from experiments.trials.result_types import FailedTrial, FinishedTrial, TrialResult
 
 _USUAL = 600.0  # seconds of training that a trial took on one core where none is known
@@ -23,7 +24,7 @@ class Remaining:
 
 
 def remaining(wanted: Sequence[StudyTrial], study: Study) -> Remaining:
-    """By what finished trials of the same network took, else by the mean of all.
+    """By what steps of each network take, in turn or else in its finished trials.
 
     A trial that diverged has its result; one that failed otherwise, as killed, goes on.
     """
@@ -41,6 +42,10 @@ def _has_ended(result: TrialResult | None) -> bool:
 
 def _seconds_a_run(study: Study) -> Iterator[tuple[str, float]]:
     """Of each network under the study's own number of steps."""
+    if study.step_times is not None:
+        steps = load(lab()).steps
+        yield from ((model, steps * own) for model, own in study.step_times.seconds.items())
+        return
     found: dict[str, list[float]] = {}
     for trial, result in study.trials.items():
         if isinstance(result, FinishedTrial) and result.timing:

@@ -1,7 +1,7 @@
 """The study's networks side by side: cost, mIoU over seeds, boundaries and thin objects."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 
 import numpy as np
@@ -92,6 +92,8 @@ def _row(name: str, budget: Budget, study: Study, wanted: Sequence[StudyTrial]) 
     trials = [found[seed] for seed in sorted(found)]
     num_seeds = sum(trial == StudyTrial(model or "", trial.seed) for trial in wanted)
     summary = summarise(trials)[0] if trials else None
+    if summary:  # a trial's own seconds hold what else the machine did
+        summary = replace(summary, train_s=_seconds(study, trials[0]))
     return NetworkRow(
         name=name,
         model=model,
@@ -105,6 +107,14 @@ def _row(name: str, budget: Budget, study: Study, wanted: Sequence[StudyTrial]) 
         untrained=next(iter(did_not_train(list(results.values()), study.prior).values()), ""),
         fields=_fields(name, trials, summary.gmacs if summary else None),
     )
+
+
+def _seconds(study: Study, trial: FinishedTrial) -> float | None:
+    """Of all steps, from those that were taken in turn; None where they were not."""
+    found = study.step_times
+    if found is None or trial.model not in found.seconds or trial.timing is None:
+        return None
+    return trial.timing.steps * found.seconds[trial.model]
 
 
 def _near(trial: FinishedTrial) -> float | None:

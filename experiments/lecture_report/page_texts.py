@@ -157,6 +157,16 @@ WORDS: Mapping[str, Text] = {
         "시드에 대한 평균, ±: 표준편차. CamVid 테스트. 아래의 발표된 표는 다른 데이터와 훨씬 큰 "
         "네트워크의 것이므로 같은 열에 두지 않았다.",
     ),
+    "training_note": Text(
+        "Training: all steps of the schedule at the median of {rounds} that all networks took in "
+        "turn, on one thread ({hardware}), as trials run beside other work.",
+        "학습: 모든 네트워크가 번갈아 실행한 스텝 {rounds}개의 중앙값에 스케줄의 스텝 수를 곱한 "
+        "시간, 스레드 하나({hardware}). 실험은 다른 작업과 함께 실행되므로 그 시간을 쓰지 않는다.",
+    ),
+    "training_not_yet": Text(
+        "Training: not measured yet, as trials run beside other work.",
+        "학습: 실험이 다른 작업과 함께 실행되므로 따로 재야 하며, 아직 측정하지 않음.",
+    ),
     "families": Text("The lecture's networks", "강의의 네트워크"),
     "variants": Text("Variants for single claims", "개별 주장을 위한 변형"),
     "network": Text("Network", "네트워크"),

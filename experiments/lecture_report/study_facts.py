@@ -28,6 +28,7 @@ class StudyFacts:
         trust: what its numbers are worth; empty where only some claims were asked for.
         failures: network, seed and reason of every failed trial.
         gmacs: of the budget of multiply-adds.
+        training: what the seconds of training are.
     """
 
     progress: tuple[Text, ...]
@@ -36,6 +37,7 @@ class StudyFacts:
     record: tuple[Text, ...]
     additions: tuple[Addition, ...]
     gmacs: float
+    training: Text
 
 
 def study_facts(study: Study, verdicts: Sequence[Verdict]) -> StudyFacts:
@@ -48,6 +50,7 @@ def study_facts(study: Study, verdicts: Sequence[Verdict]) -> StudyFacts:
         record=tuple(_record()),
         additions=ADDITIONS,
         gmacs=GMACS,
+        training=_training(study),
     )
 
 
@@ -64,6 +67,13 @@ def _progress(study: Study, verdicts: Sequence[Verdict]) -> Iterator[Text]:
         yield filled("nothing", **known)
     if failed:
         yield filled("failures", failed=failed)
+
+
+def _training(study: Study) -> Text:
+    found = study.step_times
+    if found is None:
+        return WORDS["training_not_yet"]
+    return filled("training_note", rounds=found.num_rounds, hardware=found.hardware)
 
 
 def _trust(study: Study) -> Iterator[Text]:

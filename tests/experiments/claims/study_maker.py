@@ -15,7 +15,8 @@ from experiments.claims.registration import (
     THIN,
     CountedQuantity,
 )
-from experiments.claims.study import StudyTrial, registered
+from experiments.claims.study import STEP_TIMES, StudyTrial, registered
+from experiments.costs.step_times import StepTimes
 from experiments.trials.field_record import Field, Fields
 from experiments.trials.overrides import load
 from experiments.trials.result_types import Checkpoint, FinishedTrial
@@ -112,6 +113,20 @@ def write_trial(
         },
         timing={"train_seconds": 500.0 * one.times * (1 + share), "steps": 2300 * one.times},
     )
+
+
+def write_steps(root: Path, seconds: Mapping[str, float]) -> None:
+    """Leave what a step takes each network, by its registered name."""
+    times = StepTimes(
+        seconds={NETWORKS[name]: value for name, value in seconds.items()},
+        num_rounds=12,
+        precision="bf16-mixed",
+        batch=8,
+        size=(128, 160),
+        hardware="a CPU",
+        torch="",
+    )
+    write_record(root / STEP_TIMES, times)
 
 
 def write_fields(result: FinishedTrial, radius: float) -> None:

@@ -10,13 +10,13 @@ from experiments.claims.assessment import assess, chosen
 from experiments.claims.contrasts import Lacking
 from experiments.claims.published_study import publish_study
 from experiments.claims.registration import CLAIMS, NETWORKS, Claim
-from experiments.claims.study import StudyTrial, lab, read_study, registered
+from experiments.claims.study import STEP_TIMES, StudyTrial, lab, read_study, registered
 from experiments.claims.study_plan import describe, remaining, requests
 from experiments.claims.verdicts import Verdict
 from experiments.claims.words import Outcome
 from experiments.lecture import main
 from experiments.trials.overrides import load
-from tests.experiments.claims.study_maker import Shifts, write_study
+from tests.experiments.claims.study_maker import Shifts, write_steps, write_study
 from tests.experiments.made import failed, write_prior
 
 FIRST_SEED = [trial for trial in registered() if trial.seed == 0]
@@ -159,6 +159,19 @@ def test_the_plan_says_how_long_it_takes(tmp_path: Path) -> None:
     said = describe(registered(), study)
     assert said.startswith(f"{num} of {len(registered())} trials have finished, the other ")
     assert "core hours" in said
+
+
+def test_steps_in_turn_give_the_time_of_what_is_left(tmp_path: Path) -> None:
+    write_study(tmp_path, trials=[StudyTrial(NETWORKS["hrnetv2"], 0)])
+    write_steps(tmp_path, {"fusion-none": 0.25})
+    wanted = [StudyTrial(NETWORKS["fusion-none"], seed, times) for seed, times in ((0, 1), (1, 2))]
+    assert remaining(wanted, read_study([tmp_path])).seconds == 3 * 2300 * 0.25
+    kept = tmp_path / "kept"
+    publish_study(read_study([tmp_path]), [tmp_path], kept)
+    assert read_study([kept]).step_times == read_study([tmp_path]).step_times
+    (kept / STEP_TIMES).write_text("{")
+    with pytest.raises(ValueError, match="delete it, and python -m experiments.lecture --run"):
+        read_study([kept])
 
 
 def test_the_command_prints_what_is_known_on_80_columns(

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from experiments.costs.equal_seconds import TrainingSetting, matched_width
+from experiments.costs.equal_seconds import matched_width
+from experiments.costs.step_benchmark import TrainingSetting
 
 SETTING = TrainingSetting((48, 48), 2, 3, "32-true", aux_weight=0.4)
 

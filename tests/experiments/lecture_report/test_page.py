@@ -22,7 +22,7 @@ from experiments.lecture_report.page import write_page
 from experiments.lecture_report.sentences import sentence
 from experiments.trials.field_record import Fields
 from experiments.trials.results import FIELD, read_record, write_record
-from tests.experiments.claims.study_maker import write_study
+from tests.experiments.claims.study_maker import write_steps, write_study
 
 NUMBER = re.compile(r"\d+(?:\.\d+)?")
 KOREAN = re.compile("[가-힣]|%p")
@@ -89,6 +89,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, list[Verdict]]:
         radii={"hrnetv2": 90.0, "streams1": 60.0},
     )
     write_record(root / ORDER, ORDERS)
+    write_steps(root, {name: 0.1 + 0.01 * i for i, name in enumerate(NETWORKS)})
     return written(root)
 
 
@@ -264,3 +265,18 @@ def test_command_writes_the_page(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert main(["--claims", "C4", "--out", str(out)]) == 0
     assert f"wrote {out / 'lecture.html'}" in capsys.readouterr().out
     assert "<!doctype html>" in (out / "lecture.html").read_text()
+
+
+def test_seconds_of_training_are_those_of_steps_in_turn(
+    made: tuple[str, list[Verdict]], empty: tuple[str, list[Verdict]]
+) -> None:
+    """Those of trials, which ran beside each other, are nowhere."""
+    place = list(NETWORKS).index("segnet")
+    own = re.search(r"<th scope=.row. data-sort=.segnet.>.*?</tr>", made[0], flags=re.S)
+    assert own is not None
+    cells = re.findall(r'data-sort="([\d.]+)"', own[0])
+    assert float(cells[2]) == pytest.approx(2300 * (0.1 + 0.01 * place))
+    assert "the median of 12 that all networks took in turn, on one thread (a CPU)" in seen(
+        made[0], "en"
+    )
+    assert "Training: not measured yet" in seen(empty[0], "en")
