@@ -41,6 +41,7 @@ _ORDER = Text(
     "출력의 차이는 배치 정규화의 통계를 고정하면 최댓값의 {difference}, 배치의 통계를 쓰면 "
     "{batch}; {first} 대 {second} GMACs; 걸린 시간은 {ratio}배 (95 % 신뢰구간 {low} ~ {high})",
 )
+_SECONDS = Text("{ratio} times the seconds [{low}, {high}]", "걸린 시간 {ratio}배 [{low}, {high}]")
 _SEEDS = Text("{n} seeds", "시드 {n}개")
 _SEED = Text("1 seed", "시드 1개")
 _NOT_YET = Text("not measured yet", "아직 측정하지 않음")
@@ -168,12 +169,21 @@ def _value(one: Estimate) -> float:
 
 
 def brief_words(verdict: Verdict, language: Language) -> str:
-    """The deciding differences with their intervals, as `2.1 points [1.0, 3.2]`; empty where there
-    are more than two of them, or none is known."""
-    known = [(one, one.difference) for one in verdict.primary if one.difference]
+    """What decided, as `2.1 points [1.0, 3.2]`: of a front the network nearest to its point at each
+    budget, of two orders of layers their seconds; empty where nothing is known."""
+    if verdict.order is not None:
+        order = verdict.order
+        values = {"ratio": order.ratio, "low": order.ratio_low, "high": order.ratio_high}
+        return _SECONDS(language, **{name: f"{value:.2f}" for name, value in values.items()})
+    front = isinstance(verdict.claim, FrontClaim)
     parts = []
-    for one, found in known if len(verdict.primary) <= 2 else ():
-        ends = [number(one, end) for end in (found.low, found.high) if end is not None]
-        between = f" [{', '.join(ends)}]" if ends else ""
-        parts.append(quantity_words(one, found.value, language) + between)
+    for one in nearest(verdict) if front else verdict.primary:
+        if one.difference is None:
+            continue
+        ends = [one.difference.low, one.difference.high]
+        known = [number(one, end) for end in ends if end is not None]
+        said = quantity_words(one, one.difference.value, language)
+        said += f" [{', '.join(known)}]" if known else ""
+        pair = f"{one.contrast.better} - {one.contrast.worse}: " if front else ""
+        parts.append(pair + said)
     return "; ".join(parts)

@@ -1,17 +1,20 @@
 """The verdicts as Markdown: of a made-up study, and in the READMEs those of the kept results."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from experiments.claims.assessment import assess
+from experiments.claims.measurements import ORDER
 from experiments.claims.registration import CLAIMS, NETWORKS
-from experiments.claims.study import StudyTrial, read_study
+from experiments.claims.study import StudyTrial, read_study, registered
 from experiments.claims.verdicts import Verdict
 from experiments.claims.words import Language
 from experiments.lecture import KEPT
 from experiments.lecture_report.markdown_table import MARK, markdown, renew_readme
-from tests.experiments.claims.study_maker import write_study
+from experiments.trials.results import write_record
+from tests.experiments.claims.study_maker import ORDERS, write_study
 
 ROOT = Path(__file__).parents[3]
 
@@ -34,6 +37,19 @@ def test_a_row_a_claim_with_its_numbers(tmp_path: Path) -> None:
     assert korean[4] == f"| C3: 융합을 반복하는 것이 중요하다. | 3.0%p {between} | 지지됨 |"
     assert english[3].endswith("|  | not measured yet |")
     assert {line.count("|") for line in (*english, *korean)} == {4}
+
+
+def test_a_front_names_its_nearest_network_and_layers_their_seconds(tmp_path: Path) -> None:
+    shifts = {"hrnetv2": 5.0, "segnet": 2.0, "unetpp": 3.0}
+    trials = [trial for trial in registered() if trial.seed < 3 and trial.times == 1]
+    write_study(tmp_path, shifts, trials=trials, sd=0.1)
+    write_record(tmp_path / ORDER, ORDERS)
+    english, korean = (markdown(judged(tmp_path), language) for language in ("en", "ko"))
+    pair = "hrnetv2 - unetpp:"
+    front = re.search(rf"C9: .*? \| {pair} (.*?) points \[.*\]; {pair} (.*?) points \[", english)
+    assert front is not None and [float(value) for value in front.groups()] == [2.0, 2.0]
+    assert "| 0.86 times the seconds [0.84, 0.88] | supported |" in english
+    assert "| 걸린 시간 0.86배 [0.84, 0.88] | 지지됨 |" in korean
 
 
 def test_only_what_is_between_the_marks_changes(tmp_path: Path) -> None:

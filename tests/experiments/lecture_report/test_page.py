@@ -15,34 +15,17 @@ from experiments.claims.registration import CLAIMS, NETWORKS
 from experiments.claims.study import StudyTrial, read_study, registered
 from experiments.claims.verdicts import Verdict
 from experiments.claims.words import SAYS_KO, SUPPORTED_KO
-from experiments.costs.layer_order import LayerOrder
 from experiments.lecture import main
 from experiments.lecture_report import page_assets
 from experiments.lecture_report.page import write_page
 from experiments.lecture_report.sentences import sentence
 from experiments.trials.field_record import Fields
 from experiments.trials.results import FIELD, read_record, write_record
-from tests.experiments.claims.study_maker import write_steps, write_study
+from tests.experiments.claims.study_maker import ORDERS, write_steps, write_study
 
 NUMBER = re.compile(r"\d+(?:\.\d+)?")
 KOREAN = re.compile("[가-힣]|%p")
 FAILING, REASON = StudyTrial(NETWORKS["dilatednet"], 1), "the loss is <nan> at step 412"
-ORDERS = LayerOrder(
-    first="a",
-    second="b",
-    size=(360, 480),
-    difference=3e-15,
-    batch_difference=0.043,
-    gmacs=(64.2, 71.9),
-    seconds=(1.31, 1.52),
-    ratio=0.86,
-    ratio_low=0.84,
-    ratio_high=0.88,
-    num_pairs=20,
-    threads=2,
-    hardware="",
-    torch="",
-)
 
 
 def written(root: Path, keys: Sequence[str] | None = None) -> tuple[str, list[Verdict]]:
