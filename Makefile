@@ -20,9 +20,9 @@ compare: .venv/installed
 gpu: .venv/installed
 	@$(BIN)/python -m experiments.gpu $(ARGS)
 
-# Three tests at a time on two cores, with a thread each: most start a command that uses one core,
+# Three tests at a time on two cores: most start a command that uses one core,
 # and those of SLURM and Ray mostly wait. Whoever is done takes tests of the others'.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist worksteal
+PYTEST := $(BIN)/python -m pytest -n 3 --dist worksteal
 
 test: .venv/installed lint
 	$(PYTEST) $(ARGS)
@@ -36,7 +36,7 @@ browser-test: .venv/installed
 		[ "$$(id -u)" = 0 ] || SUDO=sudo; \
 		$$SUDO apt-get update --quiet && $$SUDO apt-get install --yes --quiet chromium; } || \
 		{ echo "Debian's chromium is needed and could not be installed: put it on the PATH"; exit 1; }
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/experiments/reporting/test_browser.py \
+	$(BIN)/python -m pytest tests/experiments/reporting/test_browser.py \
 		tests/experiments/lecture_report/test_page_browser.py $(ARGS)
 
 .PHONY: slurm-programs

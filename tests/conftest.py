@@ -12,6 +12,9 @@ import psutil
 import pytest
 from PIL import Image
 
+# Tests compare bits, which hang on the number of threads; torch, imported after this, reads it.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 _TRACKER = "multiprocessing.resource_tracker"
 
 

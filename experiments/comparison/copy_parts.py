@@ -76,7 +76,7 @@ def _job(request: DataRequest, name: str, folder: Path, part: Part, num: int) ->
     left = partial(check_part_is_built, folder, part, num)
     place = part_folder(_beside(folder), part)
     title = f"{request.spec} {name} copy {part}"
-    return CopyPart(title, place, arguments, left)
+    return CopyPart(title, place, left, arguments=arguments)
 
 
 def _beside(folder: Path) -> Path:

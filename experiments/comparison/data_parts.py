@@ -121,7 +121,7 @@ def _job(request: DataRequest, parts: CheckParts, part: Part) -> CheckPart:
     arguments += ["--checks", str(request.parts_folder)]
     left = partial(parts.read, part, path)
     title = f"{request.spec} check {part}"
-    return CheckPart(title, path.parent, arguments, left)
+    return CheckPart(title, path.parent, left, arguments=arguments)
 
 
 def _path(request: DataRequest, part: Part) -> Path:

@@ -59,7 +59,7 @@ def trial_jobs(
     for trial in trials:
         identity = trial.identity(data)
         asked = replace(request_of(trial, resources), code=identity.hashes.code)
-        jobs.append(TrialJob(trial, identity, asked.arguments(), rerun=request.rerun))
+        jobs.append(TrialJob(trial, identity, request.rerun, arguments=asked.arguments()))
     return jobs
 
 

@@ -39,7 +39,9 @@ def run(
         console.print(f"{kept} of {len(trials)} trials are done already and kept")
     resources = replace(request.resources, group=group_of(trials))
     processes = [
-        TrialProcess(trial, trial.identity(data), request_of(trial, resources).arguments())
+        TrialProcess(
+            trial, trial.identity(data), arguments=request_of(trial, resources).arguments()
+        )
         for trial in todo
     ]
     if processes:

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
 
 from datamodules.json_file import DamagedError, as_object, read_json
 from datamodules.parts import Part
@@ -31,17 +30,9 @@ class PartJob(Job):
             something else.
     """
 
-    module: ClassVar[str]
     title: str
     place: Path
-    arguments: list[str]
     left: Callable[[], object]
-    state: ProcessState = ProcessState.WAITING
-    note: str = ""
-    started: float = 0.0
-    fraction: float = 0.0
-    resumed: float | None = None
-    log_start: int = 0
 
     @property
     def name(self) -> str:

@@ -81,7 +81,9 @@ class Parts:
     def _job(self, part: Part) -> ScoringPart:
         path = self._path(part)
         left = partial(read_part, path, self.identities[part.number - 1])
-        return ScoringPart(f"{self.name} {part}", path.parent, self._arguments(part), left)
+        return ScoringPart(
+            f"{self.name} {part}", path.parent, left, arguments=self._arguments(part)
+        )
 
     def _arguments(self, part: Part) -> list[str]:
         asked, folder = self.request, self.predictions.paths[0].parent

@@ -30,20 +30,12 @@ class TrialJob(Job):
 
     Attributes:
         identity: for the result of a process that dies without writing one.
-        arguments: of `experiments.run`.
         rerun: what is done again, though it has ended.
     """
 
     module: ClassVar[str] = "experiments.run"
     trial: Trial
     identity: TrialIdentity
-    arguments: list[str]
-    state: ProcessState = ProcessState.WAITING
-    note: str = ""
-    started: float = 0.0
-    fraction: float = 0.0
-    resumed: float | None = None
-    log_start: int = 0
     rerun: Rerun = "failed"
 
     @property

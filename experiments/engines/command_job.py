@@ -23,15 +23,8 @@ class CommandJob(Job):
 
     title: str
     module: str  # type: ignore[misc]  # of each, where others have one for all
-    arguments: list[str]
     at: Path
     is_done: Callable[[], bool] = _unknown
-    state: ProcessState = ProcessState.WAITING
-    note: str = ""
-    started: float = 0.0
-    fraction: float = 0.0
-    resumed: float | None = None
-    log_start: int = 0
 
     @property
     def name(self) -> str:
@@ -63,4 +56,4 @@ class CommandJob(Job):
 def command_job(title: str, command: Sequence[str], folder: Path) -> CommandJob:
     """`command` is a module and its arguments; the job works in a folder of its own below one."""
     module, *arguments = command
-    return CommandJob(title, module, list(arguments), folder / title.replace(" ", "-"))
+    return CommandJob(title, module, folder / title.replace(" ", "-"), arguments=list(arguments))

@@ -2,6 +2,7 @@
 
 import contextlib
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import ClassVar
@@ -26,8 +27,9 @@ class ProcessState(Enum):
         return self not in (ProcessState.WAITING, ProcessState.RUNNING)
 
 
+@dataclass(kw_only=True)
 class Job(ABC):
-    """One command and where it is. Subclasses are dataclasses of these attributes.
+    """One command and where it is.
 
     Attributes:
         module: what `python -m` runs.
@@ -43,12 +45,12 @@ class Job(ABC):
     module: ClassVar[str]
     names_out: ClassVar[str] = "--out"
     arguments: list[str]
-    state: ProcessState
-    note: str
-    started: float
-    fraction: float
-    resumed: float | None
-    log_start: int
+    state: ProcessState = ProcessState.WAITING
+    note: str = ""
+    started: float = 0.0
+    fraction: float = 0.0
+    resumed: float | None = None
+    log_start: int = 0
 
     @property
     @abstractmethod

@@ -149,11 +149,15 @@ def test_the_default_recipe_teaches_more_than_colours_and_places(tmp_path: Path)
 def test_time_left_counts_what_this_call_did(tmp_path: Path) -> None:
     """A trial that was at 40 % when the call began and is at 50 % after a minute needs five."""
     trial, running = Trial(smoke(), "unet", 0, tmp_path), ProcessState.RUNNING
-    process = TrialProcess(trial, trial.identity(), [], running, fraction=0.5, resumed=0.4)
+    process = TrialProcess(
+        trial, trial.identity(), arguments=[], state=running, fraction=0.5, resumed=0.4
+    )
     assert "about 5:00 left" in progress([process], time.monotonic() - 60)
     process.resumed = 0.0
     assert "about 1:00 left" in progress([process], time.monotonic() - 60)
-    failed = TrialProcess(trial, trial.identity(), [], ProcessState.FAILED, fraction=1, resumed=1)
+    failed = TrialProcess(
+        trial, trial.identity(), arguments=[], state=ProcessState.FAILED, fraction=1, resumed=1
+    )
     assert "about 1:00 left" in progress([process, failed], time.monotonic() - 60)
 
 

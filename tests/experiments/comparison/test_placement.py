@@ -208,7 +208,14 @@ def test_a_running_trial_shows_its_gpus(tmp_path: Path) -> None:
     """In the live table and in lines, and no longer when it has ended."""
     trial = Trial(smoke(), "unet", 0, tmp_path)
     two = tuple(parse_gpus(GPUS)[2:])
-    process = TrialProcess(trial, trial.identity(), [], ProcessState.RUNNING, "train 3/6", gpus=two)
+    process = TrialProcess(
+        trial,
+        trial.identity(),
+        gpus=two,
+        arguments=[],
+        state=ProcessState.RUNNING,
+        note="train 3/6",
+    )
     assert process.where == ""
     process.process = object()  # type: ignore[assignment]  # that runs
     for terminal, shows in (

@@ -23,7 +23,7 @@ from tests.experiments.ended_trials import DATA, fail, finish
 def process(tmp_path: Path) -> TrialProcess:
     trial = Trial(smoke(), "unet", 0, tmp_path)
     trial.folder.mkdir(parents=True)
-    return TrialProcess(trial, trial.identity(DATA), [], ProcessState.RUNNING)
+    return TrialProcess(trial, trial.identity(DATA), arguments=[], state=ProcessState.RUNNING)
 
 
 def _end(process: TrialProcess, script: str) -> Failure | None:

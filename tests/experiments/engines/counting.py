@@ -24,17 +24,10 @@ class CountingJob(Job):
     """
 
     module: ClassVar[str] = "tests.experiments.engines.counting"
-    arguments: list[str]
-    state: ProcessState = ProcessState.WAITING
-    note: str = ""
-    started: float = 0.0
-    fraction: float = 0.0
-    resumed: float | None = None
-    log_start: int = 0
 
     @classmethod
     def make(cls, out: Path, name: str, steps: int = 3, *more: str) -> "CountingJob":
-        return cls(["--name", name, "--out", str(out), "--steps", str(steps), *more])
+        return cls(arguments=["--name", name, "--out", str(out), "--steps", str(steps), *more])
 
     @property
     def name(self) -> str:

@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
@@ -30,12 +30,7 @@ class StubJob(Job):
     steps: int = 3
     seconds: float = 0.05
     what: str = "count"
-    state: ProcessState = ProcessState.WAITING
-    note: str = ""
-    started: float = 0.0
-    fraction: float = 0.0
-    resumed: float | None = None
-    log_start: int = 0
+    arguments: list[str] = field(init=False)
 
     @property
     def name(self) -> str:
@@ -45,9 +40,8 @@ class StubJob(Job):
     def folder(self) -> Path:
         return self.at
 
-    @property
-    def arguments(self) -> list[str]:  # type: ignore[override]
-        return [str(self.at), str(self.steps), str(self.seconds), self.what]
+    def __post_init__(self) -> None:
+        self.arguments = [str(self.at), str(self.steps), str(self.seconds), self.what]
 
     @property
     def result(self) -> Path:

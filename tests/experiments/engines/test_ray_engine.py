@@ -399,21 +399,22 @@ def test_trials_give_the_bits_of_one_machine(
     def trials(out: Path) -> list[Trial]:
         return [Trial(recipe, f"unet:width={width}", 0, out, request=asked) for width in (3, 4, 5)]
 
+    def arguments(trial: Trial) -> list[str]:
+        return request_of(trial, Resources(wandb="off")).arguments()
+
     for trial in trials(tmp_path / "local"):
-        status, text = here.trial(*request_of(trial, Resources(wandb="off")).arguments())
+        status, text = here.trial(*arguments(trial))
         assert status == 0, text
     out = tmp_path / "ray"
     jobs = [
-        TrialJob(trial, trial.identity(data), request_of(trial, Resources(wandb="off")).arguments())
-        for trial in trials(out)
+        TrialJob(trial, trial.identity(data), arguments=arguments(trial)) for trial in trials(out)
     ]
     for job in jobs:
         job.folder.mkdir(parents=True)
     engine = opened()
     engine.submit(jobs)
-    there: list[Job] = []
-    _poll_until(engine, lambda: there.extend(job for job in jobs if _runs_on(node, job)) or there)
-    (job,) = there
+    _poll_until(engine, lambda: any(_runs_on(node, job) for job in jobs))
+    (job,) = [job for job in jobs if _runs_on(node, job)]
     _poll_until(engine, lambda: any(job.folder.glob("checkpoints/*")))
     _remove(cluster, node)
     _poll_until(engine, lambda: job.state is ProcessState.WAITING)
