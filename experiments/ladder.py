@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from experiments.trials import command_line as ask
-from models import parse_model
+from experiments.trials.network_name import check_network
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -43,7 +43,7 @@ def main(argv: list[str] | None = None) -> int:
         if not args.models and not args.data:
             raise ValueError("nothing to show: name networks with --models or data with --data")
         for model in args.models:
-            parse_model(model)
+            check_network(model)
         written = _serve(args.models, args.size, args)
     except (OSError, ValueError) as error:
         ask.complain(error)

@@ -8,11 +8,11 @@ from pathlib import Path
 from datamodules.json_file import DamagedError, as_object, read_json
 from experiments.speed.gpu_machine import GpuMachine
 from experiments.trials.limited_process import run_limited, why_ended
+from experiments.trials.network_name import check_network
 from experiments.trials.overrides import load
 from experiments.trials.recipe import RecipeRequest
 from experiments.trials.results import failed, finished, read_results
 from experiments.trials.trial import Trial
-from models import parse_model
 
 Write = Callable[..., None]  # content, and why it was cut short
 _PATIENCE = 20  # seconds in which `compare` ends its trials
@@ -43,7 +43,7 @@ class GpuTrials:
             ValueError: an unknown recipe or network.
         """
         for model in self.models or ():
-            parse_model(model)
+            check_network(model)
         name = self.recipe or ("demo" if self.data_root is None else "camvid")
         recipe = load(RecipeRequest(name))
         if self.data_root is not None or recipe.data.startswith("streets"):

@@ -3,10 +3,10 @@
 from experiments.comparison.matching import matched
 from experiments.comparison.request import DEFAULT_MODELS, ComparisonRequest
 from experiments.reporting.console import PlainConsole
+from experiments.trials.network_name import check_network
 from experiments.trials.overrides import load
 from experiments.trials.recipe import Recipe
 from experiments.trials.trial import Trial, slug
-from models import parse_model
 
 
 def plan(request: ComparisonRequest) -> list[Trial]:
@@ -26,7 +26,7 @@ def plan(request: ComparisonRequest) -> list[Trial]:
     ):
         request.places()  # refuses what this machine does not have
     for model in models:
-        parse_model(model)
+        check_network(model)
     if recipe.init == "imagenet":
         from models.imagenet import imagenet_networks  # it brings torch
 

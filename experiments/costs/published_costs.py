@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from experiments.trials.network_name import check_network
 from experiments.trials.reference import ALIASES, PAPER_COLUMNS, published_cost
-from models import known_models, parse_model
+from models import known_models
 
 PAPER_SIZE, PAPER_CLASSES = (1024, 2048), 19  # of the HRNet paper's Table III
 
@@ -104,5 +105,5 @@ def without_aliases(names: Sequence[str]) -> list[str]:
     every = [name for name in known_models() if "/" not in name]  # of families any may be named
     models = every if [*names] == ["all"] else [*names]
     for model in models:
-        parse_model(model)
+        check_network(model)
     return [m for m in dict.fromkeys(models) if ALIASES.get(m) not in models]

@@ -5,11 +5,11 @@ from pathlib import Path
 
 from datamodules import dataset_info
 from experiments.training.evaluation_request import EvaluationRequest
+from experiments.trials.network_name import check_network
 from experiments.trials.recipe import PRECISIONS, Recipe
 from experiments.trials.result_types import TrialIdentity
 from experiments.trials.results import EVALUATED, read_identity
 from experiments.trials.trial import slug
-from models import parse_model
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +66,7 @@ def plan_evaluation(request: EvaluationRequest) -> Evaluation:
             f"{checkpoint} does not lie in a trial's folder, so its network and data set are not "
             "known: give --model and --data"
         )
-    parse_model(network)
+    check_network(network)
     split = request.split or _split(data, recipe)
     name, label = slug(f"{data}-{split}-{request.protocol.text}"), network
     if trial is None:  # the file's name keeps it apart from others and from trials of the network

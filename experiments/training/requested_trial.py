@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 from datamodules.validation.check_report import CheckReport
 from experiments.training.trial_request import Resources, TrialRequest
 from experiments.trials.data_check import check_data, check_unchanged, hash_of, scored_data
+from experiments.trials.network_name import check_network
 from experiments.trials.overrides import changed, load
 from experiments.trials.result_types import Data
 from experiments.trials.trial import Trial
-from models import parse_model
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def requested(request: TrialRequest) -> RequestedTrial:
     recipe = replace(
         recipe, name=request.name or recipe.name, tuning=request.tuning or recipe.tuning
     )
-    parse_model(request.model)
+    check_network(request.model)
     trial = Trial(
         recipe, request.model, request.seed, request.out, request.repeat, request=request.recipe
     )
