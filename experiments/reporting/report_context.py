@@ -10,7 +10,7 @@ from experiments.reporting.chart_data import Charts, make_charts, variant_scores
 from experiments.reporting.image_panel import Panel, Shot, shots
 from experiments.reporting.published_rows import PublishedRows, published_rows
 from experiments.reporting.reproduce_command import reproduce_command
-from experiments.reporting.tables import conditions, hardware_note
+from experiments.reporting.tables import by_hardware, conditions, hardware_note
 from experiments.trials.result_types import (
     FailedTrial,
     FinishedTrial,
@@ -53,6 +53,7 @@ class ReportContext:
     Attributes:
         protocol: data and protocol in the words that stand beside every score.
         interval_note: what the intervals are, or why there are none.
+        places: models whose seconds may be compared, by what measured them; one where all may be.
         measured: how seconds and memory were measured; empty without costs.
         cost_size: (height, width) at which costs were taken; None without costs.
         boundary_gains: whether any pair is compared near boundaries.
@@ -71,6 +72,7 @@ class ReportContext:
     prior: Metrics | None
     protocol: str
     interval_note: str
+    places: Mapping[str, Sequence[ModelSummary]]
     measured: str
     cost_size: tuple[int, int] | None
     charts: Charts
@@ -117,6 +119,7 @@ def report_context(
         prior=prior.metrics if prior else None,
         protocol=_protocol(first) if first else f"{results[0].data_name}: no trial finished",
         interval_note=_interval_note(evidence),
+        places=by_hardware(models),
         measured=_measured(trials),
         cost_size=next((trial.cost.size for trial in trials if trial.cost), None),
         charts=make_charts(models, evidence, told.val_split if told else "val"),

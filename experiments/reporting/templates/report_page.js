@@ -5,7 +5,6 @@ const cellOf = (row, column) => row.cells[column].dataset.sort;
 
 function sortBy(button) {
   const head = button.closest("th");
-  const body = head.closest("table").querySelector("tbody.sortable");
   const first = head.dataset.first ?? "ascending";
   const other = first === "ascending" ? "descending" : "ascending";
   const order = head.getAttribute("aria-sort") === first ? other : first;
@@ -18,7 +17,9 @@ function sortBy(button) {
     const difference = Number(left) - Number(right);
     return sign * (Number.isNaN(difference) ? left.localeCompare(right) : difference);
   };
-  body.append(...[...body.rows].sort(compare));
+  for (const body of head.closest("table").querySelectorAll("tbody.sortable")) {
+    body.append(...[...body.rows].sort(compare));
+  }
 }
 
 for (const button of document.querySelectorAll("th button")) {

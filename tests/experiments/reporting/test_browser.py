@@ -63,6 +63,29 @@ def opened(
     assert watched.said == []
 
 
+def test_sorts_within_what_one_hardware_measured(
+    browser: "Browser", results: list[FinishedTrial], tmp_path: Path
+) -> None:
+    """The best two networks were on another one than the third, which stays below them."""
+    best, other, last = reversed(MODELS)
+    moved = [
+        result.model_copy(
+            update={"environment": result.environment.model_copy(update={"hardware": name})}
+        )
+        for result in results
+        for name in ["Slow 1" if result.model == last else "Fast 9"]
+    ]
+    path = tmp_path / "report.html"
+    known = evidence(moved)
+    write_report(moved, path, evidence=known, stale=set(), prior=None, panel=None)
+    page = browser.new_page()
+    page.goto(path.as_uri())
+    assert first_column(page) == [best, other, last]
+    page.locator("#comparison th", has_text="mIoU").first.get_by_role("button").click()
+    assert first_column(page) == [other, best, last]
+    page.close()
+
+
 def miou(results: list[FinishedTrial], model: str) -> float:
     values = [r.miou for r in results if r.model == model]
     return float(100 * sum(values) / len(values))

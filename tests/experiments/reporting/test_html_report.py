@@ -16,7 +16,7 @@ from experiments.reporting.image_panel import make_panel
 from experiments.trials.result_types import Metrics, PositionPrior, TrialResult
 from experiments.trials.results import finished, per_image, read_results, write_result
 from experiments.trials.verification import Verification
-from tests.experiments.made import arrays, failed, spread, trial
+from tests.experiments.made import COST, arrays, failed, spread, trial
 from tests.experiments.reporting.pages import drawn, page, section, words
 from tests.experiments.street_trials import (
     HASHES,
@@ -78,6 +78,26 @@ def test_best_comes_first_and_failed_last(results: Results) -> None:
     found = [table.index(model.split(":")[0]) for model in reversed(MODELS)]
     found.append(table.index("hrnet<small>seed 0</small>"))
     assert found == sorted(found)
+
+
+def test_seconds_of_different_hardware_are_grouped(tmp_path: Path) -> None:
+    """The quickest of each group is marked, and the cheapest of all."""
+
+    def on(name: str, hardware: str, gmacs: float, latency: float) -> TrialResult:
+        cost = {**COST, "gmacs": gmacs, "latency_ms": latency}
+        counts = arrays(spread(0.5, 0.1, len(name)))
+        return trial(tmp_path, name, counts, cost=cost, environment={"hardware": hardware})
+
+    alike = [on("one", "Fast 9", 2.0, 10.0), on("three", "Fast 9", 3.0, 12.0)]
+    assert 'class="place"' not in page(alike)
+    text = page([*alike, on("slower", "Slow 1", 2.5, 90.0), on("slowest", "Slow 1", 2.7, 95.0)])
+    groups = text.split('<tbody class="place">')[1:]
+    assert [words(group.split("</tr>")[0]) for group in groups] == ["on Fast 9", "on Slow 1"]
+    bold = [re.findall(r'class="best">([^<]+)<', group.split("</tbody>")[1]) for group in groups]
+    assert [sorted({"10", "12", "90", "95", "2.00"} & {*own}) for own in bold] == [
+        ["10", "2.00"],
+        ["90"],
+    ]
 
 
 def test_seeds_are_counted_and_named(folder: Path) -> None:
