@@ -184,6 +184,5 @@ def brief_words(verdict: Verdict, language: Language) -> str:
         known = [number(one, end) for end in ends if end is not None]
         said = quantity_words(one, one.difference.value, language)
         said += f" [{', '.join(known)}]" if known else ""
-        pair = f"{one.contrast.better} - {one.contrast.worse}: " if front else ""
-        parts.append(pair + said)
+        parts.append(f"{pair_words(one, language)}: {said}" if front else said)
     return "; ".join(parts)

@@ -1,9 +1,11 @@
-"""The verdicts as Markdown: of a made-up study, and in the READMEs those of the kept results."""
+"""The verdicts as tables: of a made-up study, and in the READMEs those of the kept results."""
 
+import io
 import re
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from experiments.claims.assessment import assess
 from experiments.claims.measurements import ORDER
@@ -13,6 +15,7 @@ from experiments.claims.verdicts import Verdict
 from experiments.claims.words import Language
 from experiments.lecture import KEPT
 from experiments.lecture_report.markdown_table import MARK, markdown, renew_readme
+from experiments.lecture_report.verdict_table import print_verdicts
 from experiments.trials.results import write_record
 from tests.experiments.claims.study_maker import ORDERS, write_study
 
@@ -50,6 +53,13 @@ def test_a_front_names_its_nearest_network_and_layers_their_seconds(tmp_path: Pa
     assert front is not None and [float(value) for value in front.groups()] == [2.0, 2.0]
     assert "| 0.86 times the seconds [0.84, 0.88] | supported |" in english
     assert "| 걸린 시간 0.86배 [0.84, 0.88] | 지지됨 |" in korean
+    console = Console(file=io.StringIO(), width=80)
+    print_verdicts(judged(tmp_path), console)
+    assert isinstance(console.file, io.StringIO)
+    lines = console.file.getvalue().splitlines()
+    assert max(map(len, lines)) <= 80
+    (seconds,) = (line.split() for line in lines if line.startswith(" C5"))
+    assert seconds[4:] == ["0.86", "0.84", "to", "0.88", "supported"]
 
 
 def test_only_what_is_between_the_marks_changes(tmp_path: Path) -> None:
