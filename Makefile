@@ -22,7 +22,7 @@ gpu: .venv/installed
 
 # Three tests at a time on two cores: most start a command that uses one core,
 # and those of SLURM and Ray mostly wait. Whoever is done takes tests of the others'.
-PYTEST := $(BIN)/python -m pytest -n 3 --dist worksteal
+PYTEST := $(BIN)/python -m pytest -n 3 --dist worksteal --durations 20 --durations-min 10
 
 test: .venv/installed lint
 	$(PYTEST) $(ARGS)

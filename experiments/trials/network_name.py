@@ -14,4 +14,4 @@ def check_network(text: str) -> None:
     name, options = parse_model(text)
     for option, value in options.items():
         if type(value) is int and value < 1:
-            raise ValueError(f"{name}:{option} is a whole number from 1, got {value}")
+            raise ValueError(f"{name}:{option} is at least 1, got {value}")

@@ -84,8 +84,8 @@ def test_the_same_bits_as_here(slurm: Slurm, tmp_path: Path) -> None:
 
 def test_whatever_befalls_a_trial_on_its_way(slurm: Slurm, tmp_path: Path) -> None:
     """One trial, by one command that is given once: told to save before its first state, preempted
-    in each quarter of its steps, told hard and cancelled, and at last the daemon of its node dies.
-    In the end the bits of a trial that nothing befell."""
+    in each quarter of its steps, told hard and cancelled between these, and at last the daemon of
+    its node dies. In the end the bits of a trial that nothing befell."""
     steps = 400
     trial = ["--recipe", "smoke", "--models", "unet:width=4", "--wandb", "off",
              "--set", f"steps={steps}", "--set", "val_every=100"]  # fmt: skip
@@ -120,18 +120,28 @@ def test_whatever_befalls_a_trial_on_its_way(slurm: Slurm, tmp_path: Path) -> No
         slurm.ask("scancel", f"--signal={number}", *running())
         leaves()
 
-    reaches(1)
-    told("USR1")
-    for quarter in range(4):
-        reaches(quarter * steps // 4 + 10)
+    def preempted() -> None:
         slurm.ask("srun", "-p", "urgent", "-w", "n1", "--exclusive", "true")
         leaves()
+
+    def cancelled() -> None:
+        slurm.ask("scancel", *running())
+        leaves()
+
+    # A step takes 0.04 s, a look at the queue 0.2 s: whatever comes next is 40 steps away or more.
+    events: list[tuple[int, Callable[[], None]]] = [
+        (1, lambda: told("USR1")),
+        (10, preempted),
+        (110, preempted),
+        (160, lambda: told("TERM")),
+        (210, preempted),
+        (260, cancelled),
+        (310, preempted),
+    ]
+    for number, befalls in events:
+        reaches(number)
+        befalls()
     reaches(steps - 80)
-    told("TERM")
-    reaches(steps - 70)
-    slurm.ask("scancel", *running())
-    leaves()
-    reaches(steps - 60)
     slurm.kill_node("n1")  # what runs there works on, and its result is all that counts
     with contextlib.suppress(subprocess.TimeoutExpired):  # where it had hardly begun
         command.wait(15)

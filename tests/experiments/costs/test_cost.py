@@ -57,7 +57,7 @@ def test_layers_add_up_and_show_where_the_work_is(tmp_path: Path) -> None:
         (("--runtime", "tvm"), "--runtime is tvm: give some of eager, compiled, openvino, onnxr"),
         (("--runtime", "eager,eager"), "each once, with commas between"),
         (("--runtime", "openvino"), "--runtime says what --measure times: add it"),
-        (("--models", "unet:width=-1"), "no such network: "),
+        (("--models", "unet:width=-1"), "unet:width is at least 1, got -1"),
         (("--models", "segnet:width=0"), "width is at least 1, got 0"),
         (("--again", "nowhere"), "no results folder at "),
         (("--again", "tests"), "no finished trial in tests: run a comparison first"),

@@ -17,8 +17,8 @@ def test_every_network_may_be_asked_for(name: str) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("unet:width=0", "unet:width is a whole number from 1, got 0"),
-        ("hrnet:streams=-1", "hrnet:streams is a whole number from 1, got -1"),
+        ("unet:width=0", "unet:width is at least 1, got 0"),
+        ("hrnet:streams=-1", "hrnet:streams is at least 1, got -1"),
         ("unet:width=4.5", "takes a value of type int"),
         ("unett", "did you mean 'unet'"),
     ],
@@ -33,4 +33,4 @@ def test_commands_say_so_in_a_line(command: str) -> None:
     module, *options = command.split()
     status, text = run(f"experiments.{module}", "--models", "unet:width=0", *options)
     assert status == 2
-    assert text.strip() == "unet:width is a whole number from 1, got 0"
+    assert text.strip() == "unet:width is at least 1, got 0"
