@@ -100,18 +100,18 @@ class Slurm:
             self.start_node(node)
         self.wait(lambda: self.ask("sinfo", "-h", "-o", "%t", "-p", "main").strip() == "idle")
 
-    def _do(self, *command: str) -> str:
+    def _do(self, *command: str, seconds: float = 60) -> str:
         path = shutil.which(command[0], path=_PATH)
         assert path is not None
         done = subprocess.run(
-            [path, *command[1:]], env=self._env, capture_output=True, text=True, timeout=60
+            [path, *command[1:]], env=self._env, capture_output=True, text=True, timeout=seconds
         )
         assert done.returncode == 0, (command, done.stdout, done.stderr)
         return done.stdout
 
-    def ask(self, *command: str) -> str:
-        """What one of its commands prints."""
-        return self._do(*command)
+    def ask(self, *command: str, seconds: float = 60) -> str:
+        """What one of its commands prints, within so many seconds."""
+        return self._do(*command, seconds=seconds)
 
     def start_node(self, name: str) -> None:
         self._do("slurmd", "-N", name, "-f", str(self.folder / "slurm.conf"))

@@ -167,7 +167,7 @@ def test_tasks_of_srun_are_the_ranks_of_one_trial(slurm: Slurm, tmp_path: Path) 
                "--devices", "2", "--out", str(tmp_path / "one")]  # fmt: skip
     job.write_text(f"#!/bin/sh\n{shlex.join([sys.executable, *command])}\n")
     said = slurm.ask("sbatch", "--wait", "--ntasks=1", f"--output={tmp_path / 'said'}",
-                     f"--chdir={ROOT}", str(job))  # fmt: skip
+                     f"--chdir={ROOT}", str(job), seconds=240)  # fmt: skip
     assert said.startswith("Submitted"), (tmp_path / "said").read_text()
     status, text = run(
         "experiments.compare", "--models", "unet:width=4", *trial, "--num-nodes", 2,

@@ -118,7 +118,7 @@ def _until(condition: Callable[[], object], seconds: float = 240) -> None:
         time.sleep(0.05)
 
 
-def _poll_until(engine: RayEngine, condition: Callable[[], object], seconds: float = 60) -> None:
+def _poll_until(engine: RayEngine, condition: Callable[[], object], seconds: float = 120) -> None:
     def polled() -> object:
         engine.poll()
         return condition()
@@ -419,7 +419,7 @@ def test_trials_give_the_bits_of_one_machine(
     _remove(cluster, node)
     _poll_until(engine, lambda: job.state is ProcessState.WAITING)
     assert job.note == "its node is gone; it goes on"
-    _poll_until(engine, lambda: all(job.state.ended for job in jobs), 120)
+    _poll_until(engine, lambda: all(job.state.ended for job in jobs))
     assert [job.state for job in jobs] == [ProcessState.DONE] * 3
     assert {path: _bits(out / path) for path in _folders(out)} == {
         path: _bits(tmp_path / "local" / path) for path in _folders(tmp_path / "local")
