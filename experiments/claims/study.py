@@ -121,10 +121,12 @@ class Study:
     Attributes:
         step_times: of the networks, by which their training is compared, as trials run beside each
             other and beside other work; None before they are measured.
+        folders: of comparisons, which may hold a position prior though another has the trials.
     """
 
     trials: Mapping[StudyTrial, FinishedTrial | FailedTrial]
     step_times: StepTimes | None = None
+    folders: tuple[Path, ...] = ()
 
     def results(self, model: str, times: int = 1) -> dict[int, FinishedTrial | FailedTrial]:
         """Of one network for so many times the recipe's steps, by seed."""
@@ -136,9 +138,10 @@ class Study:
 
     @cached_property
     def prior(self) -> float | None:
-        """mIoU of the position prior, a fraction, where a folder of the trials has it."""
+        """mIoU of the position prior, a fraction, where one of the folders has it."""
         results = list(self.trials.values())
-        for folder in dict.fromkeys(result.path.parents[2] for result in results):
+        own = (result.path.parents[2] for result in results)
+        for folder in dict.fromkeys([*own, *self.folders]):
             found = read_prior(folder, results)
             if found is not None:
                 return found.metrics.miou
@@ -196,7 +199,8 @@ def read_study(folders: Iterable[Path], claims: Sequence[AnyClaim] = CLAIMS) -> 
         if trial in wanted and (trial not in found or (result.done and not found[trial].done)):
             found[trial] = result
     steps = (read_record(folder / STEP_TIMES, StepTimes, AGAIN) for folder in folders)
-    return Study(found, next((known for known in steps if known is not None), None))
+    known = next((times for times in steps if times is not None), None)
+    return Study(found, known, tuple(folder / load(lab()).name for folder in folders))
 
 
 def _results(folders: Iterable[Path]) -> Iterator[FinishedTrial | FailedTrial]:

@@ -194,9 +194,10 @@ def read_prior(folder: Path, results: Sequence[TrialResult]) -> PositionPrior | 
         scores = {key: value for key, value in record.items() if key != "data"}
         record = {"data": record.get("data"), "metrics": schema1.metrics(scores)}
     prior = _validated(PositionPrior, record, path, PRIOR_AGAIN)
-    for result in finished(results) if prior.metrics.iou else ():
+    ours = [result for result in results if result.hashes.data == prior.data]
+    for result in finished(ours) if prior.metrics.iou else ():
         _check_classes(result.data.classes, prior.metrics, path, PRIOR_AGAIN)
-    return prior if any(result.hashes.data == prior.data for result in results) else None
+    return prior if ours else None
 
 
 def _check_classes(classes: Iterable[str], metrics: Metrics, path: Path, remedy: str) -> None:

@@ -16,6 +16,7 @@ from experiments.claims.verdicts import Verdict
 from experiments.claims.words import Outcome
 from experiments.lecture import main
 from experiments.trials.overrides import load
+from experiments.trials.results import PRIOR
 from tests.experiments.claims.study_maker import Shifts, write_steps, write_study
 from tests.experiments.made import failed, write_prior
 
@@ -150,6 +151,8 @@ def test_what_comes_later_is_kept_with_a_trial_that_already_is(tmp_path: Path) -
     write_prior(ran / "camvid-lab", 0.25)
     assert publish_study(read_study([ran]), [ran], kept) == 0
     assert read_study([kept]).prior == 0.25
+    (ran / "camvid-lab" / PRIOR).unlink()  # where trials go on that are kept elsewhere
+    assert read_study([ran, kept]).prior == 0.25
 
 
 def test_the_plan_says_how_long_it_takes(tmp_path: Path) -> None:
