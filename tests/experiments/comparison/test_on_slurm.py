@@ -128,7 +128,7 @@ def test_whatever_befalls_a_trial_on_its_way(slurm: Slurm, tmp_path: Path) -> No
         slurm.ask("scancel", *running())
         leaves()
 
-    # A step takes 0.04 s and a look at the queue 0.2 s, so that nothing waits for the last 80 steps.
+    # A step takes 0.04 s, a look at the queue 0.2 s: nothing waits for the last 80 steps.
     events: list[tuple[int, Callable[[], None]]] = [
         (1, lambda: told("USR1")),
         (10, preempted),
