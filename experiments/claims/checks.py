@@ -6,7 +6,7 @@ from statistics import fmean
 from experiments.analysis.intervals import Interval, interval
 from experiments.analysis.variance import Spread, noise_floor
 from experiments.claims.registration import LONGER, NETWORKS, REPEATED
-from experiments.claims.study import Study, StudyTrial
+from experiments.claims.study import MODELS, Study, StudyTrial
 from experiments.trials.result_types import FinishedTrial
 
 
@@ -68,7 +68,7 @@ def repeat_difference(study: Study) -> float | None:
 def seed_spread(study: Study) -> dict[str, Spread]:
     """SD of mIoU (fractions) over the seeds of each registered network that has two or more."""
     spread = {}
-    for name, model in NETWORKS.items():
+    for name, model in MODELS.items():
         scores = [result.miou for result in study.finished(model).values()]
         if len(scores) > 1:
             spread[name] = noise_floor([scores])

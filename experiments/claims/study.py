@@ -10,6 +10,8 @@ import numpy as np
 
 from experiments.claims.quantities import BlockDraws
 from experiments.claims.registration import (
+    ADDED_CONTRASTS,
+    ADDED_NETWORKS,
     AT_EQUAL_SECONDS,
     CLAIMS,
     LONGER,
@@ -19,6 +21,7 @@ from experiments.claims.registration import (
     SEEDS,
     Budget,
     Claim,
+    Contrast,
     CountedQuantity,
     FrontClaim,
     IdentityClaim,
@@ -39,6 +42,7 @@ STEP_TIMES = "step-times.json"  # of all registered networks, in a folder of res
 AGAIN = "delete it, and python -m experiments.lecture --run measures it again"
 
 AnyClaim = Claim | IdentityClaim | FrontClaim
+MODELS = NETWORKS | ADDED_NETWORKS  # by registered name, at the budget `macs`
 
 
 @dataclass(frozen=True)
@@ -67,8 +71,8 @@ def model_of(name: str, budget: Budget) -> str:
 
     HRNetV2 is what the others take as many seconds as.
     """
-    if budget == "macs" or NETWORKS[name] == NETWORKS["hrnetv2"]:
-        return NETWORKS[name]
+    if budget == "macs" or name == "hrnetv2":
+        return MODELS[name]
     return AT_EQUAL_SECONDS[name]
 
 
@@ -79,9 +83,14 @@ def names_of(claim: AnyClaim) -> list[tuple[str, Budget]]:
     if isinstance(claim, FrontClaim):
         names = (claim.network, *claim.others)
         return [(name, budget) for budget in claim.budgets for name in names]
-    contrasts = (*claim.primary, *claim.secondary)
+    contrasts = (*claim.primary, *secondary_of(claim))
     both = [(n, c.budget) for c in contrasts for n in (c.better, c.worse)]
     return list(dict.fromkeys(both))
+
+
+def secondary_of(claim: Claim) -> tuple[Contrast, ...]:
+    """The contrasts beside those that decide a claim, with what was added later."""
+    return (*claim.secondary, *ADDED_CONTRASTS.get(claim.key, ()))
 
 
 def registered(claims: Sequence[AnyClaim] = CLAIMS) -> list[StudyTrial]:
@@ -91,7 +100,7 @@ def registered(claims: Sequence[AnyClaim] = CLAIMS) -> list[StudyTrial]:
     """
     wanted: dict[int, list[StudyTrial]] = {}
     for budget in ("macs", "seconds"):
-        for name in NETWORKS:
+        for name in MODELS:
             for seed in _seeds(claims, name, budget):
                 wanted.setdefault(seed, []).append(StudyTrial(model_of(name, budget), seed))
     networks, times = LONGER

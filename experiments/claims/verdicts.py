@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from experiments.analysis.intervals import Interval, holm, p_value
 from experiments.claims.contrasts import ALPHA, Estimate, Radius, estimate
 from experiments.claims.registration import Contrast, FrontClaim, IdentityClaim
-from experiments.claims.study import AnyClaim, Study, names_of
+from experiments.claims.study import AnyClaim, Study, names_of, secondary_of
 from experiments.claims.words import Outcome
 from experiments.costs.layer_order import LayerOrder
 
@@ -63,7 +63,7 @@ def verdict(
         return _counted(Verdict(claim, together(judged), deciding), claim.seeds)
     primary, secondary = (
         tuple(estimate(c, claim.margin, claim.seeds, study, prior, radius) for c in contrasts)
-        for contrasts in (claim.primary, claim.secondary)
+        for contrasts in (claim.primary, secondary_of(claim))
     )
     judged = tuple(one.outcome for one in primary)
     return _counted(Verdict(claim, together(judged), primary, secondary), claim.seeds)

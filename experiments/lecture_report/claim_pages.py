@@ -31,12 +31,17 @@ from experiments.lecture_report.sentences import (
 
 @dataclass(frozen=True)
 class Row:
-    """A contrast in numbers and as a strip; empty texts for what is not known."""
+    """A contrast in numbers and as a strip; empty texts for what is not known.
+
+    Attributes:
+        absent: why there is no value.
+    """
 
     names: str
     quantity: Text
     budget: Text
     value: str
+    absent: Text
     interval: str
     detectable: str
     seeds: Text
@@ -135,11 +140,13 @@ def _row(one: Estimate, axis: pictures.Axis) -> Row:
     contrast, found = one.contrast, one.difference
     ends = [] if found is None else [found.low, found.high]
     known = [number(one, end) for end in ends if end is not None]
+    untrained = one.lacking is not None and one.lacking.run is not None
     return Row(
         names=pair_words(one, "ko"),  # its minus is longer
         quantity=QUANTITIES[contrast.quantity],
         budget=WORDS[contrast.budget],
         value="" if found is None else number(one, found.value),
+        absent=WORDS["did_not_train" if untrained else "not_yet"],
         interval=f"[{', '.join(known)}]" if known else "",
         detectable="" if one.mdd is None else number(one, one.mdd),
         seeds=filled("row_seeds", n=len(one.seeds)),

@@ -9,8 +9,9 @@ import numpy as np
 from experiments.analysis.bootstrap import Resampled, resampled
 from experiments.analysis.model_summary import ModelSummary, mean_over_seeds, summarise
 from experiments.analysis.untrained import did_not_train
-from experiments.claims.registration import BAND, FAMILIES, NETWORKS, Budget
+from experiments.claims.registration import BAND, FAMILIES, Budget
 from experiments.claims.study import (
+    MODELS,
     AnyClaim,
     Study,
     StudyTrial,
@@ -23,7 +24,7 @@ from experiments.trials.result_types import FailedTrial, FinishedTrial
 
 BUDGETS: tuple[Budget, ...] = ("macs", "seconds")
 LECTURE = ("hrnetv2", *FAMILIES)
-VARIANTS = tuple(name for name in NETWORKS if name not in LECTURE)
+VARIANTS = tuple(name for name in MODELS if name not in LECTURE)
 
 
 @dataclass(frozen=True)

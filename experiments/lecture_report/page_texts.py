@@ -32,6 +32,7 @@ WORDS: Mapping[str, Text] = {
     ),
     "failures": Text("{failed} failed.", "{failed}개는 실패했다."),
     "not_yet": Text("not measured yet", "아직 측정하지 않음"),
+    "did_not_train": Text("a network did not train", "학습되지 않은 네트워크가 있음"),
     "claim": Text("Claim", "주장"),
     "verdict": Text("Verdict", "판정"),
     "verdicts_note": Text(

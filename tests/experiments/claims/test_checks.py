@@ -7,7 +7,7 @@ import pytest
 
 from experiments.claims.checks import longer_schedule, repeat_difference, seed_spread
 from experiments.claims.registration import LONGER, NETWORKS, REPEATED
-from experiments.claims.study import StudyTrial, read_study, registered
+from experiments.claims.study import MODELS, StudyTrial, read_study, registered
 from tests.experiments.claims.study_maker import write_study, write_trial
 
 (FIRST, SECOND), TIMES = LONGER
@@ -56,9 +56,9 @@ def test_the_spread_is_that_of_the_seeds_of_each_network(tmp_path: Path) -> None
     write_study(tmp_path, sd=1.0, trials=[t for t in registered() if t.times == 1 and t.seed < 3])
     study = read_study([tmp_path])
     spread = seed_spread(study)
-    assert set(spread) == set(NETWORKS)
+    assert set(spread) == set(MODELS)
     for name, own in spread.items():
-        scores = [result.miou for result in study.finished(NETWORKS[name]).values()]
+        scores = [result.miou for result in study.finished(MODELS[name]).values()]
         assert own.sd == pytest.approx(stdev(scores))
         assert own.low is not None and own.high is not None
         assert own.low < stdev(scores) < own.high

@@ -3,6 +3,8 @@
 import pytest
 
 from experiments.claims.registration import (
+    ADDED_CONTRASTS,
+    ADDED_NETWORKS,
     AT_EQUAL_SECONDS,
     CLAIMS,
     FAMILIES,
@@ -15,7 +17,7 @@ from experiments.claims.registration import (
     SIZE,
     Claim,
 )
-from experiments.claims.study import StudyTrial, lab, model_of, names_of, registered
+from experiments.claims.study import MODELS, StudyTrial, lab, model_of, names_of, registered
 from experiments.costs.flops import count
 from experiments.trials.overrides import load
 from models import parse_model
@@ -23,14 +25,14 @@ from models import parse_model
 FARTHEST = 0.13  # of the budget, which whole channels leave
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", MODELS)
 def test_every_network_costs_what_the_budget_says(name: str) -> None:
-    assert abs(count(NETWORKS[name], 11, SIZE).gmacs / GMACS - 1) < FARTHEST
+    assert abs(count(MODELS[name], 11, SIZE).gmacs / GMACS - 1) < FARTHEST
 
 
 def test_the_nine_claims_name_registered_networks() -> None:
     assert [claim.key for claim in CLAIMS] == [f"C{i}" for i in range(1, 10)]
-    assert {name for claim in CLAIMS for name, _ in names_of(claim)} == set(NETWORKS)
+    assert {name for claim in CLAIMS for name, _ in names_of(claim)} == set(MODELS)
     assert set(AT_EQUAL_SECONDS) == {"resunet", *FAMILIES}
     for model in AT_EQUAL_SECONDS.values():
         parse_model(model)
@@ -55,6 +57,18 @@ def test_any_prefix_compares_all_networks_on_equally_many_seeds() -> None:
     late = {t.model for t in trials if t.seed > max(SEEDS)}
     assert late == {NETWORKS["hrnetv2"], NETWORKS["resunet"], AT_EQUAL_SECONDS["resunet"]}
     assert {t.seed for t in trials if t.model == NETWORKS["hrnetv2"]} == set(MORE_SEEDS)
+
+
+def test_what_was_added_runs_beside_what_was_registered_and_decides_nothing() -> None:
+    assert ADDED_NETWORKS.keys().isdisjoint(NETWORKS)
+    trials = registered()
+    for name, model in ADDED_NETWORKS.items():
+        assert [t for t in trials if t.model == model] == [StudyTrial(model, s) for s in SEEDS]
+        assert name in {n for own in ADDED_CONTRASTS.values() for c in own
+                        for n in (c.better, c.worse)}  # fmt: skip
+    deciding = {c for claim in CLAIMS if isinstance(claim, Claim) for c in claim.primary}
+    assert deciding.isdisjoint(c for own in ADDED_CONTRASTS.values() for c in own)
+    assert set(ADDED_CONTRASTS) <= {claim.key for claim in CLAIMS if isinstance(claim, Claim)}
 
 
 def test_the_study_checks_its_own_length_and_noise() -> None:

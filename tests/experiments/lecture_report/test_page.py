@@ -22,6 +22,7 @@ from experiments.lecture_report.sentences import sentence
 from experiments.trials.field_record import Fields
 from experiments.trials.results import FIELD, read_record, write_record
 from tests.experiments.claims.study_maker import ORDERS, write_steps, write_study
+from tests.experiments.made import write_prior
 
 NUMBER = re.compile(r"\d+(?:\.\d+)?")
 KOREAN = re.compile("[가-힣]|%p")
@@ -142,6 +143,23 @@ def test_counts_trials_and_shows_the_failed_one(made: tuple[str, list[Verdict]])
     assert f"{finished} of {len(registered())} registered trials have finished" in english
     assert REASON in english and "<nan>" not in text
     assert "1 failed." in english and "1개는 실패했다." in seen(text, "ko")
+
+
+def test_a_contrast_without_a_value_says_why(tmp_path: Path) -> None:
+    trials = [t for t in registered(chosen(["C7"])) if t.model != NETWORKS["unet"]]
+    write_study(tmp_path, {"dilatednet": -35.0}, trials=trials)
+    write_prior(tmp_path / "camvid-lab", 0.17)
+    text, _ = written(tmp_path, ["C7"])
+    said = {
+        words(names): words(value)
+        for names, value in re.findall(
+            r'<div class="what"><b>(.*?)</b>.*?<div class="number">(.*?)</div>', text, flags=re.S
+        )
+    }
+    failed, lacking = said["dilatednet-transposed − dilatednet"], said["unet − unet-bilinear"]
+    assert failed == "a network did not train학습되지 않은 네트워크가 있음"
+    assert lacking == "not measured yet아직 측정하지 않음"
+    assert re.search(r"\d", said["front-end-transposed − front-end"])
 
 
 def test_table_holds_what_was_made(made: tuple[str, list[Verdict]]) -> None:
