@@ -67,14 +67,22 @@ def measure_fields(
 ) -> Iterator[str]:
     """Measure the receptive fields of finished trials that have none, and say of each how it went.
 
+    Those that lie without checkpoints, as kept results do, are counted in one line.
+
     Args:
         root: folder of the data set.
         measure: of a trial, the data's folder, threads and images (`training.trial_field`).
     """
+    without = [
+        result
+        for result in finished(study.trials.values())
+        if read_fields(result) is None and not result.repeat
+    ]
+    ran = [result for result in without if (result.path.parent / "checkpoints").is_dir()]
+    if len(ran) < len(without):
+        yield f"receptive fields: {len(without) - len(ran)} kept trials have none and no checkpoint"
     threads = threads_per_process(1)
-    for result in finished(study.trials.values()):
-        if read_fields(result) is not None or result.repeat:
-            continue
+    for result in ran:
         try:
             found = measure(result, root, threads, FIELD_IMAGES)
         except ValueError as error:
