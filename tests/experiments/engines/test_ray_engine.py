@@ -39,12 +39,17 @@ HEAD = {**NODE, "include_dashboard": False}
 
 @contextlib.contextmanager
 def _head(**more: object) -> Iterator[Any]:
-    """A cluster with its head alone; its sockets need a folder with a short name."""
+    """A cluster with its head alone, in a folder of its own with a short name, as its sockets need.
+
+    It notes its address there too, and not in /tmp/ray, where it might be taken for the user's.
+    """
     from ray.cluster_utils import Cluster
 
     found: Any
     folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
-    found = Cluster(initialize_head=True, head_node_args={**HEAD, "temp_dir": folder, **more})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_TMPDIR", folder)
+        found = Cluster(initialize_head=True, head_node_args={**HEAD, **more})
     try:
         yield found
     finally:
