@@ -3,6 +3,7 @@
 # make gpu       tests, throughput and trials on this machine's GPUs, in under eight minutes
 # make browser-test   report.html in Debian's chromium, which it installs where it may
 # make slurm-programs   Debian's SLURM, which the tests of --engine slurm start for themselves
+# make chromium   Debian's browser, without which the tests of pages are skipped
 # Arguments pass through: make compare ARGS="--models hrnetv2_w18 --seeds 0,1"
 # A variable from the command line wins: make test PYTHON=python3.12
 
@@ -32,18 +33,19 @@ check: .venv/installed lint
 
 .PHONY: browser-test
 browser-test: .venv/installed
-	@command -v chromium > /dev/null || { \
-		[ "$$(id -u)" = 0 ] || SUDO=sudo; \
-		$$SUDO apt-get update --quiet && $$SUDO apt-get install --yes --quiet chromium; } || \
+	@command -v chromium > /dev/null || $(MAKE) --no-print-directory chromium || \
 		{ echo "Debian's chromium is needed and could not be installed: put it on the PATH"; exit 1; }
 	$(BIN)/python -m pytest tests/experiments/reporting/test_browser.py \
 		tests/experiments/lecture_report/test_page_browser.py $(ARGS)
 
+.PHONY: chromium
+chromium: DEBIAN := chromium
 .PHONY: slurm-programs
-slurm-programs:
+slurm-programs: DEBIAN := slurmctld slurmd slurm-client munge
+chromium slurm-programs:
 	@[ "$$(id -u)" = 0 ] || SUDO=sudo; \
 		$$SUDO apt-get update --quiet && $$SUDO apt-get install --yes --quiet \
-		--no-install-recommends slurmctld slurmd slurm-client munge
+		--no-install-recommends $(DEBIAN)
 
 .PHONY: lint
 lint: .venv/installed
