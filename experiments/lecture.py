@@ -37,6 +37,8 @@ def parser() -> argparse.ArgumentParser:
         "lecture.html is written (default: runs)")  # fmt: skip
     add("--publish", type=ask.folder, metavar="DIR", help="also copy the study's results there, to "
         "be kept with the code")  # fmt: skip
+    add("--readme", type=ask.file, metavar="FILE", nargs="+", default=(), help="also renew the "
+        "verdicts' table in these files, in .ko.md in Korean")  # fmt: skip
     return p
 
 
@@ -55,14 +57,16 @@ def main(argv: list[str] | None = None) -> int:
     from experiments.claims.study import read_study, registered
     from experiments.claims.study_plan import describe, remaining, requests
     from experiments.comparison.comparison_runner import run_comparison
+    from experiments.lecture_report.markdown_table import renew_readme
     from experiments.lecture_report.page import write_page
     from experiments.lecture_report.verdict_table import print_checks, print_verdicts
     from experiments.reporting.console import PlainConsole
-    from experiments.training.trial_field import measure_field_isolated
     from experiments.trials.command import process_of_trials
 
     console = PlainConsole()
     try:
+        if args.readme and args.claims:
+            raise ValueError("--readme renews the table of all claims: leave --claims out")
         claims, folders, failed = chosen(args.claims), [args.out, KEPT], False
         wanted, study = registered(claims), read_study(folders, claims)
         console.print(describe(wanted, study))
@@ -82,13 +86,16 @@ def main(argv: list[str] | None = None) -> int:
                         failed |= bool(ended.notes)
                         keep_prior(ended, args.data_root, console)
                         study = read_study(folders, claims)
-                    for line in measure_fields(study, args.data_root, measure_field_isolated):
+                    for line in measure_fields(study, args.data_root):
                         console.print(line, soft_wrap=True)
         verdicts, page = assess(claims, study, folders), args.out / "lecture.html"
         print_verdicts(verdicts, console)
         print_checks(study, console)
         write_page(page, study, verdicts)
         console.print(f"wrote {page}", soft_wrap=True)
+        for readme in args.readme:
+            renew_readme(readme, verdicts)
+            console.print(f"renewed the table of {readme}", soft_wrap=True)
         if args.publish:
             num = publish_study(study, folders, args.publish)
             console.print(f"copied {num} trials to {args.publish}", soft_wrap=True)

@@ -106,7 +106,8 @@ def test_the_commands_name_flags_that_exist(page: Path, capsys: pytest.CaptureFi
 
 def test_the_results_table_is_what_the_result_files_say() -> None:
     from experiments.analysis.evidence import evidence
-    from experiments.reporting.export import renew, summary
+    from experiments.reporting.export import summary
+    from experiments.reporting.tables import renew
 
     results = read_results(RESULTS)
     prior = read_prior(RESULTS, results)
@@ -146,7 +147,7 @@ def test_the_speeds_of_reading_are_what_the_result_file_says() -> None:
 
 
 def test_the_figures_of_gpus_are_what_the_result_files_say() -> None:
-    from experiments.reporting.export import renew
+    from experiments.reporting.tables import renew
     from experiments.speed.gpu_tables import gpu_summary, kept
 
     page = (ROOT / "experiments/speed/README.md").read_text()
@@ -154,7 +155,7 @@ def test_the_figures_of_gpus_are_what_the_result_files_say() -> None:
 
 
 def test_the_ratios_of_speed_are_what_the_result_files_say() -> None:
-    from experiments.reporting.export import renew
+    from experiments.reporting.tables import renew
     from experiments.speed.speed_ratios import markdown_table, read_benchmark
 
     page = (ROOT / "experiments/speed/README.md").read_text()

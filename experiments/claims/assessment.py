@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from experiments.claims.measurements import radius, read_order
+from experiments.claims.measured import radius, read_order
 from experiments.claims.registration import CLAIMS
 from experiments.claims.study import AnyClaim, Study
 from experiments.claims.verdicts import Verdict, verdict

@@ -4,25 +4,18 @@ fields."""
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from experiments.claims.measured import ORDER, read_order
 from experiments.claims.registration import C5, FIELD_IMAGES, RECIPE
-from experiments.claims.study import AGAIN, STEP_TIMES, AnyClaim, Study, registered
-from experiments.costs.layer_order import LayerOrder
+from experiments.claims.study import STEP_TIMES, AnyClaim, Study, registered
+from experiments.training.trial_field import measure_field_isolated
 from experiments.trials.environment import ALLOCATOR, threads_per_process
-from experiments.trials.field_record import Fields, read_fields
-from experiments.trials.result_types import FinishedTrial
-from experiments.trials.results import finished, read_record, write_record
+from experiments.trials.field_record import read_fields
+from experiments.trials.results import finished, write_record
 
-ORDER = "layer-order.json"  # of C5, in a folder of results
 _NUM_CLASSES = 11  # of CamVid
-
-
-def read_order(folders: Sequence[Path]) -> LayerOrder | None:
-    """What C5 measured, in the first folder that has it."""
-    found = (read_record(folder / ORDER, LayerOrder, AGAIN) for folder in folders)
-    return next((order for order in found if order is not None), None)
 
 
 def lacks_order(claims: Sequence[AnyClaim], folders: Sequence[Path]) -> bool:
@@ -60,18 +53,13 @@ def measure_steps(folder: Path) -> None:
         raise ValueError(f"seconds of training steps were not measured: {said[-1]}")
 
 
-def measure_fields(
-    study: Study,
-    root: Path | None,
-    measure: Callable[[FinishedTrial, Path | None, int, int], Fields],
-) -> Iterator[str]:
+def measure_fields(study: Study, root: Path | None) -> Iterator[str]:
     """Measure the receptive fields of finished trials that have none, and say of each how it went.
 
     Those that lie without checkpoints, as kept results do, are counted in one line.
 
     Args:
         root: folder of the data set.
-        measure: of a trial, the data's folder, threads and images (`training.trial_field`).
     """
     without = [
         result
@@ -84,15 +72,9 @@ def measure_fields(
     threads = threads_per_process(1)
     for result in ran:
         try:
-            found = measure(result, root, threads, FIELD_IMAGES)
+            found = measure_field_isolated(result, root, threads, FIELD_IMAGES)
         except ValueError as error:
             yield str(error)
         else:
             radii = f"{found.trained.radius_50:.0f} and {found.trained.radius_95:.0f} pixels"
             yield f"receptive field of {result.label} seed {result.seed}: {radii}"
-
-
-def radius(result: FinishedTrial) -> float | None:
-    """Of the receptive field after training, in pixels; None where it was not measured."""
-    fields = read_fields(result)
-    return None if fields is None else fields.trained.radius_95

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.claims.measurements import ORDER, read_order
+from experiments.claims.measured import ORDER, read_order
 from experiments.claims.quantities import Arrays
 from experiments.claims.registration import BAND, THIN
 from experiments.claims.study import STEP_TIMES, Study

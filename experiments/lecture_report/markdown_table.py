@@ -6,7 +6,7 @@ from pathlib import Path
 from experiments.claims.verdicts import Verdict
 from experiments.claims.words import SAYS_KO, Language, Text
 from experiments.lecture_report.sentences import brief_words, outcome_words
-from experiments.reporting.export import renew
+from experiments.reporting.tables import renew
 from experiments.trials.atomic_io import write_text
 
 MARK = "lecture"  # of the lines between which a README has the table

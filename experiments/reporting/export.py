@@ -8,7 +8,7 @@ from experiments.analysis.model_summary import summarise
 from experiments.reporting.csv_table import csv_table
 from experiments.reporting.latex_table import latex_table
 from experiments.reporting.paper_figures import paper_figures
-from experiments.reporting.tables import markdown
+from experiments.reporting.tables import markdown, renew
 from experiments.trials.atomic_io import write_bytes, write_text
 from experiments.trials.result_types import FailedTrial, PositionPrior, TrialResult
 
@@ -65,16 +65,3 @@ def renew_readme(
     """
     text = readme.read_text(encoding="utf-8")
     write_text(readme, renew(text, name, summary(results, prior, evidence)))
-
-
-def renew(text: str, name: str, content: str) -> str:
-    """Put `content` between the marks `<!-- name -->` and `<!-- end -->` of a Markdown text.
-
-    Raises:
-        ValueError: the text has no such marks.
-    """
-    before, mark, rest = text.partition(f"<!-- {name} -->\n")
-    _, end, after = rest.partition("<!-- end -->")
-    if not mark or not end:
-        raise ValueError(f"the file has no lines '<!-- {name} -->' and '<!-- end -->': add them")
-    return f"{before}{mark}{content}\n{end}{after}"

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from experiments.reporting.export import renew
+from experiments.reporting.tables import renew
 from experiments.speed.gpu_tables import gpu_summary, kept
 from experiments.trials.atomic_io import write_text
 

@@ -262,3 +262,16 @@ def markdown(
         miou = f" {100 * (prior.metrics.miou or 0.0):.1f} |"
         lines.append(f"| position prior |{' |' * (inits + 5)}{miou}{' |' * bool(evidence)}")
     return "\n".join(lines)
+
+
+def renew(text: str, name: str, content: str) -> str:
+    """Put `content` between the marks `<!-- name -->` and `<!-- end -->` of a Markdown text.
+
+    Raises:
+        ValueError: the text has no such marks.
+    """
+    before, mark, rest = text.partition(f"<!-- {name} -->\n")
+    _, end, after = rest.partition("<!-- end -->")
+    if not mark or not end:
+        raise ValueError(f"the file has no lines '<!-- {name} -->' and '<!-- end -->': add them")
+    return f"{before}{mark}{content}\n{end}{after}"

@@ -1,6 +1,5 @@
 """`experiments.lecture --run` on a study of two small networks, and what is done after training."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -57,10 +56,9 @@ def test_runs_what_is_missing_once_and_publishes_it(
     assert not [*elsewhere.rglob("result.json")]
 
 
-@pytest.fixture
-def measured() -> Callable[[FinishedTrial, Path | None, int, int], Fields]:
-    """A measurement that leaves a field of 95 % within 60 pixels, or fails for SegNet."""
-
+def test_fields_are_measured_where_a_trial_left_its_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def measure(result: FinishedTrial, root: Path | None, threads: int, num: int) -> Fields:
         if result.model == study.MODELS["segnet"]:
             raise ValueError(f"no receptive field of {result.label} seed {result.seed}: silent")
@@ -69,24 +67,17 @@ def measured() -> Callable[[FinishedTrial, Path | None, int, int], Fields]:
         assert found is not None
         return found
 
-    return measure
-
-
-def test_fields_are_measured_where_a_trial_left_its_weights(
-    tmp_path: Path, measured: Callable[[FinishedTrial, Path | None, int, int], Fields]
-) -> None:
+    monkeypatch.setattr(measurements, "measure_field_isolated", measure)
     ran, kept = tmp_path / "ran", tmp_path / "kept"
     unet, segnet = (StudyTrial(study.MODELS[name], 0) for name in ("unet", "segnet"))
     for one in (unet, segnet):
         (write_trial(ran, one).path.parent / "checkpoints").mkdir()
     write_study(kept, trials=[t for t in registered() if t.seed == 1 and t.times == 1])
     found = read_study([ran, kept])
-    num = len(found.trials) - 2
-    said = [*measure_fields(found, None, measured)]
+    said = [*measure_fields(found, None)]
     assert said == [
-        f"receptive fields: {num} kept trials have none and no checkpoint",
+        f"receptive fields: {len(found.trials) - 2} kept trials have none and no checkpoint",
         "no receptive field of segnet:width=10 seed 0: silent",
         "receptive field of unet:width=9 seed 0: 20 and 60 pixels",
     ]
-    again = [*measure_fields(read_study([ran, kept]), None, measured)]
-    assert again == said[:2]
+    assert [*measure_fields(read_study([ran, kept]), None)] == said[:2]

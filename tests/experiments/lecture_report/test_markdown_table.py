@@ -8,12 +8,12 @@ import pytest
 from rich.console import Console
 
 from experiments.claims.assessment import assess
-from experiments.claims.measurements import ORDER
+from experiments.claims.measured import ORDER
 from experiments.claims.registration import CLAIMS, NETWORKS
 from experiments.claims.study import StudyTrial, read_study, registered
 from experiments.claims.verdicts import Verdict
-from experiments.claims.words import Language
-from experiments.lecture import KEPT
+from experiments.claims.words import LANGUAGES, Language
+from experiments.lecture import KEPT, main
 from experiments.lecture_report.markdown_table import MARK, markdown, renew_readme
 from experiments.lecture_report.verdict_table import print_verdicts
 from experiments.trials.results import write_record
@@ -76,9 +76,28 @@ def test_only_what_is_between_the_marks_changes(tmp_path: Path) -> None:
         renew_readme(path, verdicts)
 
 
+def test_the_command_renews_several_files(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = [tmp_path / "README.md", tmp_path / "README.ko.md"]
+    for path in files:
+        path.write_text(f"<!-- {MARK} -->\nold\n<!-- end -->\n")
+    assert main(["--out", str(tmp_path / "runs"), "--readme", *map(str, files)]) == 0
+    said = capsys.readouterr().out
+    assert all(f"renewed the table of {path}" in said for path in files)
+    kept = judged(KEPT)
+    for path, language in zip(files, LANGUAGES, strict=True):
+        assert markdown(kept, language) in path.read_text()
+    files[0].write_text("no marks\n")
+    assert main(["--out", str(tmp_path / "runs"), "--readme", str(files[0])]) == 2
+    assert "add them" in capsys.readouterr().err
+    assert main(["--claims", "C3", "--readme", str(files[1])]) == 2
+    assert "leave --claims out" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("name", ["README.md", "README.ko.md"])
 def test_the_readmes_say_what_the_kept_results_say(name: str, tmp_path: Path) -> None:
-    """To renew one: `renew_readme(ROOT / name, judged(KEPT))`."""
+    """To renew them: `python -m experiments.lecture --readme README.md README.ko.md`."""
     text = (ROOT / name).read_text()
     (tmp_path / name).write_text(text)
     renew_readme(tmp_path / name, judged(KEPT))

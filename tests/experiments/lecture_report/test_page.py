@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from experiments.claims.assessment import assess, chosen
-from experiments.claims.measurements import ORDER
+from experiments.claims.measured import ORDER
 from experiments.claims.registration import CLAIMS, NETWORKS
 from experiments.claims.study import StudyTrial, read_study, registered
 from experiments.claims.verdicts import Verdict
