@@ -30,8 +30,8 @@ _WITHOUT = Text(
     "{pair}, {quantity}, {budget}: {value}, 신뢰구간 없음 ({reason})",
 )
 _NOTHING = Text(
-    "{pair}, {quantity} {budget}: nothing yet ({reason})",
-    "{pair}, {quantity}, {budget}: 아직 없음 ({reason})",
+    "{pair}, {quantity} {budget}: no value ({reason})",
+    "{pair}, {quantity}, {budget}: 값 없음 ({reason})",
 )
 _PAIR = Text("{better} - {worse}", "{better} − {worse}")
 _ORDER = Text(
