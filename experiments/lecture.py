@@ -86,7 +86,7 @@ def main(argv: list[str] | None = None) -> int:
                         failed |= bool(ended.notes)
                         keep_prior(ended, args.data_root, console)
                         study = read_study(folders, claims)
-                    for line in measure_fields(study, args.data_root):
+                    for line in measure_fields(study, args.data_root, args.jobs):
                         console.print(line, soft_wrap=True)
         verdicts, page = assess(claims, study, folders), args.out / "lecture.html"
         print_verdicts(verdicts, console)

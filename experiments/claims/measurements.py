@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from experiments.claims.measured import ORDER, read_order
@@ -13,6 +14,7 @@ from experiments.claims.study import STEP_TIMES, AnyClaim, Study, registered
 from experiments.training.trial_field import measure_field_isolated
 from experiments.trials.environment import ALLOCATOR, threads_per_process
 from experiments.trials.field_record import read_fields
+from experiments.trials.result_types import FinishedTrial
 from experiments.trials.results import finished, write_record
 
 _NUM_CLASSES = 11  # of CamVid
@@ -53,13 +55,14 @@ def measure_steps(folder: Path) -> None:
         raise ValueError(f"seconds of training steps were not measured: {said[-1]}")
 
 
-def measure_fields(study: Study, root: Path | None) -> Iterator[str]:
+def measure_fields(study: Study, root: Path | None, jobs: int = 1) -> Iterator[str]:
     """Measure the receptive fields of finished trials that have none, and say of each how it went.
 
     Those that lie without checkpoints, as kept results do, are counted in one line.
 
     Args:
         root: folder of the data set.
+        jobs: how many are measured at a time.
     """
     without = [
         result
@@ -69,12 +72,15 @@ def measure_fields(study: Study, root: Path | None) -> Iterator[str]:
     ran = [result for result in without if (result.path.parent / "checkpoints").is_dir()]
     if len(ran) < len(without):
         yield f"receptive fields: {len(without) - len(ran)} kept trials have none and no checkpoint"
-    threads = threads_per_process(1)
-    for result in ran:
+    threads = threads_per_process(jobs)
+
+    def measured(result: FinishedTrial) -> str:
         try:
             found = measure_field_isolated(result, root, threads, FIELD_IMAGES)
         except ValueError as error:
-            yield str(error)
-        else:
-            radii = f"{found.trained.radius_50:.0f} and {found.trained.radius_95:.0f} pixels"
-            yield f"receptive field of {result.label} seed {result.seed}: {radii}"
+            return str(error)
+        radii = f"{found.trained.radius_50:.0f} and {found.trained.radius_95:.0f} pixels"
+        return f"receptive field of {result.label} seed {result.seed}: {radii}"
+
+    with ThreadPoolExecutor(jobs) as pool:
+        yield from pool.map(measured, ran)

@@ -74,7 +74,7 @@ def test_fields_are_measured_where_a_trial_left_its_weights(
         (write_trial(ran, one).path.parent / "checkpoints").mkdir()
     write_study(kept, trials=[t for t in registered() if t.seed == 1 and t.times == 1])
     found = read_study([ran, kept])
-    said = [*measure_fields(found, None)]
+    said = [*measure_fields(found, None, jobs=2)]
     assert said == [
         f"receptive fields: {len(found.trials) - 2} kept trials have none and no checkpoint",
         "no receptive field of segnet:width=10 seed 0: silent",
