@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.claims.study import AGAIN
+from experiments.claims.study import AGAIN, Study
 from experiments.costs.layer_order import LayerOrder
 from experiments.trials.field_record import read_fields
 from experiments.trials.result_types import FinishedTrial
-from experiments.trials.results import read_record
+from experiments.trials.results import finished, read_record
 
 ORDER = "layer-order.json"  # of C5, in a folder of results
 
@@ -22,3 +22,9 @@ def radius(result: FinishedTrial) -> float | None:
     """Of the receptive field after training, in pixels; None where it was not measured."""
     fields = read_fields(result)
     return None if fields is None else fields.trained.radius_95
+
+
+def without_fields(study: Study) -> list[FinishedTrial]:
+    """Finished trials whose receptive fields were not measured; a repeat's are its first run's."""
+    trials = finished(study.trials.values())
+    return [trial for trial in trials if read_fields(trial) is None and not trial.repeat]

@@ -8,14 +8,13 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from experiments.claims.measured import ORDER, read_order
+from experiments.claims.measured import ORDER, read_order, without_fields
 from experiments.claims.registration import C5, FIELD_IMAGES, RECIPE
 from experiments.claims.study import STEP_TIMES, AnyClaim, Study, registered
 from experiments.training.trial_field import measure_field_isolated
 from experiments.trials.environment import ALLOCATOR, threads_per_process
-from experiments.trials.field_record import read_fields
 from experiments.trials.result_types import FinishedTrial
-from experiments.trials.results import finished, write_record
+from experiments.trials.results import write_record
 
 _NUM_CLASSES = 11  # of CamVid
 
@@ -64,11 +63,7 @@ def measure_fields(study: Study, root: Path | None, jobs: int = 1) -> Iterator[s
         root: folder of the data set.
         jobs: how many are measured at a time.
     """
-    without = [
-        result
-        for result in finished(study.trials.values())
-        if read_fields(result) is None and not result.repeat
-    ]
+    without = without_fields(study)
     ran = [result for result in without if (result.path.parent / "checkpoints").is_dir()]
     if len(ran) < len(without):
         yield f"receptive fields: {len(without) - len(ran)} kept trials have none and no checkpoint"
