@@ -330,6 +330,10 @@ ADDITIONS: tuple[Addition, ...] = (
         "alone, both ways up and from as many seeds, is compared beside C7, exploratory: no "
         "verdict rests on it.",
     ),
+    Addition(
+        "2026-11-29",
+        "DilatedNet at equal training seconds did not train either, seed 0: 4.6 % mIoU.",
+    ),
 )
 
 # What additions brought. By a short name, at the budget `macs`; the comment is how far that is off.
