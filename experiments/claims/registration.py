@@ -334,6 +334,16 @@ ADDITIONS: tuple[Addition, ...] = (
         "2026-11-29",
         "DilatedNet at equal training seconds did not train either, seed 0: 4.6 % mIoU.",
     ),
+    Addition(
+        "2026-11-29",
+        "The repeat of U-Net ran on another machine than the first run, under the same name of a "
+        "processor: 30.8 instead of 32.0 % mIoU. There it was run twice at once, with equal bits. "
+        "Of the first runs begun again there the losses are others from step 5 (HRNetV1), 35 "
+        "(bilinear U-Net), 42 (UNet++) and about 270 (U-Net) on, and the same in all 1,111 steps "
+        "of SegNet that were looked at. So what another processor rounds otherwise is worth about "
+        "a point: it is part of what is called a new training run, and pairs of one seed differ by "
+        "it as well. The first runs stay the trials that count.",
+    ),
 )
 
 # What additions brought. By a short name, at the budget `macs`; the comment is how far that is off.
