@@ -63,7 +63,8 @@ def outcome_words(verdict: Verdict, language: Language) -> str:
     if verdict.complete:
         return said
     n, of = verdict.seeds
-    return f"{said} ({_SO_FAR(language, n=n, of=of) if n else _IN_PART(language)})"
+    alike = all(len(one.seeds) == n for one in verdict.primary)
+    return f"{said} ({_SO_FAR(language, n=n, of=of) if n and alike else _IN_PART(language)})"
 
 
 def difference_words(one: Estimate, language: Language) -> str:

@@ -36,7 +36,7 @@ from lightning_modules.segmentation import Segmentation
 from tests.lightning_modules.tiny_networks import Tiny
 
 MODEL = "hrnetv2_w18_small_v1"
-READ = (5,)  # sizes of sets that are read by other processes as well, which take a second each
+READ = (2, 5)  # sizes of sets that are read by other processes as well, which take a second each
 
 
 class Voided:
