@@ -340,8 +340,8 @@ ADDITIONS: tuple[Addition, ...] = (
         "processor: 30.8 instead of 32.0 % mIoU. There it was run twice at once, with equal bits. "
         "Of the first runs begun again there the losses are others from step 5 (HRNetV1), 35 "
         "(bilinear U-Net), 42 (UNet++) and about 270 (U-Net) on, and the same in all 1,111 steps "
-        "of SegNet that were looked at. So what another processor rounds otherwise is worth about "
-        "a point: it is part of what is called a new training run, and pairs of one seed differ by "
+        "of SegNet that were looked at. So another machine is worth about a point (by how its "
+        "processor rounds, as far as can be told): it is part of what is called a new training run, and pairs of one seed differ by "
         "it as well. The first runs stay the trials that count.",
     ),
 )
