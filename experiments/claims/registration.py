@@ -341,8 +341,8 @@ ADDITIONS: tuple[Addition, ...] = (
         "Of the first runs begun again there the losses are others from step 5 (HRNetV1), 35 "
         "(bilinear U-Net), 42 (UNet++) and about 270 (U-Net) on, and the same in all 1,111 steps "
         "of SegNet that were looked at. So another machine is worth about a point (by how its "
-        "processor rounds, as far as can be told): it is part of what is called a new training run, and pairs of one seed differ by "
-        "it as well. The first runs stay the trials that count.",
+        "processor rounds, as far as can be told): it is part of what is called a new training "
+        "run, and pairs of one seed differ by it as well. The first runs stay the trials that count.",
     ),
 )
 
