@@ -342,7 +342,7 @@ ADDITIONS: tuple[Addition, ...] = (
         "(bilinear U-Net), 42 (UNet++) and about 270 (U-Net) on, and the same in all 1,111 steps "
         "of SegNet that were looked at. So another machine is worth about a point (by how its "
         "processor rounds, as far as can be told): it is part of what is called a new training "
-        "run, and pairs of one seed differ by it as well. The first runs stay the trials that count.",
+        "run, and pairs of one seed differ by it as well. The first runs stay those that count.",
     ),
 )
 
