@@ -65,6 +65,11 @@ class Estimate:
     def is_ratio(self) -> bool:
         return self.contrast.quantity == "field_radius"
 
+    @property
+    def untrained(self) -> bool:
+        """Whether a network did not train, so that no further seed gives a difference."""
+        return self.lacking is not None and self.lacking.run is not None
+
 
 def estimate(
     contrast: Contrast,
@@ -73,14 +78,16 @@ def estimate(
     study: Study,
     prior: float | None,
     radius: Radius,
+    num_tests: int = 1,
 ) -> Estimate:
     """What the study's trials give for a contrast.
 
     Args:
-        margin: in points of the quantity; a ratio for radii.
+        margin: in points of the quantity; radii have `FIELD_MARGIN`.
         seeds: those registered; others are left out.
         prior: mIoU of the position prior, a fraction; None where it is not known.
         radius: of the receptive field, in pixels.
+        num_tests: over how many contrasts a difference is corrected, itself among them.
     """
     models = [model_of(name, contrast.budget) for name in (contrast.better, contrast.worse)]
     for model in models:
@@ -112,7 +119,7 @@ def estimate(
         by_seed=tuple(map(float, by_seed)),
         difference=difference,
         p_equivalent=p,
-        mdd=minimum_detectable_difference(difference),
+        mdd=minimum_detectable_difference(difference, ALPHA / num_tests),
         outcome=outcome(difference, p),
         lacking=_without_interval(difference, study),
     )

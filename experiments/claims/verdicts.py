@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 
 from experiments.analysis.intervals import Interval, holm, p_value
 from experiments.claims.contrasts import ALPHA, Estimate, Radius, estimate
-from experiments.claims.registration import Contrast, FrontClaim, IdentityClaim
-from experiments.claims.study import AnyClaim, Study, names_of, secondary_of
+from experiments.claims.registration import MARGIN, Contrast, FrontClaim, IdentityClaim
+from experiments.claims.study import AnyClaim, Study, secondary_of
 from experiments.claims.words import Outcome
 from experiments.costs.layer_order import LayerOrder
 
@@ -17,13 +17,17 @@ class Verdict:
 
     Attributes:
         primary: the contrasts that decide it; empty for C5.
+        decisive: those of them to name first: of a front one a budget, the network that is better
+            or else comes nearest; of other claims all.
         order: what C5 measured; None for other claims, and where nothing was measured.
-        seeds: how many each deciding contrast has, and how many are registered; the fewest.
+        seeds: how many each deciding contrast has, and how many are registered; the fewest, of
+            those that more seeds can still give a difference.
     """
 
     claim: AnyClaim
     outcome: Outcome
     primary: tuple[Estimate, ...] = ()
+    decisive: tuple[Estimate, ...] = ()
     secondary: tuple[Estimate, ...] = ()
     order: LayerOrder | None = None
     seeds: tuple[int, int] = (0, 0)
@@ -35,8 +39,13 @@ class Verdict:
 
     @property
     def complete(self) -> bool:
-        """Whether every registered seed of the deciding contrasts has finished."""
+        """Whether no registered seed that is still to finish could change it."""
         return self.seeds[0] == self.seeds[1]
+
+    @property
+    def lacks_training(self) -> bool:
+        """Whether it cannot be told, with any number of seeds, as a network did not train."""
+        return self.outcome == "cannot be told" and any(one.untrained for one in self.primary)
 
 
 def verdict(
@@ -49,35 +58,56 @@ def verdict(
     """Of one claim; the arguments are those of `contrasts.estimate`, and what C5 measured."""
     if isinstance(claim, IdentityClaim):
         return Verdict(claim, _of_order(claim, order), order=order)
+
+    def estimates(
+        contrasts: Sequence[Contrast], margin: float, num_tests: int = 1
+    ) -> tuple[Estimate, ...]:
+        return tuple(
+            estimate(contrast, margin, claim.seeds, study, prior, radius, num_tests)
+            for contrast in contrasts
+        )
+
     if isinstance(claim, FrontClaim):
-        budgets = [
-            [Contrast(claim.network, other, budget=budget) for other in claim.others]
+        fronts = [
+            estimates(
+                [Contrast(claim.network, other, budget=budget) for other in claim.others],
+                claim.margin,
+                len(claim.others),
+            )
             for budget in claim.budgets
         ]
-        fronts = [
-            tuple(estimate(c, claim.margin, claim.seeds, study, prior, radius) for c in contrasts)
-            for contrasts in budgets
-        ]
-        judged = tuple(front_outcome(front, claim.margin / 100) for front in fronts)
-        deciding = tuple(one for front in fronts for one in front)
-        return _counted(Verdict(claim, together(judged), deciding), claim.seeds)
-    primary, secondary = (
-        tuple(estimate(c, claim.margin, claim.seeds, study, prior, radius) for c in contrasts)
-        for contrasts in (claim.primary, secondary_of(claim))
+        primary = tuple(one for front in fronts for one in front)
+        return Verdict(
+            claim,
+            agreed([front_outcome(front, claim.margin / 100) for front in fronts]),
+            primary,
+            decisive=tuple(one for front in fronts if (one := _foremost(front))),
+            seeds=_seeds(primary, claim.seeds),
+        )
+    primary = estimates(claim.primary, claim.margin)
+    return Verdict(
+        claim,
+        together([one.outcome for one in primary]),
+        primary,
+        decisive=primary,
+        secondary=estimates(secondary_of(claim), MARGIN),
+        seeds=_seeds(primary, claim.seeds),
     )
-    judged = tuple(one.outcome for one in primary)
-    return _counted(Verdict(claim, together(judged), primary, secondary), claim.seeds)
 
 
-def _counted(judged: Verdict, seeds: Sequence[int]) -> Verdict:
-    fewest = min((len(one.seeds) for one in judged.primary), default=0)
-    return replace(judged, seeds=(fewest, len(seeds)))
+def _seeds(primary: Sequence[Estimate], registered: Sequence[int]) -> tuple[int, int]:
+    """As `Verdict` has them."""
+    open_ = [len(one.seeds) for one in primary if not one.untrained]
+    return min(open_, default=len(registered)), len(registered)
 
 
 def together(outcomes: Sequence[Outcome]) -> Outcome:
     """Of all primary contrasts: the claim is that each of them holds."""
-    if "contradicted" in outcomes:
-        return "contradicted"
+    return "contradicted" if "contradicted" in outcomes else agreed(outcomes)
+
+
+def agreed(outcomes: Sequence[Outcome]) -> Outcome:
+    """What all of them are."""
     first: Outcome = outcomes[0]
     return first if all(one == first for one in outcomes) else "cannot be told"
 
@@ -86,18 +116,31 @@ def front_outcome(front: Sequence[Estimate], margin: float) -> Outcome:
     """Supported: none of the others is better by the margin or more; contradicted: one is better.
 
     That one is not better by the margin is tested for each at 5 %; that one is better is corrected
-    over all of them.
+    over all of them, those without an interval among them.
     """
-    intervals = [one.difference for one in front]
-    known = [i for i, one in enumerate(intervals) if one is not None and one.low is not None]
-    p = dict(zip(known, holm([_p(intervals[i]) for i in known]), strict=True))
-    for i, one in enumerate(front):
-        found = one.difference
-        if found and i in p and found.value < 0 and p[i] < ALPHA and one.outcome != "no difference":
-            return "contradicted"
-    if len(known) < len(front):
-        return "cannot be told"
-    return "supported" if all(_not_worse(one, margin) for one in intervals) else "cannot be told"
+    if better_than(front):
+        return "contradicted"
+    held = all(_not_worse(one.difference, margin) for one in front)
+    return "supported" if held else "cannot be told"
+
+
+def better_than(front: Sequence[Estimate]) -> list[Estimate]:
+    """The contrasts of a front in which the other network is better."""
+    p = holm([_p(one.difference) for one in front])
+    return [
+        one
+        for one, own in zip(front, p, strict=True)
+        if one.difference
+        and one.difference.value < 0
+        and own < ALPHA
+        and one.outcome != "no difference"
+    ]
+
+
+def _foremost(front: Sequence[Estimate]) -> Estimate | None:
+    """The contrast with the best of the networks that are better, or else with the best of all."""
+    known = [(one.difference.value, one) for one in better_than(front) or front if one.difference]
+    return min(known, key=lambda pair: pair[0], default=(0.0, None))[1]
 
 
 def _p(difference: Interval | None) -> float:
@@ -120,10 +163,3 @@ def _of_order(claim: IdentityClaim, order: LayerOrder | None) -> Outcome:
     if order.difference > claim.tolerance or order.gmacs[0] >= order.gmacs[1] or low > 1:
         return "contradicted"
     return "supported" if high < 1 else "cannot be told"
-
-
-def num_trials(claim: AnyClaim) -> int:
-    """How many trials decide or accompany a claim, those of other claims among them."""
-    if isinstance(claim, IdentityClaim):
-        return 0
-    return len(names_of(claim)) * len(claim.seeds)

@@ -43,8 +43,8 @@ QUANTITIES: Mapping[Quantity, Text] = {
     "field_radius": Text("radius of the effective receptive field", "유효 수용 영역의 반지름"),
 }
 BUDGETS: Mapping[Budget, Text] = {
-    "macs": Text("at equal multiply-adds", "동일한 곱셈-누산(MAC) 횟수"),
-    "seconds": Text("at equal training seconds", "동일한 학습 시간"),
+    "macs": Text("at equal multiply-adds", "동일한 곱셈-누산(MAC) 횟수에서"),
+    "seconds": Text("at equal training seconds", "동일한 학습 시간에서"),
 }
 LACKING: Mapping[LackingKind, Text] = {
     "diverged": Text(

@@ -140,13 +140,12 @@ def _row(one: Estimate, axis: pictures.Axis) -> Row:
     contrast, found = one.contrast, one.difference
     ends = [] if found is None else [found.low, found.high]
     known = [number(one, end) for end in ends if end is not None]
-    untrained = one.lacking is not None and one.lacking.run is not None
     return Row(
         names=pair_words(one, "ko"),  # its minus is longer
         quantity=QUANTITIES[contrast.quantity],
         budget=WORDS[contrast.budget],
         value="" if found is None else number(one, found.value),
-        absent=WORDS["did_not_train" if untrained else "not_yet"],
+        absent=WORDS["did_not_train" if one.untrained else "not_yet"],
         interval=f"[{', '.join(known)}]" if known else "",
         detectable="" if one.mdd is None else number(one, one.mdd),
         seeds=filled("row_seeds", n=len(one.seeds)),

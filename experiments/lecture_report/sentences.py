@@ -6,7 +6,7 @@ from experiments.analysis.bootstrap import MIN_BLOCKS
 from experiments.analysis.intervals import points
 from experiments.analysis.untrained import UntrainedRun
 from experiments.claims.contrasts import Estimate, Lacking
-from experiments.claims.registration import FIELD_MARGIN, Budget, Claim, FrontClaim, IdentityClaim
+from experiments.claims.registration import FIELD_MARGIN, Claim, IdentityClaim
 from experiments.claims.verdicts import Verdict
 from experiments.claims.words import (
     BUDGETS,
@@ -42,9 +42,13 @@ _ORDER = Text(
     "{batch}; {first} 대 {second} GMACs; 걸린 시간은 {ratio}배 (95 % 신뢰구간 {low} ~ {high})",
 )
 _SECONDS = Text("{ratio} times the seconds [{low}, {high}]", "걸린 시간 {ratio}배 [{low}, {high}]")
+_AT = Text("{said} {budget}", "{budget} {said}")
 _SEEDS = Text("{n} seeds", "시드 {n}개")
 _SEED = Text("1 seed", "시드 1개")
 _NOT_YET = Text("not measured yet", "아직 측정하지 않음")
+_UNTRAINED = Text(
+    "cannot be told, as a network did not train", "학습되지 않은 네트워크가 있어 판단할 수 없음"
+)
 _SO_FAR = Text("so far, {n} of {of} seeds", "현재까지 시드 {of}개 중 {n}개")
 _IN_PART = Text("so far, in part", "현재까지 일부만")
 _MARGIN = Text("a factor of {value}", "{value}배")
@@ -60,10 +64,12 @@ def outcome_words(verdict: Verdict, language: Language) -> str:
     if not verdict.started:
         return _NOT_YET(language)
     said = OUTCOMES[verdict.outcome](language, margin=margin)
+    if verdict.lacks_training:
+        said = _UNTRAINED(language)
     if verdict.complete:
         return said
     n, of = verdict.seeds
-    alike = all(len(one.seeds) == n for one in verdict.primary)
+    alike = all(len(one.seeds) == n for one in verdict.primary if not one.untrained)
     return f"{said} ({_SO_FAR(language, n=n, of=of) if n and alike else _IN_PART(language)})"
 
 
@@ -147,43 +153,34 @@ def sentence(verdict: Verdict, language: Language) -> str:
     claim = verdict.claim
     if isinstance(claim, IdentityClaim):
         rests = order_words(verdict, language)
-    elif isinstance(claim, FrontClaim):
-        rests = "; ".join(difference_words(one, language) for one in nearest(verdict))
     else:
-        rests = "; ".join(difference_words(one, language) for one in verdict.primary)
+        named = dict.fromkeys([*verdict.decisive, *(e for e in verdict.primary if e.untrained)])
+        rests = "; ".join(difference_words(one, language) for one in named)
     said = f"{claim.key}: {outcome_words(verdict, language)}."
     return f"{said} {rests}." if rests and verdict.started else said
 
 
-def nearest(verdict: Verdict) -> list[Estimate]:
-    """Of each budget's front, the network that comes nearest to its point or is furthest above."""
-    lowest: dict[Budget, Estimate] = {}
-    for one in verdict.primary:
-        best = lowest.get(one.contrast.budget)
-        if one.difference and (best is None or one.difference.value < _value(best)):
-            lowest[one.contrast.budget] = one
-    return list(lowest.values())
-
-
-def _value(one: Estimate) -> float:
-    return one.difference.value if one.difference else 0.0
-
-
 def brief_words(verdict: Verdict, language: Language) -> str:
-    """What decided, as `2.1 points [1.0, 3.2]`: of a front the network nearest to its point at each
-    budget, of two orders of layers their seconds; empty where nothing is known."""
+    """What decided, as `2.1 points [1.0, 3.2]`, with the quantity where it is not mIoU and with
+    networks and budgets where these differ; of two orders of layers their seconds; empty where
+    nothing is known."""
     if verdict.order is not None:
         order = verdict.order
         values = {"ratio": order.ratio, "low": order.ratio_low, "high": order.ratio_high}
         return _SECONDS(language, **{name: f"{value:.2f}" for name, value in values.items()})
-    front = isinstance(verdict.claim, FrontClaim)
+    pairs = {(one.contrast.better, one.contrast.worse) for one in verdict.primary}
+    budgets = {one.contrast.budget for one in verdict.primary}
+    quantities = {one.contrast.quantity for one in verdict.primary}
     parts = []
-    for one in nearest(verdict) if front else verdict.primary:
+    for one in verdict.decisive:
         if one.difference is None:
             continue
         ends = [one.difference.low, one.difference.high]
         known = [number(one, end) for end in ends if end is not None]
         said = quantity_words(one, one.difference.value, language)
         said += f" [{', '.join(known)}]" if known else ""
-        parts.append(f"{pair_words(one, language)}: {said}" if front else said)
-    return "; ".join(parts)
+        if len(budgets) > 1:
+            said = _AT(language, said=said, budget=BUDGETS[one.contrast.budget](language))
+        parts.append(f"{pair_words(one, language)}: {said}" if len(pairs) > 1 else said)
+    what = [f"{QUANTITIES[name](language)}: " for name in quantities if parts and name != "miou"]
+    return "".join([*what, "; ".join(parts)])

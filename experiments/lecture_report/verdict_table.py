@@ -19,7 +19,6 @@ from experiments.claims.registration import FrontClaim
 from experiments.claims.study import Study
 from experiments.claims.verdicts import Verdict
 from experiments.lecture_report.sentences import (
-    nearest,
     number,
     outcome_words,
     pair_words,
@@ -99,16 +98,17 @@ def _table(verdicts: Sequence[Verdict]) -> Table:
 
 
 def _rows(verdict: Verdict) -> list[tuple[str, str, str, str]]:
-    """Of a front the network nearest to its point alone; of two orders of layers their seconds."""
+    """Of the contrasts to name, of a front with how many they are of; of two orders of layers their
+    seconds."""
     if verdict.order is not None:
         order = verdict.order
         found = f"{order.ratio_low:.2f} to {order.ratio_high:.2f}"
         return [("seconds, before / after", f"{order.ratio:.2f}", found, "")]
+    rows = [_row(one) for one in verdict.decisive]
     if not isinstance(verdict.claim, FrontClaim):
-        return [_row(one) for one in verdict.primary]
-    of = len(verdict.claim.others)
-    rows = [_row(one) for one in nearest(verdict)]
-    return [(f"{what} (nearest of {of})", a, b, c) for what, a, b, c in rows]
+        return rows
+    of = f" (of {len(verdict.claim.others)})"
+    return [(what + of, value, found, seen) for what, value, found, seen in rows]
 
 
 def _row(one: Estimate) -> tuple[str, str, str, str]:

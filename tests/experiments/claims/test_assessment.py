@@ -5,11 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.stats import t as student
 
 from experiments.claims.assessment import assess, chosen
 from experiments.claims.contrasts import Lacking
 from experiments.claims.published_study import publish_study
-from experiments.claims.registration import CLAIMS, NETWORKS, Claim
+from experiments.claims.registration import AT_EQUAL_SECONDS, CLAIMS, NETWORKS, Claim
 from experiments.claims.study import STEP_TIMES, StudyTrial, lab, read_study, registered
 from experiments.claims.study_plan import describe, remaining, requests
 from experiments.claims.verdicts import Verdict
@@ -17,7 +18,7 @@ from experiments.claims.words import Outcome
 from experiments.lecture import main
 from experiments.trials.overrides import load
 from experiments.trials.results import PRIOR
-from tests.experiments.claims.study_maker import Shifts, write_steps, write_study
+from tests.experiments.claims.study_maker import Shifts, write_steps, write_study, write_trial
 from tests.experiments.made import failed, write_prior
 
 FIRST_SEED = [trial for trial in registered() if trial.seed == 0]
@@ -96,6 +97,43 @@ def test_a_network_that_diverged_takes_its_contrasts_with_it(tmp_path: Path) -> 
     assert (lacking.kind, lacking.model) == ("diverged", model)
     assert lacking.run is not None and str(lacking.run) == "seed 1: its loss is no number"
     assert found["C6"].primary[0].difference is not None
+
+
+def test_no_seed_is_waited_for_where_a_network_did_not_train(tmp_path: Path) -> None:
+    write_study(tmp_path, {"dilatednet": -30.0, "unet-bilinear": -6.0}, sd=0.3)
+    write_prior(tmp_path / "camvid-lab", 0.25)
+    found = judged(tmp_path, "C7", "C9")
+    for key in found:
+        assert (found[key].outcome, found[key].complete) == ("cannot be told", True)
+        assert found[key].lacks_training
+    assert found["C7"].seeds == (3, 3)  # U-Net's contrast has them all, and could contradict it
+
+
+def test_the_front_names_a_network_that_is_better_before_a_lower_point(tmp_path: Path) -> None:
+    """PSPNet is 5 points better in each seed, SegNet 8 in the mean and not in all."""
+    write_study(tmp_path, {"pspnet": 5.0}, sd=0.1)
+    for seed, points in enumerate((20.0, 20.0, -16.0)):
+        for model in (NETWORKS["segnet"], AT_EQUAL_SECONDS["segnet"]):
+            write_trial(tmp_path, StudyTrial(model, seed), {"miou": points})
+    found = judged(tmp_path, "C9")["C9"]
+    assert found.outcome == "contradicted"
+    assert [one.contrast.worse for one in found.decisive] == ["pspnet"] * 2
+    segnet = next(one for one in found.primary if one.contrast.worse == "segnet")
+    assert segnet.difference is not None
+    assert segnet.difference.value < -0.07
+    # 5 % over eleven networks: t(1 - .05 / 22) in the place of t(.975).
+    error, df = segnet.difference.standard_error, segnet.difference.df
+    assert error is not None and df is not None
+    by_hand = (student.ppf(1 - 0.05 / 22, df) + student.ppf(0.8, df)) * error
+    assert segnet.mdd == pytest.approx(by_hand, rel=1e-9)
+
+
+def test_miou_beside_radii_is_judged_by_a_point(tmp_path: Path) -> None:
+    """1.05 points apart beyond doubt: within 1.10, which is C2's ratio, and not within 1.0."""
+    write_study(tmp_path, {"streams2": -1.05}, sd=0.001)
+    found = judged(tmp_path, "C2")["C2"]
+    (one,) = [e for e in found.secondary if not e.is_ratio and e.contrast.worse == "streams2"]
+    assert one.outcome == "supported"
 
 
 def test_a_trial_that_failed_otherwise_leaves_its_seed_out(tmp_path: Path) -> None:

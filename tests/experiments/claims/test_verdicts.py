@@ -9,7 +9,7 @@ from experiments.analysis.intervals import Interval, equivalence_p
 from experiments.claims.contrasts import Estimate, outcome
 from experiments.claims.registration import C5, Contrast
 from experiments.claims.study import Study
-from experiments.claims.verdicts import front_outcome, together, verdict
+from experiments.claims.verdicts import agreed, better_than, front_outcome, together, verdict
 from experiments.claims.words import Outcome
 from experiments.costs.layer_order import LayerOrder
 
@@ -97,10 +97,37 @@ def test_on_the_front_is_who_is_beaten_by_none(
     assert front_outcome(front, MARGIN) == expected
 
 
+LACKING = Estimate(Contrast("hrnetv2", "pspnet"), (), (), None, None, None, "cannot be told")
+
+
 def test_a_front_with_a_network_missing_is_not_supported() -> None:
-    lacking = Estimate(Contrast("hrnetv2", "pspnet"), (), (), None, None, None, "cannot be told")
-    assert front_outcome([estimated(0.03, 0.005), lacking], MARGIN) == "cannot be told"
-    assert front_outcome([estimated(-0.03, 0.005), lacking], MARGIN) == "contradicted"
+    assert front_outcome([estimated(0.03, 0.005), LACKING], MARGIN) == "cannot be told"
+    assert front_outcome([estimated(-0.03, 0.005), LACKING], MARGIN) == "contradicted"
+
+
+def test_a_missing_network_counts_in_the_correction() -> None:
+    one = estimated(-0.024, 0.01)  # p .035
+    assert front_outcome([one], MARGIN) == "contradicted"
+    assert front_outcome([one, LACKING], MARGIN) == "cannot be told"
+
+
+def test_better_are_those_whose_corrected_p_is_small_however_low_another_lies() -> None:
+    sure, unsure = estimated(-0.03, 0.005), estimated(-0.05, 0.05)
+    assert better_than([sure, unsure, LACKING]) == [sure]
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "expected"),
+    [
+        (["contradicted", "contradicted"], "contradicted"),
+        (["supported", "contradicted"], "cannot be told"),
+        (["cannot be told", "contradicted"], "cannot be told"),
+    ],
+)
+def test_both_budgets_of_the_front_must_agree(
+    outcomes: Sequence[Outcome], expected: Outcome
+) -> None:
+    assert agreed(outcomes) == expected
 
 
 def ordered(**changed: object) -> LayerOrder:
