@@ -57,7 +57,7 @@ def main(argv: list[str] | None = None) -> int:
     from experiments.claims.study import read_study, registered
     from experiments.claims.study_plan import describe, remaining, requests
     from experiments.comparison.comparison_runner import run_comparison
-    from experiments.lecture_report.markdown_table import renew_readme
+    from experiments.lecture_report.markdown_table import check_readme, renew_readme
     from experiments.lecture_report.page import write_page
     from experiments.lecture_report.verdict_table import print_checks, print_verdicts
     from experiments.reporting.console import PlainConsole
@@ -67,6 +67,8 @@ def main(argv: list[str] | None = None) -> int:
     try:
         if args.readme and args.claims:
             raise ValueError("--readme renews the table of all claims: leave --claims out")
+        for readme in args.readme:
+            check_readme(readme)
         claims, folders, failed = chosen(args.claims), [args.out, KEPT], False
         wanted, study = registered(claims), read_study(folders, claims)
         console.print(describe(wanted, study))

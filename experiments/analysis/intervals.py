@@ -78,7 +78,8 @@ def interval(score: Resampled, target: Target) -> Interval:
     in: to subtract it saves about a tenth of the width, and what is left can be far too small.
     Simulated on frames like CamVid's, with 3 to 10 seeds of SD 0 to 2 points, it covers the truth
     in 93 to 94 % for checkpoints and in 93 to 96 % for seeds, up to 98.5 % where images tell seeds
-    apart far more than they tell models apart (tests/experiments/analysis/test_intervals.py).
+    apart far more than they tell models apart; with 2 seeds in 89 to 95 %, as little is known of
+    their variance (tests/experiments/analysis/test_intervals.py).
     """
     n, seeds = score.num_blocks, len(score.miou)
     reason = score.too_few_blocks

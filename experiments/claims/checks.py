@@ -1,13 +1,16 @@
-"""Whether the study can be trusted: is its schedule long enough, and how far do runs lie apart."""
+"""Whether the study can be trusted: its schedule's length, how far runs lie apart, what did not
+train, and what other code made."""
 
 from dataclasses import dataclass
 from statistics import fmean
 
 from experiments.analysis.intervals import Interval, interval
 from experiments.analysis.variance import Spread, noise_floor
+from experiments.claims.contrasts import Lacking, lacks_training
 from experiments.claims.registration import LONGER, NETWORKS, REPEATED
 from experiments.claims.study import MODELS, Study, StudyTrial
 from experiments.trials.result_types import FinishedTrial
+from experiments.trials.verification import stale_results
 
 
 @dataclass(frozen=True)
@@ -66,10 +69,24 @@ def repeat_difference(study: Study) -> float | None:
 
 
 def seed_spread(study: Study) -> dict[str, Spread]:
-    """SD of mIoU (fractions) over the seeds of each registered network that has two or more."""
+    """SD of mIoU (fractions) over the seeds of each network that has two or more, and trained."""
     spread = {}
     for name, model in MODELS.items():
+        if lacks_training(model, study, study.prior):
+            continue
         scores = [result.miou for result in study.finished(model).values()]
         if len(scores) > 1:
             spread[name] = noise_floor([scores])
     return spread
+
+
+def untrained_networks(study: Study) -> list[Lacking]:
+    """Of which a trial did not train, in the order of the trials."""
+    models = dict.fromkeys(trial.model for trial in study.trials if trial.times == 1)
+    found = (lacks_training(model, study, study.prior) for model in models)
+    return [lacking for lacking in found if lacking is not None]
+
+
+def num_by_other_code(study: Study) -> int:
+    """Finished trials that other code than is here now trained, and nobody verified under it."""
+    return len(stale_results(study.trials.values()))

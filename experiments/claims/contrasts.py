@@ -15,6 +15,7 @@ from experiments.analysis.intervals import (
     minimum_detectable_difference,
 )
 from experiments.analysis.untrained import UntrainedRun, untrained_run
+from experiments.claims.quantities import near_and_beyond
 from experiments.claims.registration import FIELD_MARGIN, Contrast
 from experiments.claims.study import Study, model_of
 from experiments.claims.words import LackingKind, Outcome
@@ -50,6 +51,8 @@ class Estimate:
         p_equivalent: of a difference of the margin or more.
         mdd: the true difference that such trials find 4 times in 5.
         lacking: why there is no difference, or no interval; None where there is one.
+        near_and_beyond: of a boundary gain the two differences of mIoU whose difference it is,
+            fractions.
     """
 
     contrast: Contrast
@@ -60,6 +63,7 @@ class Estimate:
     mdd: float | None
     outcome: Outcome
     lacking: Lacking | None = None
+    near_and_beyond: tuple[float, float] | None = None
 
     @property
     def is_ratio(self) -> bool:
@@ -91,10 +95,9 @@ def estimate(
     """
     models = [model_of(name, contrast.budget) for name in (contrast.better, contrast.worse)]
     for model in models:
-        run = untrained_run(list(study.results(model).values()), prior)
-        if run is not None:
-            kind: LackingKind = "diverged" if run.failure else "at the prior"
-            return _none(contrast, Lacking(kind, model, run))
+        lacking = lacks_training(model, study, prior)
+        if lacking is not None:
+            return _none(contrast, lacking)
     better, worse = (study.finished(model) for model in models)
     both = tuple(seed for seed in seeds if seed in better and seed in worse)
     if not both:
@@ -122,7 +125,32 @@ def estimate(
         mdd=minimum_detectable_difference(difference, ALPHA / num_tests),
         outcome=outcome(difference, p),
         lacking=_without_interval(difference, study),
+        near_and_beyond=_near_and_beyond(pairs) if contrast.quantity == "boundary_gain" else None,
     )
+
+
+def lacks_training(model: str, study: Study, prior: float | None) -> Lacking | None:
+    """That one of a network's trials did not train, at any seed; None where all did.
+
+    Args:
+        prior: as in `estimate`.
+    """
+    run = untrained_run(list(study.results(model).values()), prior)
+    if run is None:
+        return None
+    return Lacking("diverged" if run.failure else "at the prior", model, run)
+
+
+def _near_and_beyond(
+    pairs: Sequence[tuple[FinishedTrial, FinishedTrial]],
+) -> tuple[float, float] | None:
+    """Means over the seeds; None where bands were not counted."""
+    sides = [[near_and_beyond(trial) for trial in pair] for pair in pairs]
+    known = [(a, b) for a, b in sides if a is not None and b is not None]
+    if len(known) < len(pairs):
+        return None
+    near, beyond = np.mean([np.subtract(a, b) for a, b in known], axis=0)
+    return float(near), float(beyond)
 
 
 def _without_interval(difference: Interval, study: Study) -> Lacking | None:

@@ -11,11 +11,19 @@ from experiments.claims.registration import BAND, THIN
 from experiments.claims.study import STEP_TIMES, Study
 from experiments.trials.atomic_io import write_bytes
 from experiments.trials.result_types import FinishedTrial
-from experiments.trials.results import FIELD, PRIOR, per_image, write_record, write_result
+from experiments.trials.results import (
+    FIELD,
+    PRIOR,
+    per_image,
+    read_result,
+    write_record,
+    write_result,
+)
 
 
 def publish_study(study: Study, sources: Sequence[Path], folder: Path) -> int:
-    """Copy every trial of the study, failed ones too; those that are there already stay.
+    """Copy every trial of the study, failed ones too; what is there already stays, but a failed
+    trial that has finished since.
 
     What was measured without training, in the first of the sources that has it, is copied too.
 
@@ -37,10 +45,12 @@ def publish_study(study: Study, sources: Sequence[Path], folder: Path) -> int:
         prior = source.parents[1] / PRIOR
         if prior.is_file():
             write_bytes(folder / prior.parent.name / PRIOR, prior.read_bytes())
-        if (target / result.path.name).is_file():
+        kept = target / result.path.name
+        earlier = read_result(kept)
+        if earlier is not None and (earlier.done or not result.done):
             continue
         counts = per_image(result) if isinstance(result, FinishedTrial) else None
-        moved = result.model_copy(update={"path": target / result.path.name})
+        moved = result.model_copy(update={"path": kept})
         write_result(moved, None if counts is None else _needed(counts))
         copied += 1
     order = read_order(sources)

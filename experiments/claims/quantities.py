@@ -21,6 +21,7 @@ from experiments.analysis.bootstrap import (
     resampled,
 )
 from experiments.claims.registration import BAND, THIN, CountedQuantity
+from experiments.trials.result_types import FinishedTrial
 
 Arrays = Mapping[str, np.ndarray]  # of per_image.npz
 DRAWS = 10_000
@@ -100,3 +101,13 @@ class BlockDraws:
         """Of two networks on the same seeds, in their order; None where the images show nothing."""
         values = np.stack(better, axis=1) - np.stack(worse, axis=1)
         return resampled(values, self.num_blocks)
+
+
+def near_and_beyond(trial: FinishedTrial) -> tuple[float, float] | None:
+    """mIoU of the pixels within the band and of all others, fractions; None where not counted."""
+    bands = trial.metrics.bands
+    if bands is None or BAND not in bands.pixels:
+        return None
+    place = bands.pixels.index(BAND)
+    near, beyond = bands.within[place], bands.beyond[place]
+    return None if near is None or beyond is None else (near, beyond)

@@ -27,9 +27,10 @@ from experiments.claims.registration import (
     IdentityClaim,
 )
 from experiments.costs.step_times import StepTimes
+from experiments.trials.comparability import difference
 from experiments.trials.overrides import load
 from experiments.trials.recipe import Recipe, RecipeRequest
-from experiments.trials.result_types import FailedTrial, FinishedTrial
+from experiments.trials.result_types import FailedTrial, FinishedTrial, TrialResult
 from experiments.trials.results import (
     finished,
     per_image,
@@ -191,12 +192,13 @@ class Study:
 
 
 def read_study(folders: Iterable[Path], claims: Sequence[AnyClaim] = CLAIMS) -> Study:
-    """What lies of the registered trials in these folders; the first that has one counts.
+    """What lies of the registered trials in these folders.
 
-    A finished trial counts before a failed one.
+    A finished trial counts before a failed one; of two runs of a trial that of the later folder,
+    in which results are kept; of two copies of a run that of the earlier folder, where it ran.
 
     Raises:
-        ValueError: a result that cannot be read.
+        ValueError: a result that cannot be read, or trials of different data or protocols.
     """
     folders = [*folders]
     recipes = {_numbers(load(lab(times))): times for times in (1, LONGER[1])}
@@ -205,11 +207,32 @@ def read_study(folders: Iterable[Path], claims: Sequence[AnyClaim] = CLAIMS) -> 
     for result in _results(folders):
         times = recipes.get(_numbers(result.recipe)) if result.recipe else None
         trial = StudyTrial(result.model, result.seed, times or 0, result.repeat)
-        if trial in wanted and (trial not in found or (result.done and not found[trial].done)):
+        if trial in wanted and (trial not in found or _replaces(result, found[trial])):
             found[trial] = result
+    _check_alike(found)
     steps = (read_record(folder / STEP_TIMES, StepTimes, AGAIN) for folder in folders)
     known = next((times for times in steps if times is not None), None)
     return Study(found, known, tuple(folder / load(lab()).name for folder in folders))
+
+
+def _replaces(result: TrialResult, earlier: TrialResult) -> bool:
+    if isinstance(result, FinishedTrial) and isinstance(earlier, FinishedTrial):
+        return result.checkpoint != earlier.checkpoint
+    return result.done
+
+
+def _check_alike(trials: Mapping[StudyTrial, TrialResult]) -> None:
+    firsts: dict[int, TrialResult] = {}  # longer schedules are other recipes
+    for trial, result in trials.items():
+        if not result.done:
+            continue
+        first = firsts.setdefault(trial.times, result)
+        differs = difference(first, result)
+        if differs is not None:
+            raise ValueError(
+                f"{result.path.parent} and {first.path.parent} differ in {differs}: the study "
+                "compares trials of one data set and one protocol, so move one of them away"
+            )
 
 
 def _results(folders: Iterable[Path]) -> Iterator[FinishedTrial | FailedTrial]:

@@ -1,6 +1,6 @@
 """The study's networks as the page shows them: tables, mIoU against each cost, and the fronts."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
 from experiments.analysis.evidence_types import Cost
@@ -13,6 +13,7 @@ from experiments.lecture_report.network_rows import (
     NetworkRow,
     NetworkTable,
     Rows,
+    front_rows,
     images_and_blocks,
     network_rows,
     network_tables,
@@ -27,10 +28,17 @@ COST_NAMES: tuple[Cost, ...] = ("gmacs", "train_s", "params_m", "memory_gb")
 
 @dataclass(frozen=True)
 class FrontTable:
-    """Of the networks at one budget: each one's mIoU, and its place against each cost."""
+    """Of the networks at one budget: each one's mIoU, and its place against each cost.
+
+    Attributes:
+        seeds: of all of them.
+        untrained: networks that did not train, and so are on no front.
+    """
 
     budget: str
+    seeds: tuple[int, ...]
     rows: tuple[tuple[NetworkRow, Interval, tuple[FrontPlace, ...]], ...]
+    untrained: tuple[NetworkRow, ...]
 
 
 @dataclass(frozen=True)
@@ -55,13 +63,13 @@ class NetworkPage:
 def network_page(study: Study, claims: Sequence[AnyClaim]) -> NetworkPage:
     """Of the networks of these claims."""
     rows = network_rows(study, claims)
-    lecture = [row for row in rows.values() if row.name in LECTURE]
     done = [row for row in rows.values() if row.summary]
+    fronts = list(front_rows(study, claims))
     return NetworkPage(
         tables=tuple(network_tables(rows)),
         of_claim={claim.key: _of_claim(claim, rows) for claim in claims},
-        fronts=tuple(_front_tables(lecture)),
-        chart=_chart_json(LECTURE, lecture) if any(row.summary for row in lecture) else None,
+        fronts=tuple(map(_front_table, fronts)),
+        chart=_chart_json(LECTURE, fronts) if fronts else None,
         fields=tuple(rows[name, "macs"].fields for name in _FIELDS if (name, "macs") in rows),
         images=images_and_blocks(study) if done else None,
     )
@@ -78,57 +86,52 @@ def _marks(names: Sequence[str]) -> list[Mark]:
     return [Mark(name, i % COLOURS, i // COLOURS % SHAPES) for i, name in enumerate(names)]
 
 
-def _chart_json(names: Sequence[str], rows: Sequence[NetworkRow]) -> dict[str, object]:
+def _chart_json(names: Sequence[str], budgets: Sequence[Sequence[NetworkRow]]) -> dict[str, object]:
     """What `report_charts.js` reads, with a chart of costs for each budget.
 
     Args:
         names: of all networks, in the order of their marks.
-        rows: of these networks, at every budget.
+        budgets: these networks at each.
     """
-    budgets = dict.fromkeys(row.budget for row in rows if row.summary)
-    charts = {
-        budget: asdict(_chart(names, [row for row in rows if row.budget == budget]))
-        for budget in budgets
-    }
+    charts = {rows[0].budget: asdict(_chart(names, rows)) for rows in budgets}
     shown = [asdict(mark) for mark in _marks(names)]
     return {"models": shown, "costs": charts, "cost": next(iter(charts.values())), "charts": []}
 
 
 def _chart(names: Sequence[str], rows: Sequence[NetworkRow]) -> CostChart:
-    done = [(row, row.summary) for row in rows if row.summary is not None]
+    """Of those that trained."""
+    done = [(row, row.summary) for row in rows if row.summary is not None and not row.untrained]
     intervals = {s.model: bounded(interval(row.draws, "seeds")) for row, s in done if row.draws}
-    untrained = {s.model for row, s in done if row.untrained}
-    chart = cost_chart([s for _, s in done], intervals, untrained)
+    chart = cost_chart([s for _, s in done], intervals, frozenset())
     return CostChart(
         points=[replace(p, model=names.index(done[p.model][0].name)) for p in chart.points],
         axes={cost: axis for cost, axis in chart.axes.items() if cost in COSTS},
     )
 
 
-def _front_tables(rows: Sequence[NetworkRow]) -> Iterator[FrontTable]:
-    """One for each budget that has trials; networks that did not train are on no front."""
-    for budget in dict.fromkeys(row.budget for row in rows):
-        known = [
-            (row, row.draws, row.summary)
-            for row in rows
-            if row.budget == budget and row.summary and row.draws and not row.untrained
-        ]
-        if not known:
-            continue
-        scores = {row.name: draws for row, draws, _ in known}
-        places = []
-        for cost in COST_NAMES:
-            values = {row.name: getattr(summary, cost) for row, _, summary in known}
-            places.append(pareto(values, scores) if None not in values.values() else {})
-        nowhere = FrontPlace(False, None)
-        yield FrontTable(
-            budget,
-            tuple(
-                (
-                    row,
-                    bounded(interval(draws, "seeds")),
-                    tuple(place.get(row.name, nowhere) for place in places),
-                )
-                for row, draws, _ in known
-            ),
-        )
+def _front_table(rows: Sequence[NetworkRow]) -> FrontTable:
+    """Of networks at one budget."""
+    known = [
+        (row, row.draws, row.summary)
+        for row in rows
+        if row.summary and row.draws and not row.untrained
+    ]
+    scores = {row.name: draws for row, draws, _ in known}
+    places = []
+    for cost in COST_NAMES:
+        values = {row.name: getattr(summary, cost) for row, _, summary in known}
+        places.append(pareto(values, scores) if None not in values.values() else {})
+    nowhere = FrontPlace(False, None)
+    return FrontTable(
+        rows[0].budget,
+        known[0][2].seeds if known else (),
+        tuple(
+            (
+                row,
+                bounded(interval(draws, "seeds")),
+                tuple(place.get(row.name, nowhere) for place in places),
+            )
+            for row, draws, _ in known
+        ),
+        tuple(row for row in rows if row.untrained),
+    )

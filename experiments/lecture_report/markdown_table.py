@@ -28,6 +28,19 @@ def markdown(verdicts: Sequence[Verdict], language: Language) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
+def check_readme(path: Path) -> None:
+    """Refuse a README that `renew_readme` could not renew, before hours of work.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it has no marks.
+    """
+    try:
+        renew(path.read_text(encoding="utf-8"), MARK, "")
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
 def renew_readme(path: Path, verdicts: Sequence[Verdict]) -> None:
     """Put the table between a README's marks, and touch nothing else; `.ko.md` is in Korean.
 

@@ -1,6 +1,6 @@
 """The study's networks side by side: cost, mIoU over seeds, boundaries and thin objects."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from statistics import fmean
 
@@ -8,8 +8,9 @@ import numpy as np
 
 from experiments.analysis.bootstrap import Resampled, resampled
 from experiments.analysis.model_summary import ModelSummary, mean_over_seeds, summarise
-from experiments.analysis.untrained import did_not_train
-from experiments.claims.registration import BAND, FAMILIES, Budget
+from experiments.claims.contrasts import Lacking, lacks_training
+from experiments.claims.quantities import near_and_beyond
+from experiments.claims.registration import FAMILIES, Budget, FrontClaim
 from experiments.claims.study import (
     MODELS,
     AnyClaim,
@@ -52,7 +53,7 @@ class NetworkRow:
         near: mIoU within the band, a fraction.
         thin: recall of thin objects, a fraction.
         draws: mIoU on resampled images; None without counts.
-        untrained: why a seed did not train; empty where all did.
+        untrained: that a seed did not train; None where all did.
         fields: untrained (where it is not silent), then trained; empty where none was measured.
     """
 
@@ -65,7 +66,7 @@ class NetworkRow:
     near: float | None
     thin: float | None
     draws: Resampled | None
-    untrained: str
+    untrained: Lacking | None
     fields: tuple[FieldRadii, ...]
 
 
@@ -85,13 +86,48 @@ def network_rows(study: Study, claims: Sequence[AnyClaim]) -> Rows:
     }
 
 
-def _row(name: str, budget: Budget, study: Study, wanted: Sequence[StudyTrial]) -> NetworkRow:
-    """Of the trials under the study's own number of steps, as many of which as are wanted."""
+def front_rows(study: Study, claims: Sequence[AnyClaim]) -> Iterator[tuple[NetworkRow, ...]]:
+    """The lecture's networks at each budget of a front at which one has trained, on common seeds.
+
+    Those are the seeds that all that trained have; a network that did not has all of its own.
+    """
+    fronts = (claim for claim in claims if isinstance(claim, FrontClaim))
+    for claim in fronts:
+        for budget in claim.budgets:
+            rows = tuple(_on_common_seeds(study, budget, claim.seeds))
+            if not all(row.untrained for row in rows):
+                yield rows
+
+
+def _on_common_seeds(study: Study, budget: Budget, seeds: Sequence[int]) -> Iterator[NetworkRow]:
+    models = {name: model_of(name, budget) for name in LECTURE}
+    found = {name: study.finished(model) for name, model in models.items()}
+    started = [name for name in LECTURE if found[name]]
+    idle = {name for name in started if lacks_training(models[name], study, study.prior)}
+    common = set(seeds).intersection(*(found[name] for name in started if name not in idle))
+    wanted = [StudyTrial(models[name], seed) for name in started for seed in seeds]
+    for name in started:
+        if common or name in idle:
+            yield _row(name, budget, study, wanted, None if name in idle else common)
+
+
+def _row(
+    name: str,
+    budget: Budget,
+    study: Study,
+    wanted: Sequence[StudyTrial],
+    seeds: Set[int] | None = None,
+) -> NetworkRow:
+    """Of the trials under the study's own number of steps, as many of which as are wanted.
+
+    Args:
+        seeds: those to take; None for all.
+    """
     model = model_of(name, budget)
     results = study.results(model)
     found = study.finished(model)
-    trials = [found[seed] for seed in sorted(found)]
-    num_seeds = sum(trial == StudyTrial(model or "", trial.seed) for trial in wanted)
+    trials = [found[seed] for seed in sorted(found) if seeds is None or seed in seeds]
+    num_seeds = sum(trial == StudyTrial(model, trial.seed) for trial in wanted)
     summary = summarise(trials)[0] if trials else None
     if summary:  # a trial's own seconds hold what else the machine did
         summary = replace(summary, train_s=_seconds(study, trials[0]))
@@ -102,10 +138,10 @@ def _row(name: str, budget: Budget, study: Study, wanted: Sequence[StudyTrial]) 
         summary=summary,
         registered=num_seeds,
         failed=tuple(seed for seed, r in sorted(results.items()) if isinstance(r, FailedTrial)),
-        near=mean_over_seeds(map(_near, trials)),
+        near=mean_over_seeds(both and both[0] for both in map(near_and_beyond, trials)),
         thin=fmean(study.values(t, "thin_recall")[0] for t in trials) if trials else None,
         draws=_draws(study, trials),
-        untrained=next(iter(did_not_train(list(results.values()), study.prior).values()), ""),
+        untrained=lacks_training(model, study, study.prior),
         fields=_fields(name, trials, summary.gmacs if summary else None),
     )
 
@@ -116,11 +152,6 @@ def _seconds(study: Study, trial: FinishedTrial) -> float | None:
     if found is None or trial.model not in found.seconds or trial.timing is None:
         return None
     return trial.timing.steps * found.seconds[trial.model]
-
-
-def _near(trial: FinishedTrial) -> float | None:
-    bands = trial.metrics.bands
-    return bands.within[bands.pixels.index(BAND)] if bands and BAND in bands.pixels else None
 
 
 def _fields(

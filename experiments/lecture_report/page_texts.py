@@ -20,17 +20,38 @@ WORDS: Mapping[str, Text] = {
         "HRNet 강의의 아홉 가지 주장과 그 측정값, 신뢰구간, 판정",
     ),
     "progress": Text(
-        "{finished} of {registered} registered trials have finished; {told} of {claims} claims "
-        "have a verdict on all their seeds.",
-        "등록된 실험 {registered}개 중 {finished}개가 끝났고, 주장 {claims}개 중 {told}개에 모든 "
-        "시드로 내린 판정이 있다.",
+        "{finished} of {wanted} trials have finished.",
+        "실험 {wanted}개 중 {finished}개가 끝났다.",
+    ),
+    "told": Text(
+        "{told} of {claims} claims have a verdict that no missing trial can change.",
+        "주장 {claims}개 중 {told}개에 남은 실험으로 바뀌지 않는 판정이 있다.",
     ),
     "nothing": Text(
-        "No trial has finished yet of the {registered} that are registered; what is not measured "
-        "says so.",
-        "등록된 실험 {registered}개 중 아직 끝난 것이 없다. 측정하지 않은 것은 그렇다고 적었다.",
+        "No trial has finished yet of {wanted}; what is not measured says so.",
+        "실험 {wanted}개 중 아직 끝난 것이 없다. 측정하지 않은 것은 그렇다고 적었다.",
+    ),
+    "no_trials": Text("Nothing is trained for this.", "이 주장을 위해 학습하는 것은 없다."),
+    "added_trials": Text(
+        "All were registered before the first of them, but {added} that were added later.",
+        "나중에 추가한 {added}개를 빼고 모두 첫 실험 전에 등록했다.",
+    ),
+    "untrained_networks": Text(
+        "{num} networks did not train.", "네트워크 {num}개는 학습에 실패했다."
+    ),
+    "other_code": Text(
+        "{num} trials were trained by other code than is here now: python -m experiments.verify "
+        "tells whether it gives the same losses.",
+        "{num}개는 지금과 다른 코드로 학습했다. 손실이 같은지는 python -m experiments.verify "
+        "명령으로 알 수 있다.",
+    ),
+    "prior": Text(
+        "Class frequencies of each position, without looking at an image: {miou} % mIoU.",
+        "이미지를 보지 않고 위치별 클래스 빈도만 쓸 때: mIoU {miou} %.",
     ),
     "failures": Text("{failed} failed.", "{failed}개는 실패했다."),
+    "untrained_list": Text("Finished, and did not train:", "끝났지만 학습되지 않은 것:"),
+    "untrained_row": Text("did not train", "학습 실패"),
     "not_yet": Text("not measured yet", "아직 측정하지 않음"),
     "did_not_train": Text("a network did not train", "학습되지 않은 네트워크가 있음"),
     "claim": Text("Claim", "주장"),
@@ -52,7 +73,7 @@ WORDS: Mapping[str, Text] = {
     "ladder_note": Text(
         "Each network at its paper's width. Left to right: depth. Top to bottom: resolution. The "
         "thicker a bar, the more channels. Right: share of the multiply-adds.",
-        "각 네트워크는 논문의 폭이다. 왼쪽에서 오른쪽: 깊이. 위에서 아래: 해상도. 막대가 "
+        "각 네트워크의 폭은 논문을 따랐다. 왼쪽에서 오른쪽: 깊이. 위에서 아래: 해상도. 막대가 "
         "두꺼울수록 채널이 많다. 오른쪽 숫자: 곱셈-누산 중의 비율.",
     ),
     "ladder_missing": Text(
@@ -61,7 +82,7 @@ WORDS: Mapping[str, Text] = {
     ),
     "ceiling": Text(
         "The stride ceiling: what a coarse grid can hold at best",
-        "해상도의 상한: 성긴 격자가 담을 수 있는 최대",
+        "해상도가 정하는 상한: 성긴 격자로 얻을 수 있는 최고 mIoU",
     ),
     "ceiling_note": Text(
         "The true labels of {data} {split} ({images} images), averaged on a grid and brought back "
@@ -69,7 +90,7 @@ WORDS: Mapping[str, Text] = {
         "sharper maps than averages exist. {worst} is the class that suffers first.",
         "{data} {split}(이미지 {images}장)의 정답 레이블을 격자에서 평균한 뒤 쌍선형 보간으로 "
         "되돌린 값이다. 그 해상도에서 끝나는 완벽한 네트워크의 mIoU에 해당한다. 평균보다 날카로운 "
-        "맵도 가능하므로 증명이 아니라 척도이다. {worst}은 가장 먼저 손해를 보는 클래스이다.",
+        "맵도 가능하므로 증명이 아니라 척도이다. 가장 먼저 손해를 보는 클래스: {worst}.",
     ),
     "resolution": Text("Resolution", "해상도"),
     "all_pixels": Text("mIoU, all pixels", "mIoU, 모든 픽셀"),
@@ -81,17 +102,21 @@ WORDS: Mapping[str, Text] = {
         "Dashed blue: untrained; solid orange: trained. The field is wide where the outer circle "
         "is.",
         "중심 픽셀 로짓의 기울기 에너지 중 50 %(안쪽)와 95 %(바깥쪽)를 담는 원을, 절차적으로 "
-        "생성한 {height}x{width}픽셀의 거리 위에 그렸다. 파란 점선: 학습 전. 주황 실선: 학습 후. "
-        "바깥 원이 클수록 수용 영역이 넓다.",
+        "생성한 {height}x{width}픽셀의 거리 장면 위에 그렸다. 파란 점선: 학습 전. 주황 실선: 학습 "
+        "후. 바깥 원이 클수록 수용 영역이 넓다.",
     ),
     "untrained": Text("untrained", "학습 전"),
     "trained": Text("trained", "학습 후"),
     "claims": Text("The claims, one by one", "주장별 결과"),
     "claims_note": Text(
-        "Points: the difference with its 95 % interval for new training runs on other such images; "
-        "below it, a ring for each seed. Grey band: the margin within which no difference matters.",
-        "큰 점과 선: 차이와 그 95 % 신뢰구간(비슷한 다른 이미지로 새로 학습할 때). 그 아래의 작은 "
-        "고리: 시드별 차이. 회색 띠: 차이가 의미 없다고 보는 동등성 한계.",
+        "Points: the difference with its 95 % interval for new training runs, scored on other test "
+        "images like these (of radii for new training runs alone); below it, a ring for each seed. "
+        "In simulations intervals of 2 seeds hold the truth in 89 to 95 % of cases, of 3 or more "
+        "in 93 to 96 %. Grey band: the margin within which no difference matters.",
+        "큰 점과 선: 차이와 그 95 % 신뢰구간. 새로 학습해 비슷한 다른 테스트 이미지로 평가할 때에 "
+        "대한 것이다(반지름은 새로 학습할 때만). 그 아래의 작은 고리: 시드별 차이. 모의실험에서 "
+        "신뢰구간이 참값을 담는 비율은 시드가 2개이면 89~95 %, 3개 이상이면 93~96 %이다. 회색 띠: "
+        "차이가 의미 없다고 보는 동등성 한계.",
     ),
     "points": Text("difference, points", "차이, %p"),
     "ratio": Text("ratio of radii", "반지름의 비"),
@@ -109,6 +134,20 @@ WORDS: Mapping[str, Text] = {
     "to_measure": Text("To be measured", "측정할 것"),
     "images": Text("Images", "이미지"),
     "images_of": Text("{images} in {blocks} blocks", "{images}장, 블록 {blocks}개"),
+    "field_images": Text(
+        "{n} test images, evenly spaced; the interval is over seeds alone",
+        "고르게 뽑은 테스트 이미지 {n}장, 신뢰구간은 시드만 반영",
+    ),
+    "apart_name": Text("Its two parts {budget} (exploratory)", "{budget}의 두 부분(탐색적)"),
+    "apart": Text(
+        "difference of mIoU within 3 px: {near}, beyond: {beyond} points",
+        "mIoU의 차이, 경계 3픽셀 이내: {near}, 그 밖: {beyond}%p",
+    ),
+    "measured": Text("Measured", "측정"),
+    "order_measured": Text(
+        "{pairs} pairs in turn at {size}, one image, fp32, {threads} threads ({hardware})",
+        "{size}, 이미지 한 장, fp32, 스레드 {threads}개에서 번갈아 {pairs}쌍({hardware})",
+    ),
     "detectable": Text("Smallest difference found 4 times in 5", "5번 중 4번 검출되는 최소 차이"),
     "below": Text(
         "The interval of a deciding contrast lies below 0, and not within the margin.",
@@ -133,29 +172,35 @@ WORDS: Mapping[str, Text] = {
         "검정, 각각 p < .05).",
     ),
     "front_contradict": Text(
-        "A network is better: its interval lies below 0 with p corrected over all others (Holm), "
-        "and is not within the margin.",
-        "더 나은 네트워크가 있다. 다른 모든 네트워크에 대해 p를 보정해도(Holm) 신뢰구간이 0보다 "
-        "아래에 있고 동등성 한계 안에 있지 않다.",
+        "At both a network is better: its interval lies below 0 with p corrected over all others "
+        "(Holm), and is not within the margin.",
+        "두 예산 모두에서 더 나은 네트워크가 있다. 다른 모든 네트워크에 대해 p를 보정해도(Holm) "
+        "신뢰구간이 0보다 아래에 있고 동등성 한계 안에 있지 않다.",
     ),
     "against": Text("mIoU against", "mIoU와 비용:"),
     "front_note": Text(
         "Bars: 95 % intervals of each network's own mIoU. Dashed: the best to be had at up to each "
-        "cost.",
-        "막대: 각 네트워크 mIoU의 95 % 신뢰구간. 점선: 각 비용 이하에서 얻을 수 있는 최고값.",
+        "cost. Networks that did not train are left out.",
+        "막대: 각 네트워크 mIoU의 95 % 신뢰구간. 점선: 각 비용 이하에서 얻을 수 있는 최고값. "
+        "학습에 실패한 네트워크는 뺐다.",
     ),
     "front_shares": Text(
-        "On the front, in percent of the resampled test sets (●: on it as measured)",
-        "프런티어에 있는 비율, 재표집한 테스트 집합 중 %(●: 측정값에서 프런티어에 있음)",
+        "On the front, in percent of the resampled test sets (●: on it as measured), each network "
+        "with the seeds that all have: {seeds}",
+        "프런티어에 있는 비율, 재표집한 테스트 집합 중 %(●: 측정값에서 프런티어에 있음). 모두가 "
+        "가진 시드: {seeds}",
     ),
     "macs": Text("at equal multiply-adds", "동일한 곱셈-누산 횟수"),
     "seconds": Text("at equal training seconds", "동일한 학습 시간"),
+    "cost": Text("Cost", "비용"),
     "budget": Text("Budget", "예산"),
     "table": Text("At equal cost", "동일한 비용에서"),
     "table_note": Text(
-        "Means over seeds; ±: their standard deviation. CamVid test. The published table below "
+        "Means over each network's own seeds, where claims compare the seeds that both have; ±: "
+        "their standard deviation. CamVid test. The published table below "
         "is of other data and much larger networks, so that no column holds both.",
-        "시드에 대한 평균, ±: 표준편차. CamVid 테스트. 아래의 발표된 표는 다른 데이터와 훨씬 큰 "
+        "각 네트워크가 가진 시드의 평균(주장에서는 둘 다 가진 시드끼리 비교), ±: 표준편차. CamVid "
+        "테스트. 아래의 발표된 표는 다른 데이터와 훨씬 큰 "
         "네트워크의 것이므로 같은 열에 두지 않았다.",
     ),
     "training_note": Text(
@@ -185,8 +230,9 @@ WORDS: Mapping[str, Text] = {
     "scale": Text("How far this reaches", "이 결과의 범위"),
     "noise": Text(
         "Noise floor: the same trial once more ({model}, seed {seed}) gives a mIoU that is {value} "
-        "points away.",
-        "잡음 수준: 같은 실험을 한 번 더 하면({model}, 시드 {seed}) mIoU가 {value}%p 다르다.",
+        "points away; the additions below say on which machine.",
+        "잡음 수준: 같은 실험을 한 번 더 하면({model}, 시드 {seed}) mIoU가 {value}%p 다르다. 어떤 "
+        "기계에서 실행했는지는 아래의 추가 사항에 있다.",
     ),
     "noise_not_yet": Text(
         "Noise floor, the same trial once more ({model}, seed {seed}): not measured yet.",
@@ -237,7 +283,7 @@ WORDS: Mapping[str, Text] = {
         "experiments/claims/registration.py에 등록했다.",
     ),
     "no_additions": Text("Nothing was added later.", "이후에 추가된 것은 없다."),
-    "additions": Text("Added later:", "이후에 추가된 것:"),
+    "additions": Text("Added later:", "이후에 추가된 것(영어):"),
     "reproduce": Text("This repeats it, for days:", "다음 명령이 이 연구를 되풀이한다(며칠 걸림):"),
     "noscript": Text(
         "The cost chart needs JavaScript; the tables hold its numbers.",

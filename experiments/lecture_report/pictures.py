@@ -14,7 +14,9 @@ from experiments.claims.contrasts import Estimate
 
 _STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50)
 _RATIOS = (0.1, 0.2, 0.33, 0.5, 0.67, 0.8, 1, 1.25, 1.5, 2, 3, 5, 10)
+_COARSE_RATIOS = (0.1, 0.2, 0.5, 1, 2, 5, 10)  # where more than `_MOST` of these do
 _FINE_RATIOS = (0.9, 1, 1.1)  # where no other of these but 1 lies on the axis
+_MOST = 6
 _EDGE = 5  # percent at either end, for the text of the outer ticks
 _STREET = (360, 480)  # height and width of the picture under the fields
 
@@ -52,10 +54,12 @@ def axis_of(estimates: Sequence[Estimate], margin: float) -> Axis:
     low, high = min([*ends, -1.5 * margin]), max([*ends, 1.5 * margin])
     if any(one.is_ratio for one in estimates):
         inside = [r for r in _RATIOS if low <= math.log(r) <= high]
+        if len(inside) > _MOST:
+            inside = [r for r in inside if r in _COARSE_RATIOS]
         inside = inside if len(inside) > 1 else [*_FINE_RATIOS]
         ticks = tuple((math.log(r), f"{r:g}") for r in inside)
     else:
-        step = next(s for s in _STEPS if 100 * (high - low) / s <= 6) / 100
+        step = next(s for s in _STEPS if 100 * (high - low) / s <= _MOST) / 100
         low, high = step * math.floor(low / step), step * math.ceil(high / step)
         marks = [low + i * step for i in range(round((high - low) / step) + 1)]
         ticks = tuple(

@@ -1,22 +1,20 @@
 """Verdicts as sentences with their numbers, in either language."""
 
-import math
-
-from experiments.analysis.bootstrap import MIN_BLOCKS
-from experiments.analysis.intervals import points
-from experiments.analysis.untrained import UntrainedRun
-from experiments.claims.contrasts import Estimate, Lacking
+from experiments.claims.contrasts import Estimate
 from experiments.claims.registration import FIELD_MARGIN, Claim, IdentityClaim
 from experiments.claims.verdicts import Verdict
 from experiments.claims.words import (
     BUDGETS,
-    LACKING,
     OUTCOMES,
-    POINTS,
     QUANTITIES,
-    RATIO,
     Language,
     Text,
+)
+from experiments.lecture_report.estimate_words import (
+    lacking_words,
+    number,
+    pair_words,
+    quantity_words,
 )
 
 _DIFFERENCE = Text(
@@ -33,7 +31,6 @@ _NOTHING = Text(
     "{pair}, {quantity} {budget}: no value ({reason})",
     "{pair}, {quantity}, {budget}: 값 없음 ({reason})",
 )
-_PAIR = Text("{better} - {worse}", "{better} − {worse}")
 _ORDER = Text(
     "The outputs differ by {difference} of their largest value with fixed statistics and by "
     "{batch} with a batch's own; {first} against {second} GMACs; {ratio} times the seconds (95 % "
@@ -96,39 +93,6 @@ def difference_words(one: Estimate, language: Language) -> str:
         seeds=(_SEED if num == 1 else _SEEDS)(language, n=num),
         mdd=quantity_words(one, one.mdd, language),
     )
-
-
-def pair_words(one: Estimate, language: Language) -> str:
-    """The two networks, as a difference or as a ratio."""
-    better, worse = one.contrast.better, one.contrast.worse
-    return f"{better} / {worse}" if one.is_ratio else _PAIR(language, better=better, worse=worse)
-
-
-def lacking_words(lacking: Lacking | None, language: Language) -> str:
-    """Why there is no difference, or no interval; a failure's own words stay as they are."""
-    if lacking is None:
-        return ""
-    run = lacking.run or UntrainedRun(0, 0)
-    return LACKING[lacking.kind](
-        language,
-        model=lacking.model,
-        seed=run.seed,
-        failure=run.failure,
-        miou=f"{100 * run.miou:.1f}",
-        prior=f"{100 * run.prior:.1f}",
-        blocks=lacking.blocks,
-        needed=MIN_BLOCKS,
-    )
-
-
-def quantity_words(one: Estimate, value: float, language: Language) -> str:
-    """As `2.1 points` or `1.30 times`."""
-    return (RATIO if one.is_ratio else POINTS)(language, value=number(one, value))
-
-
-def number(one: Estimate, value: float) -> str:
-    """Points of a fraction, or the ratio of a logarithm."""
-    return f"{math.exp(value):.2f}" if one.is_ratio else points(value)[0]
 
 
 def order_words(verdict: Verdict, language: Language) -> str:

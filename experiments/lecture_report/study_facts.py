@@ -1,22 +1,14 @@
-"""How far the study is, how far its numbers can be trusted, and its record, in both languages."""
+"""How far the study is, and its record, in both languages."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from experiments.claims.checks import longer_schedule, repeat_difference, seed_spread
-from experiments.claims.registration import (
-    ADDITIONS,
-    CLAIMS,
-    GMACS,
-    LONGER,
-    NETWORKS,
-    REPEATED,
-    Addition,
-)
+from experiments.claims.registration import ADDED_NETWORKS, ADDITIONS, CLAIMS, GMACS, Addition
 from experiments.claims.study import Study, registered
 from experiments.claims.verdicts import Verdict
 from experiments.claims.words import Text
 from experiments.lecture_report.page_texts import REGISTERED, WORDS, filled
+from experiments.lecture_report.study_trust import trust, untrained, warnings
 from experiments.trials.result_types import FailedTrial, FinishedTrial
 
 
@@ -27,6 +19,8 @@ class StudyFacts:
     Attributes:
         trust: what its numbers are worth; empty where only some claims were asked for.
         failures: network, seed and reason of every failed trial.
+        untrained: of each network that did not train.
+        prior: mIoU of the position prior; None where it is not known.
         gmacs: of the budget of multiply-adds.
         training: what the seconds of training are.
     """
@@ -34,6 +28,8 @@ class StudyFacts:
     progress: tuple[Text, ...]
     trust: tuple[Text, ...]
     failures: tuple[tuple[str, int, str], ...]
+    untrained: tuple[Text, ...]
+    prior: Text | None
     record: tuple[Text, ...]
     additions: tuple[Addition, ...]
     gmacs: float
@@ -45,8 +41,10 @@ def study_facts(study: Study, verdicts: Sequence[Verdict]) -> StudyFacts:
     whole = tuple(verdict.claim for verdict in verdicts) == CLAIMS
     return StudyFacts(
         progress=tuple(_progress(study, verdicts)),
-        trust=tuple(_trust(study)) if whole else (),
+        trust=tuple(trust(study)) if whole else (),
         failures=tuple(_failures(study)),
+        untrained=tuple(untrained(study)),
+        prior=None if study.prior is None else filled("prior", miou=f"{100 * study.prior:.1f}"),
         record=tuple(_record()),
         additions=ADDITIONS,
         gmacs=GMACS,
@@ -59,14 +57,20 @@ def _progress(study: Study, verdicts: Sequence[Verdict]) -> Iterator[Text]:
     finished = sum(isinstance(result, FinishedTrial) for result in study.trials.values())
     failed = len(study.trials) - finished
     wanted = registered(tuple(verdict.claim for verdict in verdicts))
-    known = {"finished": finished, "registered": len(wanted)}
-    if finished:
+    added = sum(trial.model in ADDED_NETWORKS.values() for trial in wanted)
+    if not wanted:
+        yield WORDS["no_trials"]
+    elif finished:
         told = sum(verdict.started and verdict.complete for verdict in verdicts)
-        yield filled("progress", told=told, claims=len(verdicts), **known)
+        yield filled("progress", finished=finished, wanted=len(wanted))
+        yield filled("told", told=told, claims=len(verdicts))
     else:
-        yield filled("nothing", **known)
+        yield filled("nothing", wanted=len(wanted))
+    if added:
+        yield filled("added_trials", added=added)
     if failed:
         yield filled("failures", failed=failed)
+    yield from warnings(study)
 
 
 def _training(study: Study) -> Text:
@@ -74,41 +78,6 @@ def _training(study: Study) -> Text:
     if found is None:
         return WORDS["training_not_yet"]
     return filled("training_note", rounds=found.num_rounds, hardware=found.hardware)
-
-
-def _trust(study: Study) -> Iterator[Text]:
-    """Noise floor, seeds' SD and the schedule's length."""
-    name, seed = REPEATED
-    noise, same = repeat_difference(study), {"model": NETWORKS[name], "seed": seed}
-    if noise is None:
-        yield filled("noise_not_yet", **same)
-    else:
-        yield filled("noise", value=f"{100 * noise:.2f}", **same)
-    spread = sorted(
-        (own.sd, name) for name, own in seed_spread(study).items() if own.sd is not None
-    )
-    if spread:
-        (low, lowest), (high, highest) = spread[0], spread[-1]
-        ends = {"low": f"{100 * low:.1f}", "high": f"{100 * high:.1f}"}
-        yield filled("spread", lowest=lowest, highest=highest, **ends)
-    else:
-        yield WORDS["spread_not_yet"]
-    (better, worse), times = LONGER
-    longer, pair = longer_schedule(study), {"better": better, "worse": worse, "times": times}
-    if longer is None:
-        yield filled("longer_not_yet", **pair)
-    else:
-        yield filled(
-            "longer",
-            once=f"{100 * longer.before:+.1f}",
-            more=f"{100 * longer.after:+.1f}",
-            seeds=", ".join(map(str, longer.seeds)),
-            **pair,
-        )
-        yield WORDS[_LONG_ENOUGH[longer.long_enough]]
-
-
-_LONG_ENOUGH = {True: "long_enough", False: "too_short", None: "length_untold"}
 
 
 def _failures(study: Study) -> Iterator[tuple[str, int, str]]:

@@ -152,7 +152,7 @@ def names(text: str) -> tuple[str, ...]:
     """Networks with commas between."""
     found = tuple(part.strip() for part in words(text).split(",") if part.strip())
     if not found:
-        raise _refused(text, "it names no network; give them with commas between, as hrnet,unet")
+        raise _refused(text, "it names nothing; give names with commas between")
     return found
 
 

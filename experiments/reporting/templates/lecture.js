@@ -19,6 +19,9 @@ function speak(language) {
   document.title = document.querySelector("title").dataset[language];
   switcher.textContent = switcher.dataset[language];
   switcher.lang = language === "en" ? "ko" : "en";
+  for (const own of document.querySelectorAll("[aria-label][data-ko]")) {
+    own.setAttribute("aria-label", own.dataset[language]);
+  }
   for (const option of document.querySelectorAll("option[data-en]")) {
     option.textContent = option.dataset[language];
     if (axis.contains(option)) {

@@ -186,13 +186,15 @@ function drawLines(box, chart) {
 
 // --- mIoU against a cost ---
 
+const LOG_SCALE = {en: "log scale", ko: "로그 척도"};
+
 function drawCost(box, field) {
   const {title, scale: kind, front} = data.cost.axes[field];
   const points = data.cost.points;
   const {svg, area} = frame(box, `mIoU against ${title}; the first table holds the numbers`);
   const x = scale(points.map(p => p.cost[field]), kind === "log", area.left, area.right, 0.12);
   const y = scale(known(points.flatMap(p => [p.miou, p.low, p.high])), false, area.bottom, area.top, 0.08);
-  axes(svg, area, x, y, kind === "log" ? `${title} (log scale)` : title);
+  axes(svg, area, x, y, kind === "log" ? `${title} (${LOG_SCALE[document.documentElement.lang]})` : title);
   add(svg, "text", {class: "title", x: area.left + 6, y: area.top + 10}, "mIoU, %");
   const corner = (p, i) => `${i ? `H${x.at(p.cost[field])}V` : `M${x.at(p.cost[field])} `}${y.at(p.miou)}`;
   add(svg, "path", {class: "front", d: front.map((k, i) => corner(points[k], i)).join("")});

@@ -213,9 +213,10 @@ def _frames(rng: np.random.Generator, *shape: int) -> Floats:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed_tenths", [0, 3, 10, 20])  # of a percent point
-@pytest.mark.parametrize("seeds", [3, 5, 10])
+@pytest.mark.parametrize("seeds", [2, 3, 5, 10])
 def test_coverage(seeds: int, seed_tenths: int) -> None:
-    """The 95 % interval of a difference of two models covers the true one in 92 to 98 %.
+    """The 95 % interval of a difference of two models covers the true one in 92 to 98 %; with 2
+    seeds in 88 to 98 %.
 
     One class of 10^6 pixels an image, so mIoU is the mean over images of a score that has, in
     percent points (SD): image 4, shared by all; model x image 3.5; seed x image 2; all three AR(1)
@@ -251,7 +252,8 @@ def test_coverage(seeds: int, seed_tenths: int) -> None:
                 hits[target] += found.low <= true <= found.high
     coverage = {target: 100 * count / num for target, count in hits.items()}
     print(f"{seeds} seeds of SD {seed_tenths / 10} points: {coverage}")
-    assert all(92 <= value <= 98 for value in coverage.values()), coverage
+    least = 88 if seeds == 2 else 92
+    assert all(least <= value <= 98 for value in coverage.values()), coverage
 
 
 def test_a_small_difference_is_never_minus_nothing() -> None:

@@ -1,6 +1,7 @@
 """From results on disk to verdicts, on studies whose truth is known because it was made up."""
 
 import io
+import json
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,8 @@ from experiments.claims.verdicts import Verdict
 from experiments.claims.words import Outcome
 from experiments.lecture import main
 from experiments.trials.overrides import load
-from experiments.trials.results import PRIOR
+from experiments.trials.result_types import Checkpoint, FinishedTrial
+from experiments.trials.results import PRIOR, per_image, write_result
 from tests.experiments.claims.study_maker import Shifts, write_steps, write_study, write_trial
 from tests.experiments.made import failed, write_prior
 
@@ -180,6 +182,59 @@ def test_a_killed_trial_goes_on_and_a_diverged_one_has_its_result(tmp_path: Path
     left = {trial.model for trial in remaining(FIRST_SEED, read_study([tmp_path])).trials}
     assert NETWORKS["unet"] in left
     assert NETWORKS["segnet"] not in left
+
+
+def ran(root: Path, one: StudyTrial, points: float, checkpoint: str) -> None:
+    """Leave a run of a trial, whose weights have a hash."""
+    result = write_trial(root, one, {"miou": points})
+    weights = Checkpoint(file="last.ckpt", sha256=checkpoint)
+    write_result(result.model_copy(update={"checkpoint": weights}), per_image(result))
+
+
+def test_a_kept_trial_counts_before_a_later_run_and_where_it_ran_before_its_copy(
+    tmp_path: Path,
+) -> None:
+    here, kept, one = tmp_path / "here", tmp_path / "kept", FIRST_SEED[0]
+    ran(here, one, 1.0, checkpoint="a")
+    publish_study(read_study([here]), [here], kept)
+    (found,) = read_study([here, kept]).trials.values()
+    assert found.path.is_relative_to(here)
+    ran(here, one, 9.0, checkpoint="b")
+    (found,) = read_study([here, kept]).trials.values()
+    assert found.path.is_relative_to(kept)
+    assert isinstance(found, FinishedTrial) and found.miou == pytest.approx(0.51, abs=1e-3)
+
+
+@pytest.mark.parametrize("part", ["data", "protocol"])
+def test_trials_of_other_data_or_protocols_are_refused(tmp_path: Path, part: str) -> None:
+    write_study(tmp_path, trials=FIRST_SEED[:2])
+    first, _ = sorted(tmp_path.rglob("result.json"))
+    record = json.loads(first.read_text())
+    record["hashes"] |= {"data": "d", "protocol": "p"} | {part: "another"}
+    first.write_text(json.dumps(record))
+    other = first.parents[1]
+    with pytest.raises(ValueError, match=f"differ in {part} .* move one of them away") as error:
+        read_study([tmp_path])
+    assert str(other) in str(error.value)
+
+
+def test_a_failed_trial_that_was_kept_gives_way_to_its_result(tmp_path: Path) -> None:
+    here, kept, one = tmp_path / "here", tmp_path / "kept", FIRST_SEED[0]
+    write_study(here, trials=[one], failing={one: "killed"})
+    assert publish_study(read_study([here]), [here], kept) == 1
+    write_study(here, trials=[one])
+    assert publish_study(read_study([here]), [here], kept) == 1
+    assert all(result.done for result in read_study([kept]).trials.values())
+
+
+def test_a_readme_without_marks_is_refused_before_anything_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    readme = tmp_path / "NOTES.md"
+    readme.write_text("no marks")
+    assert main(["--run", "--out", str(tmp_path / "runs"), "--readme", str(readme)]) == 2
+    assert f"{readme}: the file has no lines '<!-- lecture -->'" in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists()
 
 
 def test_what_comes_later_is_kept_with_a_trial_that_already_is(tmp_path: Path) -> None:

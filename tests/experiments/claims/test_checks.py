@@ -5,10 +5,16 @@ from statistics import stdev
 
 import pytest
 
-from experiments.claims.checks import longer_schedule, repeat_difference, seed_spread
-from experiments.claims.registration import LONGER, NETWORKS, REPEATED
+from experiments.claims.checks import (
+    longer_schedule,
+    repeat_difference,
+    seed_spread,
+    untrained_networks,
+)
+from experiments.claims.registration import AT_EQUAL_SECONDS, LONGER, NETWORKS, REPEATED
 from experiments.claims.study import MODELS, StudyTrial, read_study, registered
 from tests.experiments.claims.study_maker import write_study, write_trial
+from tests.experiments.made import write_prior
 
 (FIRST, SECOND), TIMES = LONGER
 
@@ -50,6 +56,18 @@ def test_the_repeated_trial_shows_the_noise_of_the_machine(tmp_path: Path) -> No
     write_trial(tmp_path, StudyTrial(model, seed, repeat=1))
     assert repeat_difference(read_study([tmp_path])) == 0
     assert longer_schedule(read_study([tmp_path])) is None
+
+
+def test_a_network_that_did_not_train_has_no_spread(tmp_path: Path) -> None:
+    trials = [t for t in registered() if t.times == 1 and t.seed < 2]
+    write_study(tmp_path, {"dilatednet": -30.0}, trials=trials)
+    write_prior(tmp_path / "camvid-lab", 0.25)
+    study = read_study([tmp_path])
+    assert set(seed_spread(study)) == set(MODELS) - {"dilatednet"}
+    assert {lacking.model for lacking in untrained_networks(study)} == {
+        NETWORKS["dilatednet"],
+        AT_EQUAL_SECONDS["dilatednet"],
+    }
 
 
 def test_the_spread_is_that_of_the_seeds_of_each_network(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ def _wrong(capsys: pytest.CaptureFixture[str], *args: object) -> str:
         (("--models", "hrnt"), "unknown model 'hrnt'; did you mean 'hrnet'? Known: ddrnet23,"),
         (("--models", "unet:widht=9"), "unet has no option 'widht=9' (key=value); did you mean"),
         (("--models", "unet:width=big"), "unet:width takes a value of type int, got 'big'"),
-        (("--models", ","), "--models is ',': it names no network"),
+        (("--models", ","), "--models is ',': it names nothing"),
         (("--models", "unet,unet"), "unet is named twice"),
         (("--recipe", "dmo"), "unknown recipe 'dmo'; did you mean 'demo'?"),
         (("--set", "learn=1"), "recipes have no field 'learn'"),

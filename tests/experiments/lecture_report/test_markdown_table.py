@@ -49,7 +49,9 @@ def test_a_front_names_its_nearest_network_and_layers_their_seconds(tmp_path: Pa
     write_record(tmp_path / ORDER, ORDERS)
     english, korean = (markdown(judged(tmp_path), language) for language in ("en", "ko"))
     pair = "hrnetv2 - unetpp:"
-    front = re.search(rf"C9: .*? \| {pair} (.*?) points \[.*\]; {pair} (.*?) points \[", english)
+    front = re.search(
+        rf"C9: .*? \| {pair} (.*?) points \[.*\] at .*; {pair} (.*?) points \[", english
+    )
     assert front is not None and [float(value) for value in front.groups()] == [2.0, 2.0]
     assert "| 0.86 times the seconds [0.84, 0.88] | supported |" in english
     assert "| 걸린 시간 0.86배 [0.84, 0.88] | 지지됨 |" in korean

@@ -10,7 +10,7 @@ from experiments.claims.contrasts import Lacking, estimate
 from experiments.claims.registration import NETWORKS, Contrast
 from experiments.claims.study import StudyTrial, read_study
 from experiments.claims.words import LACKING
-from experiments.lecture_report.sentences import lacking_words
+from experiments.lecture_report.estimate_words import lacking_words
 from tests.experiments.claims.study_maker import write_study
 
 HANGUL, NUMBER = re.compile("[가-힣]"), re.compile(r"\d+(?:\.\d+)?")
