@@ -37,12 +37,12 @@ WORDS: Mapping[str, Text] = {
         "나중에 추가한 {added}개를 빼고 모두 첫 실험 전에 등록했다.",
     ),
     "untrained_networks": Text(
-        "{num} networks did not train.", "네트워크 {num}개는 학습에 실패했다."
+        "Networks that did not train: {num}.", "학습에 실패한 네트워크: {num}개."
     ),
     "other_code": Text(
-        "{num} trials were trained by other code than is here now: python -m experiments.verify "
-        "tells whether it gives the same losses.",
-        "{num}개는 지금과 다른 코드로 학습했다. 손실이 같은지는 python -m experiments.verify "
+        "Trained by other code than is here now: {num} of the trials; python -m "
+        "experiments.verify tells whether it gives the same losses.",
+        "실험 {num}개는 지금과 다른 코드로 학습했다. 손실이 같은지는 python -m experiments.verify "
         "명령으로 알 수 있다.",
     ),
     "prior": Text(

@@ -53,7 +53,7 @@ def print_checks(study: Study, console: Console) -> None:
     other_code = num_by_other_code(study)
     if other_code:
         console.print(
-            f"{other_code} trials were trained by other code than is here now: python -m "
+            f"Trained by other code than is here now: {other_code} of the trials; python -m "
             "experiments.verify tells whether it gives the same losses."
         )
 

@@ -20,6 +20,7 @@ from experiments.lecture_report import page_assets
 from experiments.lecture_report.network_words import NETWORK_WORDS
 from experiments.lecture_report.page import write_page
 from experiments.lecture_report.sentences import sentence
+from experiments.trials.code_hash import code_hash
 from experiments.trials.field_record import Fields
 from experiments.trials.results import FIELD, read_record, write_record
 from tests.experiments.claims.study_maker import ORDERS, write_steps, write_study, write_trial
@@ -222,7 +223,7 @@ def test_a_network_that_did_not_train_is_in_tables_and_on_no_front(tmp_path: Pat
     rows = front(text, "macs")
     assert len(rows) == 12 and rows["dilatednet"][1].startswith("did not train")
     english = seen(text, "en")
-    assert "2 networks did not train." in english
+    assert "Networks that did not train: 2." in english
     assert english.count("dilatednet:norm=batch:width=5 did not train, seed 0 reaches 20.") >= 2
     assert "25.0 % mIoU" in english
     drawn: Any = json.loads(text.split('type="application/json">')[1].split("</script>")[0])
@@ -242,10 +243,10 @@ def test_other_code_is_told(tmp_path: Path) -> None:
     write_study(tmp_path, trials=[StudyTrial(NETWORKS["unet"], seed) for seed in (0, 1)])
     first, _ = sorted(tmp_path.rglob("result.json"))
     record = json.loads(first.read_text())
-    record["hashes"]["code"] = "0123456789ab"
+    record["hashes"]["code"] = code_hash(NETWORKS["unet"], "camvid")
     first.write_text(json.dumps(record))
     text, _ = written(tmp_path, ["C7"])
-    assert "1 trials were trained by other code than is here now" in seen(text, "en")
+    assert "Trained by other code than is here now: 1 of the trials" in seen(text, "en")
 
 
 def test_every_network_is_told_in_a_few_words() -> None:
