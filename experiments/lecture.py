@@ -74,6 +74,8 @@ def main(argv: list[str] | None = None) -> int:
         console.print(describe(wanted, study))
         if args.run:
             with process_of_trials(1):
+                left = remaining(wanted, study).trials
+                planned = list(requests(left, args.out, args.data_root, args.jobs))
                 if lacks_order(claims, folders):
                     console.print("C5: two orders of the same layers")
                     measure_order(args.out)
@@ -81,8 +83,7 @@ def main(argv: list[str] | None = None) -> int:
                     console.print("seconds of a training step of each network, in turn")
                     measure_steps(args.out)
                     study = read_study(folders, claims)
-                left = remaining(wanted, study).trials
-                for request in (None, *requests(left, args.out, args.data_root, args.jobs)):
+                for request in (None, *planned):
                     if request is not None:
                         ended = run_comparison(request, console)
                         failed |= bool(ended.notes)

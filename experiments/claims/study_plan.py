@@ -6,6 +6,7 @@ from itertools import groupby
 from pathlib import Path
 from statistics import fmean
 
+from datamodules import open_data
 from experiments.claims.study import Study, StudyTrial, lab
 from experiments.comparison.request import ComparisonRequest
 from experiments.training.trial_request import Resources
@@ -71,7 +72,15 @@ def describe(wanted: Sequence[StudyTrial], study: Study) -> str:
 def requests(
     trials: Iterable[StudyTrial], out: Path, data_root: Path | None, jobs: int
 ) -> Iterator[ComparisonRequest]:
-    """Comparisons that run these trials in their order, some at a time; nothing goes to W&B."""
+    """Comparisons that run these trials in their order, some at a time; nothing goes to W&B.
+
+    Raises:
+        ValueError: there is no data to train on.
+    """
+    trials = list(trials)
+    if trials:
+        recipe = load(trials[0].request)
+        open_data(recipe.data, recipe.train_split, data_root)
     for _, together in groupby(trials, lambda t: (t.seed, t.times, t.repeat)):
         some = list(together)
         yield ComparisonRequest(

@@ -82,8 +82,8 @@ def _table(verdicts: Sequence[Verdict]) -> Table:
         box=box.SIMPLE,
         pad_edge=False,
         collapse_padding=True,
-        caption="Points; of field radii and seconds ratios. 95 % intervals for new training runs, "
-        "scored on other such images; found: the true difference that is seen 4 times in 5.",
+        caption="Points; of radii and seconds ratios. 95 % intervals: new training runs, scored on "
+        "other such images; found: the true difference that is seen 4 times in 5.",
     )
     table.add_column("", no_wrap=True)
     table.add_column("difference", overflow="fold")

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import t as student
 
+from experiments.claims import study_plan
 from experiments.claims.assessment import assess, chosen
 from experiments.claims.contrasts import Lacking
 from experiments.claims.published_study import publish_study
@@ -162,10 +163,13 @@ def test_kept_results_give_the_same_verdicts_from_a_quarter_of_the_counts(
     assert judged(tmp_path) == judged(study)
 
 
-def test_what_is_kept_does_not_run_again(study: Path, tmp_path: Path) -> None:
+def test_what_is_kept_does_not_run_again(
+    study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write_study(tmp_path, trials=FIRST_SEED)
     left = remaining(registered(), read_study([tmp_path])).trials
     assert left == tuple(trial for trial in registered() if trial.seed > 0)
+    monkeypatch.setattr(study_plan, "open_data", lambda *where: None)  # CamVid may be elsewhere
     planned = list(requests(left, tmp_path, None, jobs=2))
     trained = {
         (model, request.seeds[0], request.recipe) for request in planned for model in request.models
@@ -235,6 +239,17 @@ def test_a_readme_without_marks_is_refused_before_anything_runs(
     assert main(["--run", "--out", str(tmp_path / "runs"), "--readme", str(readme)]) == 2
     assert f"{readme}: the file has no lines '<!-- lecture -->'" in capsys.readouterr().err
     assert not (tmp_path / "runs").exists()
+
+
+def test_missing_data_are_told_before_anything_is_measured(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, nowhere = tmp_path / "runs", tmp_path / "nowhere"
+    assert main(["--run", "--out", str(out), "--data-root", str(nowhere)]) == 2
+    assert f"no CamVid, neither a list nor 701_StillsRaw_full, at {nowhere}" in (
+        capsys.readouterr().err
+    )
+    assert not out.exists()
 
 
 def test_what_comes_later_is_kept_with_a_trial_that_already_is(tmp_path: Path) -> None:
