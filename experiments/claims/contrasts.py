@@ -130,12 +130,12 @@ def estimate(
 
 
 def lacks_training(model: str, study: Study, prior: float | None) -> Lacking | None:
-    """That one of a network's trials did not train, at any seed; None where all did.
+    """That a network's trial did not train, of the first seed that did not; None where all did.
 
     Args:
         prior: as in `estimate`.
     """
-    run = untrained_run(list(study.results(model).values()), prior)
+    run = untrained_run([result for _, result in sorted(study.results(model).items())], prior)
     if run is None:
         return None
     return Lacking("diverged" if run.failure else "at the prior", model, run)
