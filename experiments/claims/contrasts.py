@@ -43,7 +43,7 @@ class Lacking:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A contrast on the seeds that both networks have.
+    """A contrast on the seeds that both networks have, of radii with both measured.
 
     Attributes:
         by_seed: the difference of each seed: a fraction; of radii the logarithm of their ratio.
@@ -104,10 +104,13 @@ def estimate(
         return _none(contrast, Lacking("no common seed"))
     pairs = [(better[seed], worse[seed]) for seed in both]
     if contrast.quantity == "field_radius":
-        ratios = _log_ratios(pairs, radius)
-        if ratios is None:
+        radii = [(radius(better[seed]), radius(worse[seed])) for seed in both]
+        ratios = {s: math.log(a / b) for s, (a, b) in zip(both, radii, strict=True) if a and b}
+        if not ratios:
             return _none(contrast, Lacking("no field"))
-        by_seed, difference, edge = ratios, _of_seeds(ratios), math.log(FIELD_MARGIN)
+        # They are measured after the training of a whole seed, so that the last may have none yet.
+        both, by_seed = tuple(ratios), np.array(list(ratios.values()))
+        difference, edge = _of_seeds(by_seed), math.log(FIELD_MARGIN)
     else:
         quantity = contrast.quantity
         draws = [[study.values(own, quantity) for own in side] for side in zip(*pairs, strict=True)]
@@ -171,15 +174,6 @@ def outcome(difference: Interval, p_equivalent: float | None) -> Outcome:
     if difference.low > 0:
         return "supported"
     return "contradicted" if difference.high < 0 else "cannot be told"
-
-
-def _log_ratios(
-    pairs: Sequence[tuple[FinishedTrial, FinishedTrial]], radius: Radius
-) -> Floats | None:
-    """Of each seed; None where one was not measured."""
-    radii = [(radius(better), radius(worse)) for better, worse in pairs]
-    logs = [math.log(better / worse) for better, worse in radii if better and worse]
-    return np.array(logs) if len(logs) == len(pairs) else None
 
 
 def _of_seeds(values: Floats) -> Interval:

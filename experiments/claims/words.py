@@ -59,8 +59,8 @@ LACKING: Mapping[LackingKind, Text] = {
     ),
     "no common seed": Text("no seed of both has finished", "둘 다 끝난 시드가 없음"),
     "no field": Text(
-        "the receptive field of some of its trials is not measured",
-        "일부 학습의 수용 영역을 측정하지 않음",
+        "no seed of both has its receptive field measured",
+        "둘 다 수용 영역을 측정한 시드가 없음",
     ),
     "nothing shown": Text("the images show nothing of it", "이미지에 해당하는 픽셀이 없음"),
     "one seed": Text(

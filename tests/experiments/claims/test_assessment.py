@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,13 @@ from experiments.lecture import main
 from experiments.trials.overrides import load
 from experiments.trials.result_types import Checkpoint, FinishedTrial
 from experiments.trials.results import PRIOR, per_image, write_result
-from tests.experiments.claims.study_maker import Shifts, write_steps, write_study, write_trial
+from tests.experiments.claims.study_maker import (
+    Shifts,
+    write_fields,
+    write_steps,
+    write_study,
+    write_trial,
+)
 from tests.experiments.made import failed, write_prior
 
 FIRST_SEED = [trial for trial in registered() if trial.seed == 0]
@@ -129,6 +136,25 @@ def test_the_front_names_a_network_that_is_better_before_a_lower_point(tmp_path:
     assert error is not None and df is not None
     by_hand = (student.ppf(1 - 0.05 / 22, df) + student.ppf(0.8, df)) * error
     assert segnet.mdd == pytest.approx(by_hand, rel=1e-9)
+
+
+def test_radii_count_of_each_seed_that_has_both(tmp_path: Path) -> None:
+    """They are measured after a seed's training: of the last one, one network has none yet."""
+    write_study(tmp_path)
+    measured = {"hrnetv2": (120.0, 180.0, 90.0), "streams1": (60.0, 60.0)}
+    for name, radii in measured.items():
+        trained = read_study([tmp_path]).finished(NETWORKS[name])
+        for seed, radius in enumerate(radii):
+            write_fields(trained[seed], radius)
+    found = judged(tmp_path, "C2")["C2"]
+    (one,) = found.primary
+    assert (one.seeds, found.seeds, found.complete) == ((0, 1), (2, 3), False)
+    # Twice and three times as far: sqrt(6) times, and t(1) of 0.975 is 12.706.
+    assert one.by_seed == pytest.approx((math.log(2), math.log(3)), abs=1e-12)
+    assert one.difference is not None and one.difference.low is not None
+    assert one.difference.value == pytest.approx(math.log(6) / 2, abs=1e-12)
+    half = 12.706 * (math.log(3) - math.log(2)) / 2
+    assert one.difference.low == pytest.approx(math.log(6) / 2 - half, abs=1e-4)
 
 
 def test_miou_beside_radii_is_judged_by_a_point(tmp_path: Path) -> None:
