@@ -61,7 +61,8 @@ def print_checks(study: Study, console: Console) -> None:
 def _longer(found: LongerSchedule) -> str:
     (first, second), num = found.networks, len(found.seeds)
     said = {
-        True: "the schedule is long enough to rank",
+        True: "the order stays, or seeds alone change it as much, which was registered as long "
+        "enough",
         False: "the schedule is too short to rank",
         None: "whether the schedule is long enough needs a second seed",
     }[found.long_enough]
