@@ -59,7 +59,7 @@ def main(argv: list[str] | None = None) -> int:
     from experiments.comparison.comparison_runner import run_comparison
     from experiments.lecture_report.markdown_table import check_readme, renew_readme
     from experiments.lecture_report.page import write_page
-    from experiments.lecture_report.verdict_table import print_checks, print_verdicts
+    from experiments.lecture_report.verdict_table import print_verdicts
     from experiments.reporting.console import PlainConsole
     from experiments.trials.command import process_of_trials
 
@@ -92,12 +92,11 @@ def main(argv: list[str] | None = None) -> int:
                     for line in measure_fields(study, args.data_root, args.jobs):
                         console.print(line, soft_wrap=True)
         verdicts, page = assess(claims, study, folders), args.out / "lecture.html"
-        print_verdicts(verdicts, console)
-        print_checks(study, console)
+        print_verdicts(study, verdicts, console)
         write_page(page, study, verdicts)
         console.print(f"wrote {page}", soft_wrap=True)
         for readme in args.readme:
-            renew_readme(readme, verdicts)
+            renew_readme(readme, study, verdicts)
             console.print(f"renewed the table of {readme}", soft_wrap=True)
         if args.publish:
             num = publish_study(study, folders, args.publish)

@@ -42,4 +42,4 @@ def assess(claims: Sequence[AnyClaim], study: Study, folders: Sequence[Path]) ->
         ValueError: a file that is damaged.
     """
     order = read_order(folders)
-    return [verdict(claim, study, study.prior, radius, order) for claim in claims]
+    return [verdict(claim, study, radius, order) for claim in claims]

@@ -4,11 +4,12 @@ train, and what other code made."""
 from dataclasses import dataclass
 from statistics import fmean
 
+from experiments.analysis.convergence import Convergence, convergence
 from experiments.analysis.intervals import Interval, interval
 from experiments.analysis.variance import Spread, noise_floor
-from experiments.claims.contrasts import Lacking, lacks_training
-from experiments.claims.registration import LONGER, NETWORKS, REPEATED
-from experiments.claims.study import MODELS, Study, StudyTrial
+from experiments.claims.contrasts import Lacking, untrained_trials
+from experiments.claims.registration import LONGER, MARGIN, NETWORKS, REPEATED
+from experiments.claims.study import MODELS, Study, StudyTrial, registered
 from experiments.trials.result_types import FinishedTrial
 from experiments.trials.verification import stale_results
 
@@ -19,16 +20,26 @@ class LongerSchedule:
 
     Attributes:
         times: the steps, in those of the study.
-        before, after: mIoU of the first minus that of the second, means over the seeds.
+        once, longer: mIoU (fractions) of the two with the study's steps and with more, means over
+            the seeds.
         change: after minus before, with its interval for new training runs.
     """
 
     networks: tuple[str, str]
     times: int
     seeds: tuple[int, ...]
-    before: float
-    after: float
+    once: tuple[float, float]
+    longer: tuple[float, float]
     change: Interval
+
+    @property
+    def before(self) -> float:
+        """The first minus the second."""
+        return self.once[0] - self.once[1]
+
+    @property
+    def after(self) -> float:
+        return self.longer[0] - self.longer[1]
 
     @property
     def long_enough(self) -> bool | None:
@@ -56,8 +67,15 @@ def longer_schedule(study: Study) -> LongerSchedule | None:
     change = study.draws().difference(after, before)
     if change is None:
         return None
-    then, now = (fmean(float(own[0]) for own in each) for each in (before, after))
-    return LongerSchedule((first, second), times, seeds, then, now, interval(change, "seeds"))
+    means = [fmean(float(own[0]) for own in each) for each in (a, b, c, d)]
+    once, longer = (means[2], means[3]), (means[0], means[1])
+    return LongerSchedule((first, second), times, seeds, once, longer, interval(change, "seeds"))
+
+
+def still_learning(study: Study) -> Convergence:
+    """Whose curves still climb where the study's steps end; all seeds of a network together."""
+    trials = [r for trial, r in study.trials.items() if trial.times == 1 and not trial.repeat]
+    return convergence([own for own in trials if isinstance(own, FinishedTrial)], MARGIN / 100)
 
 
 def repeat_difference(study: Study) -> float | None:
@@ -69,10 +87,11 @@ def repeat_difference(study: Study) -> float | None:
 
 
 def seed_spread(study: Study) -> dict[str, Spread]:
-    """SD of mIoU (fractions) over the seeds of each network that has two or more, and trained."""
+    """SD of mIoU (fractions) over the seeds of each network that has two or more, and trained, at
+    the budget `macs`."""
     spread = {}
     for name, model in MODELS.items():
-        if lacks_training(model, study, study.prior):
+        if any(untrained_trials(model, study)):
             continue
         scores = [result.miou for result in study.finished(model).values()]
         if len(scores) > 1:
@@ -80,11 +99,10 @@ def seed_spread(study: Study) -> dict[str, Spread]:
     return spread
 
 
-def untrained_networks(study: Study) -> list[Lacking]:
-    """Of which a trial did not train, in the order of the trials."""
-    models = dict.fromkeys(trial.model for trial in study.trials if trial.times == 1)
-    found = (lacks_training(model, study, study.prior) for model in models)
-    return [lacking for lacking in found if lacking is not None]
+def untrained(study: Study) -> list[Lacking]:
+    """Every trial that did not train, by network in the order of the trials."""
+    models = dict.fromkeys(trial.model for trial in registered() if trial.times == 1)
+    return [lacking for model in models for lacking in untrained_trials(model, study)]
 
 
 def num_by_other_code(study: Study) -> int:

@@ -1,7 +1,7 @@
 """One registered contrast: the difference between two networks, and what it says of its claim."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -80,7 +80,6 @@ def estimate(
     margin: float,
     seeds: Sequence[int],
     study: Study,
-    prior: float | None,
     radius: Radius,
     num_tests: int = 1,
 ) -> Estimate:
@@ -89,14 +88,12 @@ def estimate(
     Args:
         margin: in points of the quantity; radii have `FIELD_MARGIN`.
         seeds: those registered; others are left out.
-        prior: mIoU of the position prior, a fraction; None where it is not known.
         radius: of the receptive field, in pixels.
         num_tests: over how many contrasts a difference is corrected, itself among them.
     """
     models = [model_of(name, contrast.budget) for name in (contrast.better, contrast.worse)]
     for model in models:
-        lacking = lacks_training(model, study, prior)
-        if lacking is not None:
+        for lacking in untrained_trials(model, study, seeds):
             return _none(contrast, lacking)
     better, worse = (study.finished(model) for model in models)
     both = tuple(seed for seed in seeds if seed in better and seed in worse)
@@ -132,16 +129,18 @@ def estimate(
     )
 
 
-def lacks_training(model: str, study: Study, prior: float | None) -> Lacking | None:
-    """That a network's trial did not train, of the first seed that did not; None where all did.
+def untrained_trials(
+    model: str, study: Study, seeds: Collection[int] | None = None
+) -> Iterator[Lacking]:
+    """Each trial of a network that did not train, by seed.
 
     Args:
-        prior: as in `estimate`.
+        seeds: to look at; None for all.
     """
-    run = untrained_run([result for _, result in sorted(study.results(model).items())], prior)
-    if run is None:
-        return None
-    return Lacking("diverged" if run.failure else "at the prior", model, run)
+    for seed, result in sorted(study.results(model).items()):
+        run = untrained_run([result], study.prior) if seeds is None or seed in seeds else None
+        if run is not None:
+            yield Lacking("diverged" if run.failure else "at the prior", model, run)
 
 
 def _near_and_beyond(

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from experiments.analysis.intervals import Interval, holm, p_value
 from experiments.claims.contrasts import ALPHA, Estimate, Radius, estimate
-from experiments.claims.registration import MARGIN, Contrast, FrontClaim, IdentityClaim
+from experiments.claims.registration import MARGIN, Budget, Contrast, FrontClaim, IdentityClaim
 from experiments.claims.study import AnyClaim, Study, secondary_of
 from experiments.claims.words import Outcome
 from experiments.costs.layer_order import LayerOrder
@@ -22,6 +22,8 @@ class Verdict:
         order: what C5 measured; None for other claims, and where nothing was measured.
         seeds: how many each deciding contrast has, and how many are registered; the fewest, of
             those that more seeds can still give a difference.
+        lacks_training: whether the networks that trained would have told it.
+        by_budget: of a front what each budget says.
     """
 
     claim: AnyClaim
@@ -31,6 +33,8 @@ class Verdict:
     secondary: tuple[Estimate, ...] = ()
     order: LayerOrder | None = None
     seeds: tuple[int, int] = (0, 0)
+    lacks_training: bool = False
+    by_budget: tuple[tuple[Budget, Outcome], ...] = ()
 
     @property
     def started(self) -> bool:
@@ -42,19 +46,8 @@ class Verdict:
         """Whether no registered seed that is still to finish could change it."""
         return self.seeds[0] == self.seeds[1]
 
-    @property
-    def lacks_training(self) -> bool:
-        """Whether it cannot be told, with any number of seeds, as a network did not train."""
-        return self.outcome == "cannot be told" and any(one.untrained for one in self.primary)
 
-
-def verdict(
-    claim: AnyClaim,
-    study: Study,
-    prior: float | None,
-    radius: Radius,
-    order: LayerOrder | None,
-) -> Verdict:
+def verdict(claim: AnyClaim, study: Study, radius: Radius, order: LayerOrder | None) -> Verdict:
     """Of one claim; the arguments are those of `contrasts.estimate`, and what C5 measured."""
     if isinstance(claim, IdentityClaim):
         return Verdict(claim, _of_order(claim, order), order=order)
@@ -63,7 +56,7 @@ def verdict(
         contrasts: Sequence[Contrast], margin: float, num_tests: int = 1
     ) -> tuple[Estimate, ...]:
         return tuple(
-            estimate(contrast, margin, claim.seeds, study, prior, radius, num_tests)
+            estimate(contrast, margin, claim.seeds, study, radius, num_tests)
             for contrast in contrasts
         )
 
@@ -77,22 +70,34 @@ def verdict(
             for budget in claim.budgets
         ]
         primary = tuple(one for front in fronts for one in front)
+        outcomes = [front_outcome(front, claim.margin / 100) for front in fronts]
+        of_trained = [front_outcome(_trained(front), claim.margin / 100) for front in fronts]
+        said = agreed(outcomes)
         return Verdict(
             claim,
-            agreed([front_outcome(front, claim.margin / 100) for front in fronts]),
+            said,
             primary,
             decisive=tuple(one for front in fronts if (one := _foremost(front))),
             seeds=_seeds(primary, claim.seeds),
+            lacks_training=agreed(of_trained) != said == "cannot be told",
+            by_budget=tuple(zip(claim.budgets, outcomes, strict=True)),
         )
     primary = estimates(claim.primary, claim.margin)
+    said = together([one.outcome for one in primary])
+    trained = [one.outcome for one in _trained(primary)]
     return Verdict(
         claim,
-        together([one.outcome for one in primary]),
+        said,
         primary,
         decisive=primary,
         secondary=estimates(secondary_of(claim), MARGIN),
         seeds=_seeds(primary, claim.seeds),
+        lacks_training=said == "cannot be told" and (not trained or together(trained) != said),
     )
+
+
+def _trained(estimates: Sequence[Estimate]) -> list[Estimate]:
+    return [one for one in estimates if not one.untrained]
 
 
 def _seeds(primary: Sequence[Estimate], registered: Sequence[int]) -> tuple[int, int]:

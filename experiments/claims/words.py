@@ -49,13 +49,13 @@ BUDGETS: Mapping[Budget, Text] = {
 LACKING: Mapping[LackingKind, Text] = {
     "diverged": Text(
         "{model} did not train, seed {seed}: {failure}",
-        "{model}의 학습 실패, 시드 {seed}: {failure}",
+        "{model}: 시드 {seed}에서 학습되지 않음, {failure}",
     ),
     "at the prior": Text(
         "{model} did not train, seed {seed} reaches {miou} % mIoU, and {prior} % can be had "
         "without looking at an image",
-        "{model}의 학습 실패, 시드 {seed}의 mIoU는 {miou} %이고 이미지를 보지 않아도 {prior} %는 "
-        "얻음",
+        "{model}: 시드 {seed}에서 학습되지 않음, mIoU {miou} %이며 이미지를 보지 않고도 "
+        "{prior} %를 얻음",
     ),
     "no common seed": Text("no seed of both has finished", "둘 다 끝난 시드가 없음"),
     "no field": Text(

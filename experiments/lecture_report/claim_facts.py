@@ -7,7 +7,7 @@ from experiments.claims.contrasts import Estimate
 from experiments.claims.registration import FIELD_IMAGES, Claim, FrontClaim
 from experiments.claims.verdicts import Verdict
 from experiments.claims.words import BUDGETS, SUPPORTED_KO, Text
-from experiments.lecture_report.estimate_words import in_both, quantity_words
+from experiments.lecture_report.estimate_words import in_both, pair_words, quantity_words
 from experiments.lecture_report.page_texts import WORDS, filled
 
 
@@ -30,6 +30,9 @@ def claim_facts(verdict: Verdict, images: Text | None) -> Iterator[tuple[Text, T
         yield WORDS["support"], WORDS["front_support"]
         yield WORDS["contradict"], WORDS["front_contradict"]
         yield WORDS["margin"], filled("margin_points", value=claim.margin)
+        idle = sum(one.untrained for one in verdict.primary)
+        if idle:
+            yield WORDS["closed"], filled("front_closed", num=idle)
     else:
         yield WORDS["support"], WORDS["order_support"]
         yield WORDS["contradict"], WORDS["order_contradict"]
@@ -54,10 +57,18 @@ def claim_facts(verdict: Verdict, images: Text | None) -> Iterator[tuple[Text, T
     elif images is not None:
         yield WORDS["images"], images
     yield from (_apart(one, both) for one in verdict.primary if (both := one.near_and_beyond))
-    found = [(one.mdd, one) for one in verdict.primary if one.mdd is not None]
-    if found:
-        _, one = max(found, key=lambda pair: pair[0])
-        yield WORDS["detectable"], in_both(lambda own: quantity_words(one, one.mdd or 0.0, own))
+    for one in verdict.decisive:
+        if one.mdd is not None:
+            yield _detectable(one)
+
+
+def _detectable(one: Estimate) -> tuple[Text, Text]:
+    """What such trials find 4 times in 5."""
+    budget, mdd = BUDGETS[one.contrast.budget], one.mdd or 0.0
+    name = in_both(
+        lambda own: WORDS["detectable"](own, pair=pair_words(one, own), budget=budget(own))
+    )
+    return name, in_both(lambda own: quantity_words(one, mdd, own))
 
 
 def _apart(one: Estimate, differences: tuple[float, float]) -> tuple[Text, Text]:

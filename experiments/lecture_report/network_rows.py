@@ -8,7 +8,7 @@ import numpy as np
 
 from experiments.analysis.bootstrap import Resampled, resampled
 from experiments.analysis.model_summary import ModelSummary, mean_over_seeds, summarise
-from experiments.claims.contrasts import Lacking, lacks_training
+from experiments.claims.contrasts import Lacking, untrained_trials
 from experiments.claims.quantities import near_and_beyond
 from experiments.claims.registration import FAMILIES, Budget, FrontClaim
 from experiments.claims.study import (
@@ -31,10 +31,16 @@ VARIANTS = tuple(name for name in MODELS if name not in LECTURE)
 @dataclass(frozen=True)
 class FieldRadii:
     """A network's receptive field: radii in pixels that hold 50 and 95 % of its gradient's energy,
-    means over the seeds that were measured."""
+    means over the seeds that were measured.
+
+    Attributes:
+        trained: whether it is the one at the end of training.
+        idle: whether a seed of the network did not train.
+    """
 
     name: str
     trained: bool
+    idle: bool
     radius50: float
     radius95: float
     gmacs: float | None = None
@@ -53,7 +59,7 @@ class NetworkRow:
         near: mIoU within the band, a fraction.
         thin: recall of thin objects, a fraction.
         draws: mIoU on resampled images; None without counts.
-        untrained: that a seed did not train; None where all did.
+        untrained: the trials that did not train.
         fields: untrained (where it is not silent), then trained; empty where none was measured.
     """
 
@@ -66,7 +72,7 @@ class NetworkRow:
     near: float | None
     thin: float | None
     draws: Resampled | None
-    untrained: Lacking | None
+    untrained: tuple[Lacking, ...]
     fields: tuple[FieldRadii, ...]
 
 
@@ -103,7 +109,7 @@ def _on_common_seeds(study: Study, budget: Budget, seeds: Sequence[int]) -> Iter
     models = {name: model_of(name, budget) for name in LECTURE}
     found = {name: study.finished(model) for name, model in models.items()}
     started = [name for name in LECTURE if found[name]]
-    idle = {name for name in started if lacks_training(models[name], study, study.prior)}
+    idle = {n for n in started if any(untrained_trials(models[n], study, seeds))}
     common = set(seeds).intersection(*(found[name] for name in started if name not in idle))
     wanted = [StudyTrial(models[name], seed) for name in started for seed in seeds]
     for name in started:
@@ -131,6 +137,7 @@ def _row(
     summary = summarise(trials)[0] if trials else None
     if summary:  # a trial's own seconds hold what else the machine did
         summary = replace(summary, train_s=_seconds(study, trials[0]))
+    not_trained = tuple(untrained_trials(model, study, seeds))
     return NetworkRow(
         name=name,
         model=model,
@@ -141,8 +148,8 @@ def _row(
         near=mean_over_seeds(both and both[0] for both in map(near_and_beyond, trials)),
         thin=fmean(study.values(t, "thin_recall")[0] for t in trials) if trials else None,
         draws=_draws(study, trials),
-        untrained=lacks_training(model, study, study.prior),
-        fields=_fields(name, trials, summary.gmacs if summary else None),
+        untrained=not_trained,
+        fields=_fields(name, trials, summary.gmacs if summary else None, bool(not_trained)),
     )
 
 
@@ -155,7 +162,7 @@ def _seconds(study: Study, trial: FinishedTrial) -> float | None:
 
 
 def _fields(
-    name: str, trials: Sequence[FinishedTrial], gmacs: float | None
+    name: str, trials: Sequence[FinishedTrial], gmacs: float | None, idle: bool
 ) -> tuple[FieldRadii, ...]:
     known = [found for trial in trials if (found := read_fields(trial)) is not None]
     untrained = [found.untrained for found in known if found.untrained is not None]
@@ -164,6 +171,7 @@ def _fields(
         FieldRadii(
             name=name,
             trained=trained,
+            idle=idle,
             radius50=fmean(field.radius_50 for field in own),
             radius95=fmean(field.radius_95 for field in own),
             gmacs=gmacs,

@@ -25,7 +25,7 @@ WORDS: Mapping[str, Text] = {
     ),
     "told": Text(
         "{told} of {claims} claims have a verdict that no missing trial can change.",
-        "주장 {claims}개 중 {told}개에 남은 실험으로 바뀌지 않는 판정이 있다.",
+        "주장 {claims}개 중 {told}개의 판정은 남은 실험으로 바뀌지 않는다.",
     ),
     "nothing": Text(
         "No trial has finished yet of {wanted}; what is not measured says so.",
@@ -36,8 +36,16 @@ WORDS: Mapping[str, Text] = {
         "All were registered before the first of them, but {added} that were added later.",
         "나중에 추가한 {added}개를 빼고 모두 첫 실험 전에 등록했다.",
     ),
-    "untrained_networks": Text(
-        "Networks that did not train: {num}.", "학습에 실패한 네트워크: {num}개."
+    "still_climbs": Text(
+        "Too short to rank: the validation mIoU of {num} of {of} networks still climbs at the end, "
+        "by {low} to {high} points from step {since} on; what follows is about this point of "
+        "training.",
+        "순위를 정하기에는 너무 짧다: 네트워크 {of}개 중 {num}개의 검증 mIoU가 끝에서도 오르고 "
+        "있다({since}번째 스텝부터 {low}~{high}%p). 아래의 결과는 학습의 이 시점에 관한 것이다.",
+    ),
+    "untrained_trials": Text(
+        "{trials} trials, of {networks} networks, did not train.",
+        "네트워크 {networks}개의 실험 {trials}개는 학습되지 않았다.",
     ),
     "other_code": Text(
         "Trained by other code than is here now: {num} of the trials; python -m "
@@ -50,25 +58,27 @@ WORDS: Mapping[str, Text] = {
         "이미지를 보지 않고 위치별 클래스 빈도만 쓸 때: mIoU {miou} %.",
     ),
     "failures": Text("{failed} failed.", "{failed}개는 실패했다."),
-    "untrained_list": Text("Finished, and did not train:", "끝났지만 학습되지 않은 것:"),
-    "untrained_row": Text("did not train", "학습 실패"),
+    "untrained_list": Text("Trials that did not train:", "학습되지 않은 실험:"),
+    "untrained_row": Text("did not train", "학습되지 않음"),
     "not_yet": Text("not measured yet", "아직 측정하지 않음"),
     "did_not_train": Text("a network did not train", "학습되지 않은 네트워크가 있음"),
     "claim": Text("Claim", "주장"),
     "verdict": Text("Verdict", "판정"),
     "verdicts_note": Text(
-        "Verdicts are computed from results by rules that were registered before the first trial. "
-        "Supported: the 95 % interval of the difference lies above 0. Contradicted: below 0. No "
-        "difference: within the margin by two one-sided tests, p < .05 each. Anything else cannot "
-        "be told. Each claim is tested at 5 %, uncorrected for there being 9.",
-        "판정은 첫 실험 전에 등록한 규칙에 따라 결과에서 계산한다. 지지됨: 차이의 95 % 신뢰구간이 "
-        "0보다 위에 있다. 반박됨: 0보다 아래에 있다. 차이 없음: 두 단측 검정 모두 p < .05로 동등성 "
-        "한계 안에 있다. 그 밖에는 판단할 수 없다. 각 주장은 5 % 수준에서 검정하며, 주장이 9개라는 "
-        "점은 보정하지 않았다.",
+        "Verdicts are computed from results by rules that were registered before the first trial; "
+        "how C9's are read was settled later (last section). No difference: within the margin by "
+        "two one-sided tests, p < .05 each. Else supported: the 95 % interval of the difference "
+        "lies above 0; contradicted: below 0. Anything else cannot be told. Each claim is tested "
+        "at 5 %, uncorrected for there being 9.",
+        "판정은 첫 실험 전에 등록한 규칙에 따라 결과에서 계산한다. C9의 규칙을 읽는 방식은 나중에 "
+        "정했다(마지막 절). 차이 없음: 두 단측 검정 모두 p < .05로 동등성 한계 안에 있다. 그렇지 "
+        "않으면 지지됨: 차이의 95 % 신뢰구간이 0보다 위에 있다. 반박됨: 0보다 아래에 있다. 그 "
+        "밖에는 판단할 수 없다. 각 주장은 5 % 수준에서 검정하며, 주장이 9개라는 점은 보정하지 "
+        "않았다.",
     ),
     "thought": Text("The line of thought", "생각의 흐름"),
     "ladder": Text(
-        "The ladder: where networks spend their work", "사다리: 네트워크가 일하는 해상도"
+        "The ladder: where networks spend their work", "사다리: 연산이 이루어지는 해상도"
     ),
     "ladder_note": Text(
         "Each network at its paper's width. Left to right: depth. Top to bottom: resolution. The "
@@ -113,8 +123,8 @@ WORDS: Mapping[str, Text] = {
         "images like these (of radii for new training runs alone); below it, a ring for each seed. "
         "In simulations intervals of 2 seeds hold the truth in 89 to 95 % of cases, of 3 or more "
         "in 93 to 96 %. Grey band: the margin within which no difference matters.",
-        "큰 점과 선: 차이와 그 95 % 신뢰구간. 새로 학습해 비슷한 다른 테스트 이미지로 평가할 때에 "
-        "대한 것이다(반지름은 새로 학습할 때만). 그 아래의 작은 고리: 시드별 차이. 모의실험에서 "
+        "큰 점과 선: 차이와 그 95 % 신뢰구간으로, 새로 학습해 비슷한 다른 테스트 이미지로 평가할 "
+        "때의 것이다(반지름은 새로 학습할 때만). 그 아래의 작은 고리: 시드별 차이. 모의실험에서 "
         "신뢰구간이 참값을 담는 비율은 시드가 2개이면 89~95 %, 3개 이상이면 93~96 %이다. 회색 띠: "
         "차이가 의미 없다고 보는 동등성 한계.",
     ),
@@ -148,7 +158,17 @@ WORDS: Mapping[str, Text] = {
         "{pairs} pairs in turn at {size}, one image, fp32, {threads} threads ({hardware})",
         "{size}, 이미지 한 장, fp32, 스레드 {threads}개에서 번갈아 {pairs}쌍({hardware})",
     ),
-    "detectable": Text("Smallest difference found 4 times in 5", "5번 중 4번 검출되는 최소 차이"),
+    "detectable": Text(
+        "Smallest difference found 4 times in 5, {pair} {budget}",
+        "5번 중 4번 검출되는 최소 차이, {pair}, {budget}",
+    ),
+    "closed": Text("Cannot come out", "나올 수 없는 판정"),
+    "front_closed": Text(
+        "Supported: comparisons with a network that did not train: {num}; of none of these is it "
+        "shown that it is no better.",
+        "지지됨: 학습되지 않은 네트워크와의 비교가 {num}개이고, 그 네트워크가 더 낫지 않다는 것을 "
+        "보일 수 없다.",
+    ),
     "below": Text(
         "The interval of a deciding contrast lies below 0, and not within the margin.",
         "판정을 정하는 비교의 신뢰구간이 0보다 아래에 있고 동등성 한계 안에 있지 않다.",
@@ -180,15 +200,16 @@ WORDS: Mapping[str, Text] = {
     "against": Text("mIoU against", "mIoU와 비용:"),
     "front_note": Text(
         "Bars: 95 % intervals of each network's own mIoU. Dashed: the best to be had at up to each "
-        "cost. Networks that did not train are left out.",
+        "cost. Networks that did not train are left out. What a budget holds equal differs by "
+        "whole channels alone.",
         "막대: 각 네트워크 mIoU의 95 % 신뢰구간. 점선: 각 비용 이하에서 얻을 수 있는 최고값. "
-        "학습에 실패한 네트워크는 뺐다.",
+        "학습되지 않은 네트워크는 뺐다. 같게 맞춘 비용의 차이는 채널 수가 정수이기 때문이다.",
     ),
     "front_shares": Text(
-        "On the front, in percent of the resampled test sets (●: on it as measured), each network "
-        "with the seeds that all have: {seeds}",
-        "프런티어에 있는 비율, 재표집한 테스트 집합 중 %(●: 측정값에서 프런티어에 있음). 모두가 "
-        "가진 시드: {seeds}",
+        "On the front, in percent of the resampled test sets (●: on it as measured), of these very "
+        "trainings: no seed is drawn anew. Each network with the seeds that all have: {seeds}",
+        "재표집한 테스트 집합 가운데 프런티어에 놓인 비율(%). 학습은 그대로이고 시드는 다시 뽑지 "
+        "않는다(●: 측정값에서 프런티어에 있음). 모두가 가진 시드: {seeds}",
     ),
     "macs": Text("at equal multiply-adds", "동일한 곱셈-누산 횟수"),
     "seconds": Text("at equal training seconds", "동일한 학습 시간"),
@@ -204,10 +225,11 @@ WORDS: Mapping[str, Text] = {
         "네트워크의 것이므로 같은 열에 두지 않았다.",
     ),
     "training_note": Text(
-        "Training: all steps of the schedule at the median of {rounds} that all networks took in "
-        "turn, on one thread ({hardware}), as trials run beside other work.",
-        "학습: 모든 네트워크가 번갈아 실행한 스텝 {rounds}개의 중앙값에 스케줄의 스텝 수를 곱한 "
-        "시간, 스레드 하나({hardware}). 실험은 다른 작업과 함께 실행되므로 그 시간을 쓰지 않는다.",
+        "Training: all steps of the schedule at the median of {rounds} that {networks} networks "
+        "took in turn, on one thread ({hardware}), as trials run beside other work.",
+        "학습: 네트워크 {networks}개가 번갈아 실행한 스텝 {rounds}개의 중앙값에 스케줄의 스텝 수를 "
+        "곱한 시간, 스레드 하나({hardware}). 실험은 다른 작업과 함께 실행되므로 그 시간을 쓰지 "
+        "않는다.",
     ),
     "training_not_yet": Text(
         "Training: not measured yet, as trials run beside other work.",
@@ -230,28 +252,32 @@ WORDS: Mapping[str, Text] = {
     "scale": Text("How far this reaches", "이 결과의 범위"),
     "noise": Text(
         "Noise floor: the same trial once more ({model}, seed {seed}) gives a mIoU that is {value} "
-        "points away; the additions below say on which machine.",
-        "잡음 수준: 같은 실험을 한 번 더 하면({model}, 시드 {seed}) mIoU가 {value}%p 다르다. 어떤 "
-        "기계에서 실행했는지는 아래의 추가 사항에 있다.",
+        "points away, where the margin is {margin:.1f}; the additions to the registration say on "
+        "which machine.",
+        "잡음 수준: 같은 실험을 한 번 더 하면({model}, 시드 {seed}) mIoU가 {value}%p 다르다(동등성 "
+        "한계는 {margin:.1f}%p). 어떤 기계에서 실행했는지는 등록의 추가 사항에 있다.",
     ),
     "noise_not_yet": Text(
         "Noise floor, the same trial once more ({model}, seed {seed}): not measured yet.",
         "잡음 수준, 같은 실험을 한 번 더({model}, 시드 {seed}): 아직 측정하지 않음.",
     ),
     "spread": Text(
-        "Standard deviation of mIoU over seeds, points: from {low} ({lowest}) to {high} "
-        "({highest}).",
-        "시드에 따른 mIoU의 표준편차(%p): 최소 {low}({lowest}), 최대 {high}({highest}).",
+        "Standard deviation of mIoU over seeds at equal multiply-adds, points: from {low} "
+        "({lowest}) to {high} ({highest}).",
+        "동일한 곱셈-누산 횟수에서 시드에 따른 mIoU의 표준편차(%p): 최소 {low}({lowest}), 최대 "
+        "{high}({highest}).",
     ),
     "spread_not_yet": Text(
         "Standard deviation of mIoU over seeds: not measured yet.",
         "시드에 따른 mIoU의 표준편차: 아직 측정하지 않음.",
     ),
     "longer": Text(
-        "Schedule: {better} minus {worse} is {once} points after the study's steps and {more} "
-        "points after {times} times as many (seeds {seeds}).",
-        "학습 스케줄: {better} − {worse}의 차이는 이 연구의 스텝 수에서 {once}%p, {times}배의 "
-        "스텝에서 {more}%p이다(시드 {seeds}).",
+        "Schedule: {times} times the steps (seeds {seeds}) take {better} from {better_once} to "
+        "{better_more} % mIoU and {worse} from {worse_once} to {worse_more}; their difference goes "
+        "from {once} to {more} points, a change of {change}.",
+        "학습 스케줄: 스텝을 {times}배로 늘리면(시드 {seeds}) mIoU가 {better}는 {better_once}에서 "
+        "{better_more} %로, {worse}는 {worse_once}에서 {worse_more} %로 바뀐다. 둘의 차이는 "
+        "{once}에서 {more}%p로, 변화는 {change}%p이다.",
     ),
     "longer_not_yet": Text(
         "Schedule: whether {times} times the steps change the order of {better} and {worse} is not "
@@ -260,14 +286,16 @@ WORDS: Mapping[str, Text] = {
         "않음.",
     ),
     "long_enough": Text(
-        "The order stays, or seeds alone change the difference as much: the schedule is long "
-        "enough, as it was registered.",
-        "순서가 그대로이거나 시드만으로도 차이가 그만큼 달라진다. 등록한 기준으로 학습 스케줄이 "
-        "충분히 길다.",
+        "By the check that was registered that is long enough: the order stays, or seeds alone "
+        "change the difference as much. It does not say that the networks had learnt all they can.",
+        "등록한 기준으로는 충분히 길다. 순서가 그대로이거나 시드만으로도 차이가 그만큼 달라지기 "
+        "때문이다. 네트워크가 배울 것을 다 배웠다는 뜻은 아니다.",
     ),
     "too_short": Text(
-        "The order turns by more than seeds explain: the schedule is too short to rank.",
-        "순서가 시드로 설명되는 것보다 크게 뒤집힌다. 학습 스케줄이 순위를 정하기에는 너무 짧다.",
+        "The order turns by more than seeds explain: by the check that was registered the schedule "
+        "is too short to rank.",
+        "순서가 시드로 설명되는 것보다 크게 뒤집힌다. 등록한 기준으로 학습 스케줄이 순위를 "
+        "정하기에는 너무 짧다.",
     ),
     "length_untold": Text(
         "The order turns, and there are too few seeds to tell whether by chance.",

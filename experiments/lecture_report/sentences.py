@@ -1,7 +1,7 @@
 """Verdicts as sentences with their numbers, in either language."""
 
 from experiments.claims.contrasts import Estimate
-from experiments.claims.registration import FIELD_MARGIN, Claim, IdentityClaim
+from experiments.claims.registration import FIELD_MARGIN, Claim
 from experiments.claims.verdicts import Verdict
 from experiments.claims.words import (
     BUDGETS,
@@ -10,6 +10,7 @@ from experiments.claims.words import (
     Language,
     Text,
 )
+from experiments.costs.layer_order import LayerOrder
 from experiments.lecture_report.estimate_words import (
     lacking_words,
     number,
@@ -38,7 +39,12 @@ _ORDER = Text(
     "출력의 차이는 배치 정규화의 통계를 고정하면 최댓값의 {difference}, 배치의 통계를 쓰면 "
     "{batch}; {first} 대 {second} GMACs; 걸린 시간은 {ratio}배 (95 % 신뢰구간 {low} ~ {high})",
 )
-_SECONDS = Text("{ratio} times the seconds [{low}, {high}]", "걸린 시간 {ratio}배 [{low}, {high}]")
+_SECONDS = Text(
+    "{ratio} times the seconds [{low}, {high}]; outputs {difference} apart with fixed statistics, "
+    "{batch} with a batch's own",
+    "걸린 시간 {ratio}배 [{low}, {high}]; 출력의 차이는 통계를 고정하면 {difference}, 배치의 "
+    "통계를 쓰면 {batch}",
+)
 _AT = Text("{said} {budget}", "{budget} {said}")
 _SEEDS = Text("{n} seeds", "시드 {n}개")
 _SEED = Text("1 seed", "시드 1개")
@@ -46,6 +52,8 @@ _NOT_YET = Text("not measured yet", "아직 측정하지 않음")
 _UNTRAINED = Text(
     "cannot be told, as a network did not train", "학습되지 않은 네트워크가 있어 판단할 수 없음"
 )
+_BUDGETS_DIFFER = Text("cannot be told: {told}", "판단할 수 없음: {told}")
+_ALONE = Text("{said} {budget} alone", "{budget}만 {said}")
 _SO_FAR = Text("so far, {n} of {of} seeds", "현재까지 시드 {of}개 중 {n}개")
 _IN_PART = Text("so far, in part", "현재까지 일부만")
 _MARGIN = Text("a factor of {value}", "{value}배")
@@ -61,8 +69,16 @@ def outcome_words(verdict: Verdict, language: Language) -> str:
     if not verdict.started:
         return _NOT_YET(language)
     said = OUTCOMES[verdict.outcome](language, margin=margin)
+    told = [(budget, one) for budget, one in verdict.by_budget if one != "cannot be told"]
     if verdict.lacks_training:
         said = _UNTRAINED(language)
+    elif verdict.outcome == "cannot be told" and told:
+        form = _ALONE if len(told) == 1 else _AT
+        parts = [
+            form(language, said=OUTCOMES[one](language, margin=margin), budget=BUDGETS[b](language))
+            for b, one in told
+        ]
+        said = _BUDGETS_DIFFER(language, told=", ".join(parts))
     if verdict.complete:
         return said
     n, of = verdict.seeds
@@ -95,12 +111,9 @@ def difference_words(one: Estimate, language: Language) -> str:
     )
 
 
-def order_words(verdict: Verdict, language: Language) -> str:
-    """What C5 measured; empty where it was not."""
-    order = verdict.order
-    if order is None:
-        return ""
-    return _ORDER(
+def order_words(order: LayerOrder, language: Language, form: Text = _ORDER) -> str:
+    """What C5 measured."""
+    return form(
         language,
         difference=f"{order.difference:.0e}",
         batch=f"{order.batch_difference:.1%}",
@@ -115,8 +128,8 @@ def order_words(verdict: Verdict, language: Language) -> str:
 def sentence(verdict: Verdict, language: Language) -> str:
     """The verdict with the numbers that decided it."""
     claim = verdict.claim
-    if isinstance(claim, IdentityClaim):
-        rests = order_words(verdict, language)
+    if verdict.order is not None:
+        rests = order_words(verdict.order, language)
     else:
         named = dict.fromkeys([*verdict.decisive, *(e for e in verdict.primary if e.untrained)])
         rests = "; ".join(difference_words(one, language) for one in named)
@@ -125,17 +138,12 @@ def sentence(verdict: Verdict, language: Language) -> str:
 
 
 def brief_words(verdict: Verdict, language: Language) -> str:
-    """What decided, as `2.1 points [1.0, 3.2]`, with the quantity where it is not mIoU and with
-    networks and budgets where these differ; of two orders of layers their seconds; empty where
-    nothing is known."""
+    """What decided, as `a - b, mIoU: 2.1 points [1.0, 3.2]`, with budgets where these differ; of
+    two orders of layers their seconds and outputs; empty where nothing is known."""
     if verdict.order is not None:
-        order = verdict.order
-        values = {"ratio": order.ratio, "low": order.ratio_low, "high": order.ratio_high}
-        return _SECONDS(language, **{name: f"{value:.2f}" for name, value in values.items()})
-    pairs = {(one.contrast.better, one.contrast.worse) for one in verdict.primary}
+        return order_words(verdict.order, language, _SECONDS)
     budgets = {one.contrast.budget for one in verdict.primary}
-    quantities = {one.contrast.quantity for one in verdict.primary}
-    parts = []
+    parts: dict[str, list[str]] = {}
     for one in verdict.decisive:
         if one.difference is None:
             continue
@@ -145,6 +153,6 @@ def brief_words(verdict: Verdict, language: Language) -> str:
         said += f" [{', '.join(known)}]" if known else ""
         if len(budgets) > 1:
             said = _AT(language, said=said, budget=BUDGETS[one.contrast.budget](language))
-        parts.append(f"{pair_words(one, language)}: {said}" if len(pairs) > 1 else said)
-    what = [f"{QUANTITIES[name](language)}: " for name in quantities if parts and name != "miou"]
-    return "".join([*what, "; ".join(parts)])
+        what = f"{pair_words(one, language)}, {QUANTITIES[one.contrast.quantity](language)}"
+        parts.setdefault(what, []).append(said)
+    return "; ".join(f"{what}: {'; '.join(said)}" for what, said in parts.items())

@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from experiments.claims.registration import ADDED_NETWORKS, ADDITIONS, CLAIMS, GMACS, Addition
+from experiments.claims.registration import ADDED_NETWORKS, ADDITIONS, GMACS, Addition
 from experiments.claims.study import Study, registered
 from experiments.claims.verdicts import Verdict
 from experiments.claims.words import Text
 from experiments.lecture_report.page_texts import REGISTERED, WORDS, filled
-from experiments.lecture_report.study_trust import trust, untrained, warnings
+from experiments.lecture_report.study_trust import trust, untrained_words, warnings
 from experiments.trials.result_types import FailedTrial, FinishedTrial
 
 
@@ -19,7 +19,7 @@ class StudyFacts:
     Attributes:
         trust: what its numbers are worth; empty where only some claims were asked for.
         failures: network, seed and reason of every failed trial.
-        untrained: of each network that did not train.
+        untrained: each trial that did not train.
         prior: mIoU of the position prior; None where it is not known.
         gmacs: of the budget of multiply-adds.
         training: what the seconds of training are.
@@ -38,12 +38,11 @@ class StudyFacts:
 
 def study_facts(study: Study, verdicts: Sequence[Verdict]) -> StudyFacts:
     """Of the trials of these verdicts' claims."""
-    whole = tuple(verdict.claim for verdict in verdicts) == CLAIMS
     return StudyFacts(
         progress=tuple(_progress(study, verdicts)),
-        trust=tuple(trust(study)) if whole else (),
+        trust=tuple(trust(study, [verdict.claim for verdict in verdicts])),
         failures=tuple(_failures(study)),
-        untrained=tuple(untrained(study)),
+        untrained=tuple(untrained_words(study)),
         prior=None if study.prior is None else filled("prior", miou=f"{100 * study.prior:.1f}"),
         record=tuple(_record()),
         additions=ADDITIONS,
@@ -53,7 +52,9 @@ def study_facts(study: Study, verdicts: Sequence[Verdict]) -> StudyFacts:
 
 
 def _progress(study: Study, verdicts: Sequence[Verdict]) -> Iterator[Text]:
-    """How many trials have finished, and how many claims rest on all of theirs."""
+    """What a reader has to know first, how many trials have finished, and how many claims rest on
+    all of theirs."""
+    yield from warnings(study)
     finished = sum(isinstance(result, FinishedTrial) for result in study.trials.values())
     failed = len(study.trials) - finished
     wanted = registered(tuple(verdict.claim for verdict in verdicts))
@@ -63,21 +64,26 @@ def _progress(study: Study, verdicts: Sequence[Verdict]) -> Iterator[Text]:
     elif finished:
         told = sum(verdict.started and verdict.complete for verdict in verdicts)
         yield filled("progress", finished=finished, wanted=len(wanted))
-        yield filled("told", told=told, claims=len(verdicts))
+        if finished < len(wanted):
+            yield filled("told", told=told, claims=len(verdicts))
     else:
         yield filled("nothing", wanted=len(wanted))
     if added:
         yield filled("added_trials", added=added)
     if failed:
         yield filled("failures", failed=failed)
-    yield from warnings(study)
 
 
 def _training(study: Study) -> Text:
     found = study.step_times
     if found is None:
         return WORDS["training_not_yet"]
-    return filled("training_note", rounds=found.num_rounds, hardware=found.hardware)
+    return filled(
+        "training_note",
+        rounds=found.num_rounds,
+        networks=len(found.seconds),
+        hardware=found.hardware,
+    )
 
 
 def _failures(study: Study) -> Iterator[tuple[str, int, str]]:

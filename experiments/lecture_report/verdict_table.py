@@ -6,75 +6,33 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from experiments.analysis.intervals import points
-from experiments.analysis.recipe_effects import signed
-from experiments.claims.checks import (
-    LongerSchedule,
-    longer_schedule,
-    num_by_other_code,
-    repeat_difference,
-    seed_spread,
-)
 from experiments.claims.contrasts import Estimate
 from experiments.claims.study import Study
 from experiments.claims.verdicts import Verdict
 from experiments.lecture_report.estimate_words import number, pair_words
 from experiments.lecture_report.sentences import outcome_words, sentence
+from experiments.lecture_report.study_trust import trust, warnings
 
 _SHORT = {
     "miou": "mIoU",
-    "boundary_gain": "band - interior",
+    "boundary_gain": "near - beyond",
     "boundary_iou": "Boundary IoU",
     "thin_recall": "thin recall",
     "field_radius": "field radius",
 }
 
 
-def print_verdicts(verdicts: Sequence[Verdict], console: Console) -> None:
-    """A table, then each verdict as a sentence with what it rests on."""
+def print_verdicts(study: Study, verdicts: Sequence[Verdict], console: Console) -> None:
+    """What to know first, a table, each verdict as a sentence with what it rests on, and how far
+    the study can be trusted."""
+    for text in warnings(study):
+        console.print(text.en)
     console.print(_table(verdicts))
     for verdict in verdicts:
-        console.print(f"{verdict.claim.says}", style="bold")
+        console.print(verdict.claim.says, style="bold")
         console.print(sentence(verdict, "en"))
-
-
-def print_checks(study: Study, console: Console) -> None:
-    """What is known of the study's own length and noise."""
-    longer, repeat, spread = longer_schedule(study), repeat_difference(study), seed_spread(study)
-    if longer is not None:
-        console.print(_longer(longer))
-    if repeat is not None:
-        console.print(f"A repeated trial differs by {100 * repeat:.2f} points of mIoU.")
-    known = [100 * own.sd for own in spread.values() if own.sd is not None]
-    if known:
-        lowest, highest = f"{min(known):.1f}", f"{max(known):.1f}"
-        span = f"{lowest} to {highest} points, by network" if len(known) > 1 else f"{lowest} points"
-        console.print(f"mIoU over seeds has an SD of {span}.")
-    other_code = num_by_other_code(study)
-    if other_code:
-        console.print(
-            f"Trained by other code than is here now: {other_code} of the trials; python -m "
-            "experiments.verify tells whether it gives the same losses."
-        )
-
-
-def _longer(found: LongerSchedule) -> str:
-    (first, second), num = found.networks, len(found.seeds)
-    said = {
-        True: "the order stays, or seeds alone change it as much, which was registered as long "
-        "enough",
-        False: "the schedule is too short to rank",
-        None: "whether the schedule is long enough needs a second seed",
-    }[found.long_enough]
-    change = signed(found.change.value)
-    if found.change.low is not None and found.change.high is not None:
-        low, high = points(found.change.low, found.change.high)
-        change += f" (95 % interval {low} to {high})"
-    before, after = points(found.before, found.after)
-    return (
-        f"With {found.times} times the steps {first} - {second} is {after} instead of {before} "
-        f"points of mIoU, a change of {change} over {num} seed{'s' * (num > 1)}: {said}."
-    )
+    for text in trust(study, [verdict.claim for verdict in verdicts]):
+        console.print(text.en)
 
 
 def _table(verdicts: Sequence[Verdict]) -> Table:

@@ -22,7 +22,7 @@ from experiments.trials.field_record import Field, Fields
 from experiments.trials.overrides import load
 from experiments.trials.result_types import Checkpoint, FinishedTrial
 from experiments.trials.results import FIELD, write_record
-from tests.experiments.made import COST, Floats, failed, trial
+from tests.experiments.made import COST, Floats, failed, rising, trial
 
 Shifts = Mapping[CountedQuantity, float]  # points
 
@@ -96,9 +96,17 @@ def write_study(
 
 
 def write_trial(
-    root: Path, one: StudyTrial, shifts: Shifts | None = None, noise: float = 0.0
+    root: Path,
+    one: StudyTrial,
+    shifts: Shifts | None = None,
+    noise: float = 0.0,
+    gain: float | None = None,
 ) -> FinishedTrial:
-    """Leave the result of one trial, `noise` points above its shifts in every quantity."""
+    """Leave the result of one trial, `noise` points above its shifts in every quantity.
+
+    Args:
+        gain: of its validation mIoU as the sum of learning rates doubles; without it no curve.
+    """
     points = {name: (shifts or {}).get(name, 0.0) + noise for name in USUAL}
     values = {name: USUAL[name] + points[name] / 100 for name in USUAL}
     counts = _counts(values, _number(f"{one.model} {one.seed}"))
@@ -129,6 +137,7 @@ def write_trial(
             "peak_memory_gb": 0.5 + share,
         },
         timing={"train_seconds": 500.0 * one.times * (1 + share), "steps": 2300 * one.times},
+        **({} if gain is None else rising(gain, 2300 * one.times)),
     )
 
 

@@ -3,6 +3,7 @@
 import io
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from experiments.claims.study_plan import describe, remaining, requests
 from experiments.claims.verdicts import Verdict
 from experiments.claims.words import Outcome
 from experiments.lecture import main
+from experiments.lecture_report.sentences import outcome_words
 from experiments.trials.overrides import load
 from experiments.trials.result_types import Checkpoint, FinishedTrial
 from experiments.trials.results import PRIOR, per_image, write_result
@@ -117,6 +119,46 @@ def test_no_seed_is_waited_for_where_a_network_did_not_train(tmp_path: Path) -> 
         assert (found[key].outcome, found[key].complete) == ("cannot be told", True)
         assert found[key].lacks_training
     assert found["C7"].seeds == (3, 3)  # U-Net's contrast has them all, and could contradict it
+
+
+def test_without_those_that_did_not_train_it_might_not_be_told_either(tmp_path: Path) -> None:
+    """C7's other contrast is too noisy, and of C9's one network may be better by a point."""
+    write_study(tmp_path, {"dilatednet": -30.0, "unet": 1.0}, sd=2.0)
+    write_prior(tmp_path / "camvid-lab", 0.25)
+    found = judged(tmp_path, "C7", "C9")
+    for key in found:
+        assert (found[key].outcome, found[key].lacks_training) == ("cannot be told", False)
+        assert any(one.untrained for one in found[key].primary)
+
+
+def test_a_seed_that_is_not_of_a_claim_does_not_take_it_away(tmp_path: Path) -> None:
+    """HRNetV2's seeds 3 and 4 are C1's alone."""
+    write_study(tmp_path, {"fusion-final": -9.0}, sd=0.1)
+    write_trial(tmp_path, StudyTrial(NETWORKS["hrnetv2"], 3), {"miou": -30.0})
+    write_prior(tmp_path / "camvid-lab", 0.25)
+    found = judged(tmp_path, "C1", "C3", "C9")
+    assert found["C3"].outcome == "supported"
+    assert all(one.untrained for one in found["C1"].primary) and found["C1"].lacks_training
+    assert not any(one.untrained for one in found["C9"].primary)
+
+
+def test_a_front_needs_both_budgets_and_says_what_each_gives(tmp_path: Path) -> None:
+    write_study(tmp_path, {"hrnetv2": 2.0}, sd=0.1)
+    for seed in (0, 1, 2):
+        write_trial(
+            tmp_path, StudyTrial(AT_EQUAL_SECONDS["pspnet"], seed), {"miou": 9.0}, 0.1 * (seed - 1)
+        )
+    found = judged(tmp_path, "C9")["C9"]
+    assert (found.outcome, found.lacks_training) == ("cannot be told", False)
+    assert found.by_budget == (("macs", "supported"), ("seconds", "contradicted"))
+    assert outcome_words(found, "en") == (
+        "cannot be told: supported at equal multiply-adds, contradicted at equal training seconds"
+    )
+    alone = replace(found, by_budget=(("macs", "cannot be told"), ("seconds", "contradicted")))
+    assert outcome_words(alone, "en") == (
+        "cannot be told: contradicted at equal training seconds alone"
+    )
+    assert outcome_words(alone, "ko") == "판단할 수 없음: 동일한 학습 시간에서만 반박됨"
 
 
 def test_the_front_names_a_network_that_is_better_before_a_lower_point(tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ from experiments.claims.checks import (
     longer_schedule,
     repeat_difference,
     seed_spread,
-    untrained_networks,
+    still_learning,
+    untrained,
 )
 from experiments.claims.registration import AT_EQUAL_SECONDS, LONGER, NETWORKS, REPEATED
 from experiments.claims.study import MODELS, StudyTrial, read_study, registered
@@ -44,6 +45,7 @@ def test_a_schedule_is_long_enough_if_more_steps_do_not_turn_the_order(
 ) -> None:
     found = longer_schedule(read_study([with_longer(tmp_path, before, after, sd)]))
     assert found is not None
+    assert found.once == pytest.approx((0.5 + before / 100, 0.5), abs=2e-3)
     assert (found.before, found.after) == pytest.approx((before / 100, after / 100), abs=2e-3)
     assert found.change.value == pytest.approx(found.after - found.before, abs=1e-12)
     assert found.long_enough is enough
@@ -64,10 +66,24 @@ def test_a_network_that_did_not_train_has_no_spread(tmp_path: Path) -> None:
     write_prior(tmp_path / "camvid-lab", 0.25)
     study = read_study([tmp_path])
     assert set(seed_spread(study)) == set(MODELS) - {"dilatednet"}
-    assert {lacking.model for lacking in untrained_networks(study)} == {
-        NETWORKS["dilatednet"],
-        AT_EQUAL_SECONDS["dilatednet"],
-    }
+    both = (NETWORKS["dilatednet"], AT_EQUAL_SECONDS["dilatednet"])
+    found = [(one.model, one.run.seed) for one in untrained(study) if one.run]
+    assert found == [(model, seed) for model in both for seed in (0, 1)]
+
+
+def test_climbing_curves_are_seen_and_those_of_longer_schedules_are_not(tmp_path: Path) -> None:
+    for seed in (0, 1):
+        write_trial(tmp_path, StudyTrial(NETWORKS["unet"], seed), gain=0.05)
+        write_trial(tmp_path, StudyTrial(NETWORKS["segnet"], seed), gain=0.0)
+        write_trial(tmp_path, StudyTrial(NETWORKS["hrnetv2"], seed, times=TIMES), gain=0.05)
+    found = still_learning(read_study([tmp_path]))
+    assert found.too_short
+    assert [(climb.model, climb.kind) for climb in found.climbs] == [
+        (NETWORKS["segnet"], "level"),
+        (NETWORKS["unet"], "climbs"),
+    ]
+    (climb,) = found.climbing
+    assert climb.gain is not None and climb.gain.value == pytest.approx(0.05, abs=1e-9)
 
 
 def test_the_spread_is_that_of_the_seeds_of_each_network(tmp_path: Path) -> None:

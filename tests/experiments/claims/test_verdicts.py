@@ -164,6 +164,6 @@ def ordered(**changed: object) -> LayerOrder:
 def test_an_order_of_layers_is_judged_by_values_operations_and_seconds(
     order: LayerOrder | None, expected: Outcome
 ) -> None:
-    judged = verdict(C5, Study({}), None, lambda _: None, order)
+    judged = verdict(C5, Study({}), lambda _: None, order)
     assert judged.outcome == expected
     assert judged.started == (order is not None)

@@ -1,6 +1,7 @@
 """lecture.html as a reader and a script see it: without any result, and with a made-up study."""
 
 import html
+import io
 import json
 import re
 from collections.abc import Sequence
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from experiments.claims.assessment import assess, chosen
 from experiments.claims.measured import ORDER
@@ -17,13 +19,16 @@ from experiments.claims.verdicts import Verdict
 from experiments.claims.words import SAYS_KO, SUPPORTED_KO
 from experiments.lecture import main
 from experiments.lecture_report import page_assets
+from experiments.lecture_report.markdown_table import markdown
 from experiments.lecture_report.network_words import NETWORK_WORDS
 from experiments.lecture_report.page import write_page
 from experiments.lecture_report.sentences import sentence
+from experiments.lecture_report.verdict_table import print_verdicts
 from experiments.trials.code_hash import code_hash
 from experiments.trials.field_record import Fields
 from experiments.trials.results import FIELD, read_record, write_record
 from tests.experiments.claims.study_maker import ORDERS, write_steps, write_study, write_trial
+from tests.experiments.lecture_report.conftest import Judged
 from tests.experiments.made import write_prior
 
 NUMBER = re.compile(r"\d+(?:\.\d+)?")
@@ -84,7 +89,15 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, list[Verdict]]
     return written(tmp_path_factory.mktemp("nothing"))
 
 
-@pytest.fixture(params=["made", "empty"])
+@pytest.fixture(scope="module")
+def kept(kept_study: Judged, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, list[Verdict]]:
+    """The page of the results that are kept with the code."""
+    path = tmp_path_factory.mktemp("kept") / "lecture.html"
+    write_page(path, *kept_study)
+    return path.read_text(), kept_study[1]
+
+
+@pytest.fixture(params=["made", "empty", "kept"])
 def page(request: pytest.FixtureRequest) -> tuple[str, list[Verdict]]:
     found: tuple[str, list[Verdict]] = request.getfixturevalue(request.param)
     return found
@@ -187,7 +200,7 @@ def test_chart_holds_every_family_that_finished(made: tuple[str, list[Verdict]])
     # DeepLabv3 has seed 0 alone, so that all are shown with theirs.
     assert by_name["hrnetv1"]["miou"] == pytest.approx(54.0, abs=0.5)
     assert by_name["hrnetv1"]["low"] is None
-    assert "each network with the seeds that all have: 0" in seen(text, "en")
+    assert "Each network with the seeds that all have: 0" in seen(text, "en")
     assert set(drawn["cost"]["axes"]) == {"gmacs", "train_s", "params_m", "memory_gb"}
 
 
@@ -223,7 +236,7 @@ def test_a_network_that_did_not_train_is_in_tables_and_on_no_front(tmp_path: Pat
     rows = front(text, "macs")
     assert len(rows) == 12 and rows["dilatednet"][1].startswith("did not train")
     english = seen(text, "en")
-    assert "Networks that did not train: 2." in english
+    assert "4 trials, of 2 networks, did not train." in english
     assert english.count("dilatednet:norm=batch:width=5 did not train, seed 0 reaches 20.") >= 2
     assert "25.0 % mIoU" in english
     drawn: Any = json.loads(text.split('type="application/json">')[1].split("</script>")[0])
@@ -237,6 +250,32 @@ def test_says_how_a_gain_near_boundaries_came_about(tmp_path: Path) -> None:
     write_study(tmp_path, {"deeplabv3p": {"boundary_gain": 4.0}}, trials=trials, sd=0.0)
     text, _ = written(tmp_path, ["C8"])
     assert "difference of mIoU within 3 px: +2.8, beyond: -1.2 points" in seen(text, "en")
+
+
+def test_too_short_to_rank_is_what_a_reader_sees_first(tmp_path: Path) -> None:
+    """Of page, terminal and README."""
+    for seed in (0, 1):
+        write_trial(tmp_path, StudyTrial(NETWORKS["unet"], seed), gain=0.05)
+        write_trial(tmp_path, StudyTrial(NETWORKS["segnet"], seed), gain=0.0)
+    text, verdicts = written(tmp_path)
+    first = re.search(r'<p class="answer">(.*?)</p>', text, flags=re.S)
+    assert first is not None
+    said = "Too short to rank: the validation mIoU of 1 of 2 networks still climbs at the end"
+    assert seen(first[0], "en").startswith(said)
+    assert seen(first[0], "ko").startswith("순위를 정하기에는 너무 짧다: 네트워크 2개 중 1개")
+    study = read_study([tmp_path])
+    assert markdown(study, verdicts, "en").startswith(f"**{said}, by 5.0 to 5.0 points from step")
+    console = Console(file=io.StringIO(), width=200)
+    print_verdicts(study, verdicts, console)
+    assert isinstance(console.file, io.StringIO)
+    assert console.file.getvalue().startswith(said)
+
+
+def test_what_a_front_cannot_say_is_told(tmp_path: Path) -> None:
+    write_study(tmp_path, {"dilatednet": -30.0})
+    write_prior(tmp_path / "camvid-lab", 0.25)
+    text, _ = written(tmp_path, ["C9"])
+    assert "Supported: comparisons with a network that did not train: 2;" in seen(text, "en")
 
 
 def test_other_code_is_told(tmp_path: Path) -> None:
@@ -350,7 +389,6 @@ def test_seconds_of_training_are_those_of_steps_in_turn(
     assert own is not None
     cells = re.findall(r'data-sort="([\d.]+)"', own[0])
     assert float(cells[2]) == pytest.approx(2300 * (0.1 + 0.01 * place))
-    assert "the median of 12 that all networks took in turn, on one thread (a CPU)" in seen(
-        made[0], "en"
-    )
+    said = f"the median of 12 that {len(NETWORKS)} networks took in turn, on one thread (a CPU)"
+    assert said in seen(made[0], "en")
     assert "Training: not measured yet" in seen(empty[0], "en")

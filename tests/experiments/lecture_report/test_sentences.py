@@ -12,6 +12,7 @@ from experiments.claims.study import StudyTrial, read_study
 from experiments.claims.words import LACKING
 from experiments.lecture_report.estimate_words import lacking_words
 from tests.experiments.claims.study_maker import write_study
+from tests.experiments.made import write_prior
 
 HANGUL, NUMBER = re.compile("[가-힣]"), re.compile(r"\d+(?:\.\d+)?")
 
@@ -30,14 +31,14 @@ def test_both_languages_hold_the_same(kind: str) -> None:
 def test_contrasts_without_a_difference_say_why(tmp_path: Path) -> None:
     unet, segnet = NETWORKS["unet"], NETWORKS["segnet"]
     write_study(tmp_path, trials=[StudyTrial(unet, 0), StudyTrial(segnet, 0)])
-    study = read_study([tmp_path])
 
-    def lacking(contrast: Contrast, prior: float | None = None) -> str:
-        found = estimate(contrast, 1.0, (0, 1), study, prior, lambda result: None).lacking
+    def lacking(contrast: Contrast) -> str:
+        found = estimate(contrast, 1.0, (0, 1), read_study([tmp_path]), lambda _: None).lacking
         assert found is not None
         return found.kind
 
     assert lacking(Contrast("unet", "pspnet")) == "no common seed"
     assert lacking(Contrast("unet", "segnet", "field_radius")) == "no field"
     assert lacking(Contrast("unet", "segnet")) == "one seed"
-    assert lacking(Contrast("unet", "segnet"), prior=0.497) == "at the prior"
+    write_prior(tmp_path / "camvid-lab", 0.497)
+    assert lacking(Contrast("unet", "segnet")) == "at the prior"
