@@ -156,7 +156,8 @@ def camvid_lab() -> Recipe:
         --models hrnet:width=10,unet:width=9`; all of the study: `python -m experiments.lecture
         --run --data-root CamVid --jobs 2`
     Hardware and time: CPU cores with bf16 instructions, 8 to 20 minutes of one core a trial.
-    Expected: see `experiments/results/lecture`: HRNetV2 {}
+    Expected: hrnet:width=10 32.6 % mIoU (five seeds), unet:width=9 32.5 % (three); all others in
+        `experiments/results/lecture`. Most networks still learn at the last step.
     """
     return Recipe(
         name="camvid-lab",

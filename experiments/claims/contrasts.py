@@ -93,7 +93,8 @@ def estimate(
     """
     models = [model_of(name, contrast.budget) for name in (contrast.better, contrast.worse)]
     for model in models:
-        for lacking in untrained_trials(model, study, seeds):
+        lacking = next(untrained_trials(model, study, seeds), None)
+        if lacking is not None:
             return _none(contrast, lacking)
     better, worse = (study.finished(model) for model in models)
     both = tuple(seed for seed in seeds if seed in better and seed in worse)

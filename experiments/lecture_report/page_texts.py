@@ -164,8 +164,8 @@ WORDS: Mapping[str, Text] = {
     ),
     "closed": Text("Cannot come out", "나올 수 없는 판정"),
     "front_closed": Text(
-        "Supported: comparisons with a network that did not train: {num}; of none of these is it "
-        "shown that it is no better.",
+        "Supported: in {num} of the comparisons the other network did not train, and nothing shows "
+        "that it is no better.",
         "지지됨: 학습되지 않은 네트워크와의 비교가 {num}개이고, 그 네트워크가 더 낫지 않다는 것을 "
         "보일 수 없다.",
     ),

@@ -1,7 +1,7 @@
 """Verdicts as sentences with their numbers, in either language."""
 
 from experiments.claims.contrasts import Estimate
-from experiments.claims.registration import FIELD_MARGIN, Claim
+from experiments.claims.registration import FIELD_MARGIN, Claim, FrontClaim
 from experiments.claims.verdicts import Verdict
 from experiments.claims.words import (
     BUDGETS,
@@ -54,6 +54,10 @@ _UNTRAINED = Text(
 )
 _BUDGETS_DIFFER = Text("cannot be told: {told}", "판단할 수 없음: {told}")
 _ALONE = Text("{said} {budget} alone", "{budget}만 {said}")
+_OF = Text(
+    "the strongest of {num}, over which p is corrected",
+    "상대 {num}개 중 가장 강한 것이며 p는 모두에 대해 보정함",
+)
 _SO_FAR = Text("so far, {n} of {of} seeds", "현재까지 시드 {of}개 중 {n}개")
 _IN_PART = Text("so far, in part", "현재까지 일부만")
 _MARGIN = Text("a factor of {value}", "{value}배")
@@ -155,4 +159,7 @@ def brief_words(verdict: Verdict, language: Language) -> str:
             said = _AT(language, said=said, budget=BUDGETS[one.contrast.budget](language))
         what = f"{pair_words(one, language)}, {QUANTITIES[one.contrast.quantity](language)}"
         parts.setdefault(what, []).append(said)
-    return "; ".join(f"{what}: {'; '.join(said)}" for what, said in parts.items())
+    found = [f"{what}: {'; '.join(said)}" for what, said in parts.items()]
+    if found and isinstance(verdict.claim, FrontClaim):
+        found.append(_OF(language, num=len(verdict.claim.others)))
+    return "; ".join(found)

@@ -59,6 +59,7 @@ def test_a_front_names_its_nearest_network_and_layers_their_seconds(tmp_path: Pa
         r"C9: .*? \| hrnetv2 - unetpp, mIoU: (.*?) points \[.*\] at .*; (.*?) points \[", english
     )
     assert front is not None and [float(value) for value in front.groups()] == [2.0, 2.0]
+    assert "; the strongest of 11, over which p is corrected |" in english
     apart = "outputs 3e-15 apart with fixed statistics, 4.3% with a batch's own"
     assert f"| 0.86 times the seconds [0.84, 0.88]; {apart} | supported |" in english
     assert "| 걸린 시간 0.86배 [0.84, 0.88]; 출력의 차이는 통계를 고정하면 3e-15, " in korean

@@ -275,7 +275,7 @@ def test_what_a_front_cannot_say_is_told(tmp_path: Path) -> None:
     write_study(tmp_path, {"dilatednet": -30.0})
     write_prior(tmp_path / "camvid-lab", 0.25)
     text, _ = written(tmp_path, ["C9"])
-    assert "Supported: comparisons with a network that did not train: 2;" in seen(text, "en")
+    assert "Supported: in 2 of the comparisons the other network did not train" in seen(text, "en")
 
 
 def test_other_code_is_told(tmp_path: Path) -> None:
