@@ -12,7 +12,8 @@ from experiments.claims.registration import CLAIMS, NETWORKS
 from experiments.claims.study import StudyTrial, read_study
 from experiments.lecture_report.page import write_page
 from tests.experiments.browser import PHONE, WIDE, Watched, browser, luminance
-from tests.experiments.claims.study_maker import write_study
+from tests.experiments.claims.study_maker import write_study, write_trial
+from tests.experiments.made import write_prior
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -24,7 +25,8 @@ pytestmark = pytest.mark.filterwarnings("default:a browser is needed")
 
 @pytest.fixture(scope="module")
 def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Some networks of two and three seeds, and one receptive field."""
+    """Some networks of two and three seeds, one receptive field, and a network of a long name that
+    did not train."""
     root = tmp_path_factory.mktemp("page")
     names = ("hrnetv2", "hrnetv1", "unet", "unet-bilinear", "deeplabv3p", "fusion-final")
     trials = [StudyTrial(NETWORKS[name], seed) for name in names for seed in (0, 1, 2)]
@@ -34,6 +36,8 @@ def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
         trials=trials[:-1],
         radii={"hrnetv2": 60.0},
     )
+    write_trial(root, StudyTrial(NETWORKS["dilatednet-transposed"], 0), {"miou": -35.0})
+    write_prior(root / "camvid-lab", 0.25)
     study = read_study([root])
     write_page(root / "lecture.html", study, assess(CLAIMS, study, [root]))
     return root / "lecture.html"
