@@ -13,6 +13,7 @@ What the lecture says of HRNet, as nine claims with a measurement and a verdict.
 
   python -m experiments.lecture                            what is known so far
   python -m experiments.lecture --run --data-root CamVid   train what is missing
+  ... --run --ignore-kept --data-root CamVid               repeat the study: days
 
 Networks, quantities, margins and tests were registered before the first trial
 ran, in experiments/claims/registration.py.
@@ -30,6 +31,8 @@ def parser() -> argparse.ArgumentParser:
         "all)")  # fmt: skip
     add("--run", action="store_true", help="run what has no result yet: hours; what was stopped "
         "goes on")  # fmt: skip
+    add("--ignore-kept", action="store_true", help="as if no results were kept with the code: run "
+        "and judge only what lies in --out")  # fmt: skip
     add("--data-root", type=ask.path, metavar="DIR", help="folder that holds CamVid")
     add("--jobs", type=ask.whole(1, ask.MOST_PROCESSES), default=1, metavar="N",
         help="trials at a time (default: 1)")  # fmt: skip
@@ -69,12 +72,15 @@ def main(argv: list[str] | None = None) -> int:
             raise ValueError("--readme renews the table of all claims: leave --claims out")
         for readme in args.readme:
             check_readme(readme)
-        claims, folders, failed = chosen(args.claims), [args.out, KEPT], False
+        claims, failed = chosen(args.claims), False
+        folders = [args.out] if args.ignore_kept else [args.out, KEPT]
         wanted, study = registered(claims), read_study(folders, claims)
         console.print(describe(wanted, study))
         if args.run:
             with process_of_trials(1):
                 left = remaining(wanted, study).trials
+                if wanted and not left and not args.ignore_kept:
+                    console.print("nothing is left to train; --ignore-kept trains all of it anew")
                 planned = list(requests(left, args.out, args.data_root, args.jobs))
                 if lacks_order(claims, folders):
                     console.print("C5: two orders of the same layers")

@@ -154,7 +154,7 @@ def camvid_lab() -> Recipe:
     23.1, 19.7; 0.1: 21.4, 18.7.
     Command: `python -m experiments.compare --recipe camvid-lab --data-root CamVid --jobs 2
         --models hrnet:width=10,unet:width=9`; all of the study: `python -m experiments.lecture
-        --run --data-root CamVid --jobs 2`
+        --run --ignore-kept --data-root CamVid --jobs 2`
     Hardware and time: CPU cores with bf16 instructions, 8 to 20 minutes of one core a trial.
     Expected: hrnet:width=10 32.6 % mIoU (five seeds), unet:width=9 32.5 % (three); all others in
         `experiments/results/lecture`. Most networks still learn at the last step.

@@ -313,7 +313,7 @@ def test_missing_data_are_told_before_anything_is_measured(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out, nowhere = tmp_path / "runs", tmp_path / "nowhere"
-    assert main(["--run", "--out", str(out), "--data-root", str(nowhere)]) == 2
+    assert main(["--run", "--ignore-kept", "--out", str(out), "--data-root", str(nowhere)]) == 2
     assert f"no CamVid, neither a list nor 701_StillsRaw_full, at {nowhere}" in (
         capsys.readouterr().err
     )

@@ -52,8 +52,12 @@ def test_runs_what_is_missing_once_and_publishes_it(
 
     elsewhere = small.with_name("elsewhere")
     assert lecture.main(["--run", "--claims", "C3", "--out", str(elsewhere)]) == 0
-    assert capsys.readouterr().out.startswith("2 of 2 trials have finished\n")
+    said = capsys.readouterr().out
+    assert said.startswith("2 of 2 trials have finished\nnothing is left to train; --ignore-kept")
     assert not [*elsewhere.rglob("result.json")]
+    assert lecture.main(["--ignore-kept", "--claims", "C3", "--out", str(elsewhere)]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("0 of 2 trials have finished") and "not measured yet" in said
 
 
 def test_fields_are_measured_where_a_trial_left_its_weights(
