@@ -1,5 +1,5 @@
-"""Whether the study can be trusted: its schedule's length, how far runs lie apart, what did not
-train, and what other code made."""
+"""Whether the study can be trusted: who still learns at the end, its schedule's length, how far
+runs lie apart, what did not train, and what other code made."""
 
 from dataclasses import dataclass
 from statistics import fmean

@@ -22,7 +22,7 @@ class Verdict:
         order: what C5 measured; None for other claims, and where nothing was measured.
         seeds: how many each deciding contrast has, and how many are registered; the fewest, of
             those that more seeds can still give a difference.
-        lacks_training: whether the networks that trained would have told it.
+        lacks_training: whether it cannot be told, where the networks that trained would tell it.
         by_budget: of a front what each budget says.
     """
 
